@@ -1,0 +1,1 @@
+"""The installation: settings, addresses, the processes that make it up."""
