@@ -1,0 +1,38 @@
+"""Who may do what: the one place that decides.
+
+    access.allowed(user, "job:stop", job)        -> Decision: true or false, and why
+    access.abilities(user, project)              -> all that a user holds in a project, for pages that ask many questions
+    access.scope(user, "job:get", …)             -> the same answer as a filter in SQL
+    access.who_is_allowed("job:stop", job)       -> everybody for whom allowed() says yes
+    access.fetch(user, "job:stop", queryset, …)  -> the object, or 404 to a stranger, or a refusal that says why
+    access.route("job:stop")                     -> names the action of a view
+
+It knows no app above it: the apps register their sources of rules at start (`access.register`), and what is asked about says
+by itself where it stands (`access_target()`).
+"""
+
+from access.decisions import ACTIONS, Decision, Grant, Refused, Target
+from access.evaluator import Abilities, abilities, allowed, scope, who_is_allowed
+from access.generation import bump, generation
+from access.routes import fetch, require, route
+from access.sources import Source, register
+
+__all__ = [
+    "ACTIONS",
+    "Abilities",
+    "Decision",
+    "Grant",
+    "Refused",
+    "Source",
+    "Target",
+    "abilities",
+    "allowed",
+    "bump",
+    "fetch",
+    "generation",
+    "register",
+    "require",
+    "route",
+    "scope",
+    "who_is_allowed",
+]

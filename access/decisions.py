@@ -1,0 +1,81 @@
+"""The words in which access is asked for, granted and refused."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.core.exceptions import PermissionDenied
+
+# Kind of resource -> what may be done to it.
+ACTIONS: dict[str, frozenset[str]] = {
+    "job": frozenset({"get", "new", "set", "stop", "rm", "exec", "connect"}),
+    "dataset": frozenset({"get", "new", "set", "rm"}),
+    "model": frozenset({"get", "new", "set", "rm"}),
+    "volume": frozenset({"get", "new", "set", "rm"}),
+    "project": frozenset({"get", "set", "share", "new", "rm"}),
+    "key": frozenset({"use", "set"}),
+    "user": frozenset({"get", "set"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a question is about: one resource of a project, or the project itself (kind "project")."""
+
+    kind: str
+    id: str
+    project_id: str
+    created_by_id: str | None = None
+
+
+class Resource(Protocol):
+    """Anything that can be asked about."""
+
+    def access_target(self) -> Target: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One rule in its compiled form: these actions on one kind of resource in one project, any or only what the holder created."""
+
+    project_id: str
+    kind: str
+    actions: frozenset[str]
+    source: str
+    only_mine: bool = False
+
+    def covers(self, user_id: str, verb: str, target: Target) -> bool:
+        """Whether this grant, held by the user, allows the verb on the target."""
+        return (
+            self.project_id == target.project_id
+            and verb in self.actions
+            and (not self.only_mine or target.created_by_id == user_id)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer: allowed or not, a machine-readable code, and a sentence for people. True in a condition when allowed."""
+
+    allowed: bool
+    action: str
+    code: str
+    reason: str
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+class Refused(PermissionDenied):
+    """Somebody may see a thing but not do this to it; becomes a 403 that says why."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision.reason)
+        self.decision = decision
+
+
+def split_action(action: str) -> tuple[str, str]:
+    """("job", "stop") of "job:stop". Raises ValueError for an action that does not exist: a bug of the caller."""
+    kind, _, verb = action.partition(":")
+    if verb not in ACTIONS.get(kind, ()):
+        raise ValueError(f"no such action: {action}")
+    return kind, verb

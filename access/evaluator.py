@@ -1,0 +1,99 @@
+"""The one evaluator. Only grants, no denials: a thing is allowed when one grant covers it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.db.models import Q
+
+from access.decisions import Decision, Grant, Resource, Target, split_action
+from access.sources import registered
+
+
+class Holder(Protocol):
+    """Somebody who holds rules: a user, or nobody."""
+
+    pk: str | None
+    is_active: bool
+    is_authenticated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """All that one user holds in one project; answers any number of questions without another query."""
+
+    user_id: str | None
+    project_id: str
+    grants: tuple[Grant, ...]
+
+    def decide(self, action: str, resource: Resource) -> Decision:
+        """The answer for one resource of this project."""
+        kind, verb = split_action(action)
+        target = resource.access_target()
+        if target.kind not in {kind, "project"}:
+            raise ValueError(f"{action} asked about a {target.kind}")
+        for grant in self.grants:
+            if self.user_id and grant.kind == kind and grant.covers(self.user_id, verb, target):
+                return Decision(True, action, "granted", f"allowed by {grant.source}")
+        return self._refusal(action, kind, verb, target)
+
+    def any(self, action: str) -> bool:
+        """Whether the action is allowed on at least something here; for navigation."""
+        kind, verb = split_action(action)
+        return any(grant.kind == kind and verb in grant.actions for grant in self.grants)
+
+    def _refusal(self, action: str, kind: str, verb: str, target: Target) -> Decision:
+        if self.user_id is None:
+            return Decision(False, action, "signed_out", "Sign in first.")
+        if not self.grants:
+            return Decision(False, action, "no_access", "You have no access to this project.")
+        mine_only = any(grant.kind == kind and verb in grant.actions and grant.only_mine for grant in self.grants)
+        if mine_only:
+            return Decision(
+                False, action, "not_yours", f"Your level allows {action} only on what you created, and this {kind} is another member's."
+            )
+        held = sorted({one for grant in self.grants if grant.kind == kind for one in grant.actions})
+        may = f"On {kind}s here you may: {', '.join(held)}." if held else f"You hold nothing on {kind}s here."
+        return Decision(False, action, "not_granted", f"{action} is not among your rules in this project. {may} The project's owner can change your level.")
+
+
+def _known(user: Holder) -> str | None:
+    return user.pk if user.is_authenticated and user.is_active else None
+
+
+def abilities(user: Holder, project: Resource) -> Abilities:
+    """What the user holds in the project, asked freshly of all sources."""
+    user_id, project_id = _known(user), project.access_target().project_id
+    grants = _grants(user_id, project_id) if user_id else ()
+    return Abilities(user_id=user_id, project_id=project_id, grants=tuple(grants))
+
+
+def _grants(user_id: str, project_id: str) -> Iterable[Grant]:
+    return (grant for source in registered() for grant in source.grants(user_id, project_id))
+
+
+def allowed(user: Holder, action: str, resource: Resource) -> Decision:
+    """Whether the user may do the action to the resource, and why. For `X:new` the resource is the project."""
+    return abilities(user, resource).decide(action, resource)
+
+
+def scope(user: Holder, action: str, *, project: str = "project", created_by: str = "created_by") -> Q:
+    """The rows on which the user may do the action, as a filter; the number of queries does not grow with anything."""
+    kind, verb = split_action(action)
+    user_id = _known(user)
+    condition = Q(pk__in=[])
+    for source in registered() if user_id else ():
+        condition |= source.scope(user_id or "", kind, verb, project=project, created_by=created_by)
+    return condition
+
+
+def who_is_allowed(action: str, resource: Resource) -> dict[str, str]:
+    """Everybody who may do the action to the resource: user id -> why."""
+    kind, verb = split_action(action)
+    target = resource.access_target()
+    found: dict[str, str] = {}
+    for source in registered():
+        for user_id, grant in source.holders(target.project_id):
+            if grant.kind == kind and grant.covers(user_id, verb, target):
+                found.setdefault(user_id, grant.source)
+    return found

@@ -1,0 +1,49 @@
+"""How views ask: each names its action, and fetches what it works on through the one door."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.http import Http404
+
+from access.decisions import ACTIONS, Refused, Resource, split_action
+from access.evaluator import Holder, abilities
+
+View = TypeVar("View", bound=Callable[..., Any])
+Row = TypeVar("Row", bound=Model)
+
+# What a route may name besides an action: open to everybody; a person's own things; a thing that its own secret opens.
+PLAIN = frozenset({"public", "self", "token"})
+
+
+def route(action: str) -> Callable[[View], View]:
+    """Names the action of a view; a test refuses views without one. "public", "self" and "token" stand for routes about no resource."""
+    if action not in PLAIN:
+        split_action(action)
+
+    def named(view: View) -> View:
+        view.access_action = action  # type: ignore[attr-defined]
+        return view
+
+    return named
+
+
+def fetch(user: Holder, action: str, rows: "QuerySet[Row]", **lookup: object) -> Row:
+    """The row, when the user may do the action to it. Http404 to those who may not even see it, Refused to those who may only see it."""
+    row = rows.filter(**lookup).first()
+    if row is None:
+        raise Http404("There is nothing here, or nothing that you may see.")
+    require(user, action, row)  # type: ignore[arg-type]
+    return row
+
+
+def require(user: Holder, action: str, resource: Resource) -> None:
+    """Raises Http404 when the user may not see the resource, Refused when it may be seen but the action is not allowed."""
+    kind, _ = split_action(action)
+    held = abilities(user, resource)
+    seen_by = kind if "get" in ACTIONS[kind] else "project"
+    if not held.decide(f"{seen_by}:get", resource):
+        raise Http404("There is nothing here, or nothing that you may see.")
+    decision = held.decide(action, resource)
+    if not decision:
+        raise Refused(decision)

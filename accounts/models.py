@@ -1,0 +1,93 @@
+"""Who you are: users, and the moment an installation got its first one."""
+
+from typing import ClassVar
+from zoneinfo import available_timezones
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+
+from accounts.ids import new_id
+from accounts.names import fold_email, username_validators
+
+
+def check_time_zone(name: str) -> None:
+    """Raises ValidationError unless the name is one of the IANA time zones."""
+    if name not in available_timezones():
+        raise ValidationError("Choose a time zone from the list.")
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, *, email: str, username: str, password: str | None = None, **fields: object) -> "User":
+        user = self.model(email=fold_email(email), username=username, **fields)
+        user.set_password(password)
+        user.full_clean(exclude=["password"])
+        user.save(using=self._db)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=fold_email(username or ""))
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person's account. `is_superuser` marks the installation's admin: it runs the server, and is no rule of access."""
+
+    class Theme(models.TextChoices):
+        AUTO = "auto", "As the system"
+        LIGHT = "light", "Light"
+        DARK = "dark", "Dark"
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    email = models.EmailField(unique=True, error_messages={"unique": "An account with this address exists already."})
+    username = models.CharField(
+        max_length=31,
+        unique=True,
+        validators=username_validators,
+        error_messages={"unique": "This username is taken."},
+    )
+    name = models.CharField(max_length=100, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
+    theme = models.CharField(max_length=5, choices=Theme.choices, default=Theme.AUTO)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    date_joined = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["username"]
+
+    def __str__(self) -> str:
+        return self.username
+
+    def clean(self) -> None:
+        self.email = fold_email(self.email)
+
+    @property
+    def shown(self) -> str:
+        """The name that people see."""
+        return self.name or self.username
+
+    @property
+    def initials(self) -> str:
+        """One or two letters for the creator column."""
+        words = self.name.split() or [self.username]
+        return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()
+
+    @property
+    def verified(self) -> bool:
+        """Whether the address is proven. An account that has not proven it may use only the project it was invited to."""
+        return self.emailaddress_set.filter(email__iexact=self.email, verified=True).exists()
+
+
+class Installation(models.Model):
+    """One row: whether the first account exists. It is set by compare-and-set, so that one set-up token makes one admin."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    set_up_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_installation")]

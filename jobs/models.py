@@ -1,0 +1,135 @@
+"""Jobs, their attempts, and their history."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from access import Target
+from accounts.ids import new_id
+from compute.models import ComputeResource
+from jobs.querysets import JobQuerySet
+from jobs.states import ACTIVE, FINAL, JobState
+from projects.models import Project
+
+
+class Job(models.Model):
+    """One submission. The row is the queue: Celery launches and watches, it never is the job."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="jobs")
+    name = models.CharField(max_length=100)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="jobs")
+    created_at = models.DateTimeField(default=timezone.now)
+    cloned_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="clones")
+    spec = models.JSONField(help_text="the validated job.yml: jobs.spec.Spec")
+    tags = models.JSONField(default=list)
+    files = models.JSONField(default=list, help_text="names of the files uploaded with the job")
+
+    state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.QUEUED)
+    reason = models.CharField(max_length=20, default="submitted")
+    sentence = models.CharField(max_length=500, blank=True, help_text="why it is in its state, for people")
+    changed_at = models.DateTimeField(default=timezone.now)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    exit_status = models.SmallIntegerField(null=True)
+    stop_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    # What the queue reads; copies of the spec's resources.
+    cpu_milli = models.PositiveIntegerField(default=1000)
+    memory_mib = models.PositiveIntegerField(default=1024)
+    gpu = models.PositiveSmallIntegerField(default=0)
+    bid = models.PositiveSmallIntegerField(default=0)
+    restartable = models.BooleanField(default=False)
+    preemptable = models.BooleanField(default=False)
+
+    objects: ClassVar = JobQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project", "-created_at", "-id"], name="job_list"),
+            models.Index(fields=["project", "created_by", "-created_at", "-id"], name="job_mine"),
+            models.Index(fields=["project", "state", "-created_at", "-id"], name="job_state"),
+            models.Index(fields=["-bid", "queued_at"], condition=Q(state="queued"), name="job_queue"),
+            models.Index(
+                fields=["state"], condition=Q(state__in=sorted(ACTIVE)), name="job_active"
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ended_at=None) ^ Q(state__in=sorted(FINAL)), name="job_ended_when_final"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def access_target(self) -> Target:
+        return Target(kind="job", id=self.id, project_id=self.project_id, created_by_id=self.created_by_id)
+
+    @property
+    def urn(self) -> str:
+        return f"{settings.MLTEAM_ORGANIZATION}:project:{self.project_id}:job:{self.id}"
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL
+
+
+class Attempt(models.Model):
+    """One execution of a job. It occupies its slots from placement until it has ended."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    index = models.PositiveSmallIntegerField()
+    resource = models.ForeignKey(ComputeResource, on_delete=models.PROTECT, related_name="attempts")
+    gpus = models.JSONField(default=list, help_text="[{index, uuid, type}] that it was given")
+    uid = models.PositiveIntegerField(null=True, help_text="the uid that it drops to where the server is root")
+    token_hash = models.CharField(max_length=64, help_text="sha256 of the runner's bearer token, hex")
+    generation = models.PositiveIntegerField(default=0, help_text="raised for each runner started")
+    placed_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=20, blank=True)
+    sentence = models.CharField(max_length=500, blank=True)
+    exit_status = models.SmallIntegerField(null=True)
+    peak_memory_mib = models.PositiveIntegerField(null=True)
+    isolation = models.JSONField(default=dict, help_text='what was in force: {"network": "own", "memory": "summed"}')
+    # Set when the runner has closed the log: sizes and checksum agreed (log_verified) or not.
+    log_size = models.PositiveBigIntegerField(null=True)
+    log_lines = models.PositiveBigIntegerField(null=True)
+    log_verified = models.BooleanField(null=True)
+    log_gaps = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["index"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "index"], name="attempt_once"),
+            models.UniqueConstraint(fields=["job"], condition=Q(ended_at=None), name="one_living_attempt"),
+            models.UniqueConstraint(
+                fields=["resource", "uid"], condition=Q(ended_at=None, uid__isnull=False), name="uid_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["resource"], condition=Q(ended_at=None), name="living_attempts")]
+
+    @property
+    def host(self) -> str:
+        return self.resource.name
+
+
+class Move(models.Model):
+    """One change of state, with its time and reason: a job's history."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="moves")
+    attempt = models.ForeignKey(Attempt, null=True, on_delete=models.CASCADE, related_name="moves")
+    at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(max_length=12, choices=JobState.choices)
+    reason = models.CharField(max_length=20)
+    sentence = models.CharField(max_length=500, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ["at", "id"]

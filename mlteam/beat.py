@@ -1,0 +1,55 @@
+"""The clock: what happens every second, every ten and every minute, and how Celery is set up for it and for the worker.
+
+Beat sends names of tasks and runs none, so that it needs no Django and stays small. The schedule is in memory: each entry
+is a plain interval, and a beat that was killed has nothing to repair.
+"""
+
+from celery import Celery
+from kombu import Queue
+
+from mlteam import state
+
+DEFAULT_QUEUE = "mlteam"
+
+SETTINGS = {
+    "broker_url": state.broker_url(),
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_transport_options": {"global_keyprefix": "mlteam:"},
+    "enable_utc": True,
+    "task_default_queue": DEFAULT_QUEUE,
+    "task_ignore_result": True,
+    # One more try, at once: it covers a connection that died since its last use. Longer would hold up a request while
+    # Redis is away, for a hint that the sweep replaces within a second.
+    "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
+    "worker_enable_remote_control": False,
+    "worker_hijack_root_logger": False,
+    "worker_prefetch_multiplier": 1,
+    "worker_send_task_events": False,
+}
+
+
+def every(seconds: int, task: str) -> dict[str, object]:
+    """A schedule entry; a tick that nobody took before the next one is dropped, so that none pile up."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds, "ignore_result": True}}
+
+
+SCHEDULE = {
+    "sweep": every(1, "jobs.tasks.sweep"),
+    "heartbeat": every(10, "compute.tasks.heartbeat"),
+    "purge": every(60, "projects.tasks.purge"),
+}
+
+
+def host_queue() -> str:
+    """The queue that only the worker on this host reads: its jobs are started and stopped from here."""
+    return f"{DEFAULT_QUEUE}.{state.host_name()}"
+
+
+def queues() -> list[Queue]:
+    """What the worker of this host reads."""
+    return [Queue(DEFAULT_QUEUE), Queue(host_queue())]
+
+
+app = Celery("mlteam.beat", fixups=[], set_as_current=False)
+app.conf.update(SETTINGS, beat_schedule=SCHEDULE)

@@ -1,0 +1,220 @@
+"""The installation's settings; everything that differs between installations comes from the environment."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+
+from mlteam import state
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = state.VAR
+
+
+def env(name: str, default: str = "") -> str:
+    return os.environ.get(name, default)
+
+
+def flag(name: str, default: bool = False) -> bool:
+    return env(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
+
+
+DEBUG = flag("MLTEAM_DEBUG")
+SECRET_KEY = state.secret("django")
+
+# The one address of the dashboard: every absolute link comes from it, never from a request's Host header.
+PORT = int(env("PORT", "8000"))
+HOST = env("HOST", "127.0.0.1")
+MLTEAM_URL = env("MLTEAM_URL", f"http://localhost:{PORT}").rstrip("/")
+_address = urlsplit(MLTEAM_URL)
+_secure = _address.scheme == "https"
+_loopback = {"localhost", "127.0.0.1", "[::1]"}
+ALLOWED_HOSTS = sorted({_address.hostname or "localhost"} | (_loopback if _address.hostname in _loopback else set()))
+CSRF_TRUSTED_ORIGINS = [MLTEAM_URL]
+if _secure:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
+# The __Host- prefix ties a cookie to this very host; browsers take it only over TLS.
+SESSION_COOKIE_NAME = "__Host-mlteam" if _secure else f"mlteam-{PORT}"
+CSRF_COOKIE_NAME = "__Host-csrf" if _secure else f"mlteam-csrf-{PORT}"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_SAMESITE = "Lax"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "servestatic.runserver_nostatic",
+    "guardian",
+    "allauth",
+    "allauth.account",
+    "channels",
+    "django_htmx",
+    "django_bootstrap",
+    "mlteam",
+    "accounts",
+    "access",
+    "projects",
+    "compute",
+    "jobs",
+]
+
+MIDDLEWARE = [
+    "mlteam.middleware.content_security_policy",
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "accounts.middleware.time_zone",
+]
+
+ROOT_URLCONF = "mlteam.urls"
+ASGI_APPLICATION = "mlteam.asgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "projects.context.shell",
+            ],
+            "builtins": ["django.templatetags.static", "mlteam.templatetags.shown"],
+        },
+    }
+]
+
+# SQLite takes its write lock when a transaction begins: waiting writers queue instead of failing at their first write.
+_sqlite = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": state.database_file(),
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",
+    },
+    "CONN_MAX_AGE": None,
+}
+if env("DATABASE_URL"):
+    DATABASES = {"default": dj_database_url.parse(env("DATABASE_URL"), conn_max_age=60, conn_health_checks=True)}
+else:
+    DATABASES = {"default": _sqlite}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = state.redis_url()
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [state.redis_url()], "prefix": "mlteam"},
+    }
+}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ANONYMOUS_USER_NAME = None  # guardian: no anonymous row among our users
+GUARDIAN_RAISE_403 = False
+
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+ACCOUNT_ADAPTER = "accounts.adapter.Adapter"
+ACCOUNT_LOGIN_METHODS = {"email", "username"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"  # an unverified account can do very little: see accounts.models.User.verified
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_USERNAME_MIN_LENGTH = 2
+ACCOUNT_USERNAME_VALIDATORS = "accounts.names.username_validators"
+ACCOUNT_PRESERVE_USERNAME_CASING = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _address.scheme
+
+# Sign-up is by invitation unless this opens it.
+OPEN_SIGNUP = flag("MLTEAM_OPEN_SIGNUP")
+
+EMAIL_BACKEND = "mlteam.outbox.EmailBackend"
+EMAIL_FILE_PATH = VAR / "outbox"
+if env("EMAIL_URL"):
+    _mail = urlsplit(env("EMAIL_URL"))
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST, EMAIL_PORT = _mail.hostname or "localhost", _mail.port or 25
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.username or "", _mail.password or ""
+    EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.scheme == "smtp+tls", _mail.scheme == "smtps"
+    EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env("MLTEAM_EMAIL_FROM", f"mlteam <mlteam@{_address.hostname}>")
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
+}
+if flag("MLTEAM_TEST") or DEBUG:  # no collectstatic needed: files come straight from their finders
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    SERVESTATIC_USE_FINDERS = SERVESTATIC_AUTOREFRESH = True
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000
+FILE_UPLOAD_TEMP_DIR = VAR / "tmp"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+TEST_RUNNER = "django.test.runner.DiscoverRunner"
+
+# Jobs
+MLTEAM_UNSANDBOXED = flag("MLTEAM_UNSANDBOXED")  # runs jobs without a sandbox: only where every member is trusted with the server
+MLTEAM_MAX_RUN_TIME = int(env("MLTEAM_MAX_RUN_TIME", "0")) or None  # seconds, default of jobs that name none
+MLTEAM_STOP_GRACE = int(env("MLTEAM_STOP_GRACE", "10"))  # seconds between SIGTERM and SIGKILL
+MLTEAM_LOG_CAP = int(env("MLTEAM_LOG_CAP", str(4 * 2**30)))  # bytes of log kept for an attempt
+MLTEAM_UPLOAD_CAP = int(env("MLTEAM_UPLOAD_CAP", str(100 * 2**20)))  # bytes of files uploaded with one job
+MLTEAM_UID_BASE = int(env("MLTEAM_UID_BASE", "70000"))  # first of 20,000 uids that jobs of a server run as root drop to
+MLTEAM_PIP_OPTIONS = [
+    *(["--index-url", env("MLTEAM_PIP_INDEX_URL")] if env("MLTEAM_PIP_INDEX_URL") else []),
+    *(["--find-links", env("MLTEAM_PIP_FIND_LINKS")] if env("MLTEAM_PIP_FIND_LINKS") else []),
+    *(["--no-index"] if flag("MLTEAM_PIP_NO_INDEX") else []),
+]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("MLTEAM_LOG_LEVEL", "WARNING")},
+}
+MLTEAM_ORGANIZATION = env('MLTEAM_ORGANIZATION', 'mlteam')  # the first part of every URN

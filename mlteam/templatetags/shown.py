@@ -1,0 +1,63 @@
+"""How values are shown: times, durations, sizes."""
+
+from datetime import datetime, timedelta
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def span(seconds: float) -> str:
+    """A duration in its two largest units: "3 min 20 s"."""
+    left, parts = max(0, int(seconds)), []
+    for unit, size in UNITS:
+        if left >= size:
+            parts.append(f"{left // size} {unit}")
+            left %= size
+    return " ".join(parts[:2]) or "0 s"
+
+
+@register.filter
+def duration(value: timedelta | float | None) -> str:
+    """A duration for people; "" for none."""
+    if value is None:
+        return ""
+    return span(value.total_seconds() if isinstance(value, timedelta) else value)
+
+
+@register.filter
+def when(at: datetime | None) -> SafeString | str:
+    """A <time>, relative, with the exact time in the user's zone on hover."""
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{local:%d %b %Y, %H:%M:%S %Z}", relative(at)
+    )
+
+
+def relative(at: datetime) -> str:
+    """ "3 min ago", "in 2 d", "just now"."""
+    seconds = (timezone.now() - at).total_seconds()
+    largest = " ".join(span(abs(seconds)).split()[:2])
+    if abs(seconds) < 5:
+        return "just now"
+    return f"{largest} ago" if seconds > 0 else f"in {largest}"
+
+
+@register.filter
+def size(count: int | None) -> str:
+    """Bytes in binary units: "1.4 MiB"."""
+    if count is None:
+        return ""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024 or unit == "TiB":
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return ""

@@ -1,0 +1,31 @@
+"""Lists of projects and invitations."""
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils import timezone
+
+import access
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+class ProjectQuerySet(models.QuerySet):
+    def present(self) -> "ProjectQuerySet":
+        """Those that have not been removed."""
+        return self.filter(removed_at=None)
+
+    def visible_to(self, user: "User") -> "ProjectQuerySet":
+        """Those that the user may see, Personal first."""
+        mine = access.scope(user, "project:get", project="pk", created_by="owner")
+        return self.present().filter(mine).order_by("-personal", "name", "id")
+
+
+class InvitationQuerySet(models.QuerySet):
+    def open(self) -> "InvitationQuerySet":
+        """Those that can still be accepted or revoked; an expired one can only be re-sent or revoked."""
+        return self.filter(accepted_at=None, revoked_at=None)
+
+    def acceptable(self) -> "InvitationQuerySet":
+        return self.open().filter(expires_at__gt=timezone.now(), project__removed_at=None)
