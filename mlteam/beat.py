@@ -1,7 +1,7 @@
-"""The clock: what happens every second, every ten and every minute, and how Celery is set up for it and for the worker.
+"""The clock: what happens every second, every ten and every minute; and how Celery is set up, here and in the worker.
 
-Beat sends names of tasks and runs none, so that it needs no Django and stays small. The schedule is in memory: each entry
-is a plain interval, and a beat that was killed has nothing to repair.
+Beat sends names of tasks and runs none, so that it needs no Django and stays small. The schedule is in memory: each
+entry is a plain interval, and a beat that was killed has nothing to repair.
 """
 
 from celery import Celery

@@ -60,7 +60,7 @@ def main() -> None:
         sys.exit(remedy())
     if socket is None:
         sys.exit("REDIS_URL names another Redis: there is none to start here.")
-    os.execv(server, arguments(server, socket))
+    os.execv(server, arguments(server, socket))  # noqa: S606 - a list of arguments, no shell wanted
 
 
 if __name__ == "__main__":
