@@ -1,7 +1,7 @@
 """The server's log of an attempt: one append-only file of bytes, in which the offset is the only truth.
 
-Beside `<index>.log` lies `<index>.lines`, a sparse index: record k (8 bytes, little-endian) is the number of newlines in
-the first (k + 1) × 64 KiB. It follows from the bytes alone, so whoever finds it short extends it, and it can be deleted.
+Beside `<index>.log` lies `<index>.lines`, a sparse index: record k (8 bytes, little-endian) is the number of newlines
+in the first (k + 1) × 64 KiB. It follows from the bytes alone: whoever finds it short extends it, and it can be deleted.
 
 Lines are counted from 1, as people see them: line n begins after newline n - 1. Nothing here knows of jobs or users.
 """
@@ -47,7 +47,7 @@ class LogDiskFull(LogError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some lines: `data` starts at byte `offset`, in line number `line`; the log goes on at `next`; it has `size` bytes."""
+    """Some lines: `data` begins at byte `offset`, in line `line`; the log goes on at `next` and has `size` bytes."""
 
     offset: int
     line: int
@@ -161,7 +161,7 @@ def read(path: Path, offset: int, limit: int) -> bytes:
 
 
 def tail(path: Path, limit: int) -> int:
-    """The offset from which at most `limit` bytes are left: where a line starts, or mid-line where one line is longer."""
+    """The offset from which at most `limit` bytes are left: the start of a line, or mid-line in a longer one."""
     with _reading(path) as log:
         end = _size(log)
         start = max(0, end - limit)
@@ -345,7 +345,7 @@ def _index(path: Path, log: int) -> Iterator[_Records]:
 
 
 def _extend_index(path: Path, log: int, end: int, trusted: int) -> None:
-    """Adds the records that are missing up to byte `end`, under the lock; a full disk leaves it short, for somebody later.
+    """Adds the records that are missing up to byte `end`, under the lock; a full disk leaves it short, for another time.
 
     Records for bytes beyond `trusted`, and half records, were left by a crash of the host and are written anew.
     """

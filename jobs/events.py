@@ -1,0 +1,38 @@
+"""Tells whoever watches that a job has changed. A hint only: what is lost with Redis, the pages' slow poll finds."""
+
+import functools
+import logging
+
+import redis
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import transaction
+
+log = logging.getLogger(__name__)
+
+
+def publish(job: "object") -> None:
+    """After the transaction: one event to the job's page and one to its project's lists."""
+    job_id, project_id = job.pk, job.project_id  # type: ignore[attr-defined]
+    transaction.on_commit(lambda: send({f"job.{job_id}", f"project.{project_id}"}, {"type": "job.changed", "job": job_id}))
+
+
+def send(groups: set[str], message: dict[str, object]) -> None:
+    """Sends a message to channel groups from any thread; Redis being away is no error."""
+    packed = get_channel_layer().serialize(message)
+    try:
+        with _client().pipeline(transaction=False) as pipe:
+            for group in groups:
+                pipe.publish(f"{_prefix()}__group__{group}", packed)
+            pipe.execute()
+    except redis.RedisError as error:
+        log.debug("no hint sent: %s", error)
+
+
+@functools.cache
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=0.5, socket_timeout=0.5)
+
+
+def _prefix() -> str:
+    return settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]

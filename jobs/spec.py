@@ -1,0 +1,225 @@
+"""The job's spec: what a job.yml and the form both become, checked all at once, with errors that name the field.
+
+The keys are those of the job file; of them these are what a host without containers can honour. `mem` is GiB, `maxRunTime` seconds.
+"""
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+LARGEST: Final = 256 * 1024  # bytes of a job.yml
+
+# Keys of the job file that need a compute resource of another kind; refused by name until one is there.
+ELSEWHERE: Final = {
+    "image": "containers",
+    "interactive": "notebook sessions",
+    "data": "datasets, models and volumes",
+    "input": "bucket inputs",
+    "output": "bucket outputs",
+    "keys": "third-party keys",
+    "nodes": "a cluster",
+    "gpuModel": "a choice of GPU types",
+}
+
+_name = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class SpecErrors(ValueError):
+    """All that is wrong with a spec: [(field, what was expected)]. A field is the dotted path in the job file."""
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" for field, message in errors))
+        self.errors = errors
+
+
+def _one_line(text: str) -> str:
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise ValueError("expected one line of text")
+    return text
+
+
+def _command(value: Any) -> Any:
+    parts = value if isinstance(value, list) else [value]
+    if not parts or not all(isinstance(part, str) for part in parts) or not parts[0].strip():
+        raise ValueError("expected a shell command, or a list of words")
+    if any("\0" in part for part in parts):
+        raise ValueError("NUL bytes cannot be passed to a program")
+    return value
+
+
+def _environment(value: Any) -> dict[str, str]:
+    """Mapping, or list of K=V; numbers and booleans as YAML writes them are taken as text."""
+    if isinstance(value, list):
+        if not all(isinstance(item, str) and "=" in item for item in value):
+            raise ValueError("expected a mapping, or a list of NAME=VALUE")
+        value = dict(item.split("=", 1) for item in value)
+    if not isinstance(value, dict):
+        raise ValueError("expected a mapping, or a list of NAME=VALUE")
+    found = {str(name): _plain(name, item) for name, item in value.items()}
+    for name, item in found.items():
+        if not _name.match(name):
+            raise ValueError(f"“{name}” is no name of a variable: letters, digits and _ only")
+        if name.startswith("MLTEAM_"):
+            raise ValueError(f"{name}: names that begin with MLTEAM_ are set by mlteam")
+        if "\0" in item:
+            raise ValueError(f"{name}: NUL bytes cannot be passed to a program")
+    return found
+
+
+def _plain(name: Any, item: Any) -> str:
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    if isinstance(item, str | int | float):
+        return str(item)
+    raise ValueError(f"{name}: expected text")
+
+
+def _inside(path: str) -> str:
+    pure = PurePosixPath(path)
+    if "\0" in path or ".." in pure.parts:
+        raise ValueError("expected a directory without “..”")
+    return str(pure)
+
+
+def _requirement(text: str) -> str:
+    text = text.strip()
+    if not text or text.startswith("-") or not text.isprintable():
+        raise ValueError("expected a requirement such as numpy or torch==2.9.1")
+    return text
+
+
+def _tag(text: str) -> str:
+    text = _one_line(text)
+    if len(text) > 40 or "," in text:
+        raise ValueError("expected at most 40 characters without a comma")
+    return text
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False, hide_input_in_errors=True)
+
+
+class Resources(_Strict):
+    """What the job is given: CPU cores, GiB of memory, whole GPUs."""
+
+    cpu: Annotated[float, Field(ge=0.1, le=4096)] = 1
+    mem: Annotated[float, Field(ge=0.0625, le=65536)] = 2
+    gpu: Annotated[int, Field(ge=0, le=1024)] = 0
+
+
+class Packages(_Strict):
+    """Python packages: an environment is made of them before the command starts."""
+
+    pip: list[Annotated[str, AfterValidator(_requirement)]] = []
+
+
+class Spec(_Strict):
+    """One job, as its job.yml says it."""
+
+    name: Annotated[str, Field(max_length=100), AfterValidator(_one_line)] = "job"
+    type: Literal["training"] = "training"
+    command: Annotated[str | list[str], BeforeValidator(_command)]
+    workdir: Annotated[str, Field(max_length=500), AfterValidator(_inside)] = "."
+    environment_vars: Annotated[dict[str, str], BeforeValidator(_environment)] = {}
+    packages: Packages = Packages()
+    resources: Resources = Resources()
+    max_run_time: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    restartable: bool = False
+    preemptable: bool = False
+    bid: Annotated[int, Field(ge=0, le=100)] = 0
+    line_buffered: bool = False
+    tags: Annotated[list[Annotated[str, AfterValidator(_tag)]], Field(max_length=20)] = []
+
+    @property
+    def argv(self) -> list[str]:
+        """The words to execute."""
+        words = ["/bin/bash", "-c", self.command] if isinstance(self.command, str) else self.command
+        return ["stdbuf", "-oL", *words] if self.line_buffered else words
+
+    def stored(self) -> dict[str, Any]:
+        """As it is kept in the job's row: only what differs from the defaults."""
+        return self.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+
+    def as_yaml(self) -> str:
+        """The job.yml that makes the same job."""
+        return yaml.dump(self.stored(), Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
+
+
+def parse(data: Any) -> Spec:
+    """The spec that a mapping means. Raises SpecErrors with all that is wrong."""
+    if not isinstance(data, dict):
+        raise SpecErrors([("job.yml", "expected a mapping of keys such as name and command")])
+    elsewhere = [(key, f"no compute resource here offers {ELSEWHERE[key]}") for key in data if key in ELSEWHERE]
+    try:
+        spec = Spec.model_validate({str(key): value for key, value in data.items() if key not in ELSEWHERE})
+    except ValidationError as error:
+        raise SpecErrors(elsewhere + [_said(item) for item in error.errors()]) from None
+    if elsewhere:
+        raise SpecErrors(elsewhere)
+    return spec
+
+
+def parse_yaml(text: str | bytes) -> Spec:
+    """The spec that a job.yml means. Raises SpecErrors."""
+    return parse(load_yaml(text))
+
+
+def load_yaml(text: str | bytes) -> Any:
+    """The plain data of a job.yml. Raises SpecErrors for what is no YAML, too long, or has aliases or repeated keys."""
+    if len(text) > LARGEST:
+        raise SpecErrors([("job.yml", f"expected at most {LARGEST // 1024} KiB")])
+    try:
+        return yaml.load(text, Loader=_Plain)  # noqa: S506 a SafeLoader, made stricter
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise SpecErrors([("job.yml", f"this is no YAML: {_first_line(error)}")]) from None
+
+
+def _first_line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+    return f"{getattr(error, 'problem', None) or type(error).__name__}{where}"
+
+
+def _said(item: Any) -> tuple[str, str]:
+    field = ".".join(str(part) for part in item["loc"] if part not in {"str", "list[str]", "function-before[_command(), union[str,list[str]]]"})
+    if item["type"] == "extra_forbidden":
+        return field, "there is no such key"
+    if item["type"] == "missing":
+        return field, "is needed"
+    return field, item["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML without aliases (a few of them can stand for gigabytes) and without repeated keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases are not accepted", self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float | bool):
+                raise yaml.constructor.ConstructorError(None, None, "keys must be text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+class _Readable(yaml.SafeDumper):
+    """Text of several lines as a block."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Readable.add_representer(str, _text)

@@ -1,0 +1,76 @@
+"""A job's life, one move at a time: every change of state is one compare-and-set, one row of history, one event.
+
+With jobs/reconcile.py this is all that there is to a job's life.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from jobs import events
+from jobs.models import Attempt, Job, Move
+from jobs.states import FINAL, INTERRUPTIONS, MOVES, JobState, Reason, outcome
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+@transaction.atomic
+def move(
+    job: Job,
+    to: JobState,
+    *,
+    reason: str,
+    sentence: str = "",
+    by: "User | None" = None,
+    attempt: Attempt | None = None,
+    **fields: Any,
+) -> bool:
+    """Moves the job, when its state still allows it; False when somebody else was there first. `fields` are set with it."""
+    now = timezone.now()
+    before = [state for state, onward in MOVES.items() if to in onward]
+    ended = {"ended_at": now} if to in FINAL else {}
+    changed = Job.objects.filter(pk=job.pk, state__in=before).update(
+        state=to, reason=reason, sentence=sentence[:500], changed_at=now, **ended, **fields
+    )
+    if not changed:
+        return False
+    Move.objects.create(job=job, attempt=attempt, at=now, state=to, reason=reason, sentence=sentence[:500], by=by)
+    events.publish(job)
+    job.refresh_from_db()
+    return True
+
+
+def started(attempt: Attempt, report: dict[str, Any]) -> None:
+    """The command runs."""
+    now = timezone.now()
+    isolation = {key: report[key] for key in ("network", "memory") if isinstance(report.get(key), str)}
+    with transaction.atomic():
+        if not Attempt.objects.filter(pk=attempt.pk, started_at=None, ended_at=None).update(started_at=now, isolation=isolation):
+            return
+        move(attempt.job, JobState.RUNNING, reason=Reason.STARTED, attempt=attempt, started_at=now)
+
+
+def ended(attempt: Attempt, *, reason: str, sentence: str, exit_status: int | None = None, **fields: Any) -> None:
+    """The attempt is over: its slots are free, and the job ends, or waits for another attempt when it is restartable."""
+    with transaction.atomic():
+        closed = Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(
+            ended_at=timezone.now(), reason=reason, sentence=sentence[:500], exit_status=exit_status, **fields
+        )
+        if not closed:
+            return
+        job = attempt.job
+        job.refresh_from_db()
+        if reason in INTERRUPTIONS and job.restartable and job.state != JobState.CANCELLING:
+            restart(job, attempt, sentence)
+            return
+        stopped = job.state == JobState.CANCELLING and reason in INTERRUPTIONS
+        state = JobState.CANCELLED if stopped else outcome(reason, exit_status)
+        move(job, state, reason=reason, sentence=sentence, attempt=attempt, exit_status=exit_status)
+
+
+def restart(job: Job, attempt: Attempt, why: str) -> None:
+    """Back to the queue for a new attempt: same id, same command."""
+    sentence = f"Attempt {attempt.index} was interrupted: {why} It is restartable and waits for a new attempt."
+    move(job, JobState.QUEUED, reason=Reason.RESTARTED, sentence=sentence, attempt=attempt, queued_at=timezone.now())
