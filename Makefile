@@ -44,9 +44,8 @@ else
 	@exec $(IN_VENV) $(PYTEST) $(TESTS)
 endif
 
-lint: export MLTEAM_VAR := $(shell mktemp -du)
+lint: export MLTEAM_VAR := $(CURDIR)/$(VENV)/var
 lint: dev-env
-	@trap 'rm -rf "$$MLTEAM_VAR"' EXIT
 	$(IN_VENV) -m ruff check .
 	$(IN_VENV) -m ruff format --check .
 	$(IN_VENV) -m mypy .
