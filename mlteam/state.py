@@ -135,5 +135,5 @@ def write_endpoint(url: str) -> None:
 
 
 def host_name() -> str:
-    """This host as queues and pages name it: `MLTEAM_HOST_NAME`, or the system's own name."""
-    return os.environ.get("MLTEAM_HOST_NAME") or os.uname().nodename
+    """This host as queues and pages name it: `MLTEAM_HOSTNAME`, or the system's own name."""
+    return os.environ.get("MLTEAM_HOSTNAME") or os.uname().nodename

@@ -40,9 +40,9 @@ def _postgresql() -> bool:
 
 def _sandbox() -> bool:
     """Whether bubblewrap can make its namespaces here, as the user that jobs would have."""
-    from mlteam.management.commands.doctor import sandbox_works
+    from compute import host  # only here: it needs the settings, and this module is loaded before them
 
-    return sandbox_works()
+    return bool(host.which_bwrap()) and not host._no_sandbox(host.which_bwrap())
 
 
 def _index() -> bool:
