@@ -1,0 +1,25 @@
+// Forms: a job.yml fills its form as soon as it is chosen; presets and levels follow each other.
+
+const fill = document.querySelector("[data-fill]");
+fill?.form.querySelector("input[name=job_yml]")?.addEventListener("change", (event) => {
+  if (event.target.files.length) fill.form.requestSubmit(fill);
+});
+
+const presets = JSON.parse(document.getElementById("presets")?.textContent ?? "{}");
+
+for (const form of document.querySelectorAll("[data-presets]")) {
+  const { preset } = form.elements;
+  if (!preset) continue;
+  const fields = () => Object.keys(Object.values(presets)[0] ?? {}).map((kind) => form.elements[kind]).filter(Boolean);
+  const held = () => Object.entries(presets).find(([, levels]) => fields().every((field) => levels[field.name] === field.value));
+  const show = () => { for (const field of fields()) field.value = presets[preset.value]?.[field.name] ?? field.value; };
+  preset.addEventListener("change", show);
+  for (const field of fields()) field.addEventListener("change", () => { preset.value = held()?.[0] ?? ""; });
+}
+
+// What was typed is not lost to a slip: leaving a changed form asks first.
+const long = document.getElementById("job-form");
+let changed = false;
+long?.addEventListener("input", () => { changed = true; });
+long?.addEventListener("submit", () => { changed = false; });
+window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });

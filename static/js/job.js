@@ -1,0 +1,23 @@
+// A job's page: when the state changes, facts and attempts are read again; a final job offers no Stop.
+
+const FINAL = ["succeeded", "failed", "cancelled", "interrupted"];
+const state = () => document.querySelector("#job-status [data-state]")?.dataset.state;
+let seen = state();
+
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (!answer?.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const facts = page.getElementById("job-facts");
+  if (facts) document.getElementById("job-facts")?.replaceWith(facts);
+}
+
+function look() {
+  const now = state();
+  if (!now || now === seen) return;
+  seen = now;
+  if (FINAL.includes(now)) document.querySelector("form.stop")?.remove();
+  refresh();
+}
+
+for (const name of ["htmx:wsAfterMessage", "htmx:oobAfterSwap"]) document.addEventListener(name, look);
