@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from jobs.actions import stop_all
 
+from jobs.actions import stop_all
 from mlteam import running
 
 
