@@ -14,7 +14,11 @@ log = logging.getLogger(__name__)
 def publish(job: "object") -> None:
     """After the transaction: one event to the job's page and one to its project's lists."""
     job_id, project_id = job.pk, job.project_id  # type: ignore[attr-defined]
-    transaction.on_commit(lambda: send({f"job.{job_id}", f"project.{project_id}"}, {"type": "job.changed", "job": job_id}))
+    transaction.on_commit(
+        lambda: send(
+            {f"job.{job_id}", f"project.{project_id}"}, {"type": "job.changed", "job": job_id, "project": project_id}
+        )
+    )
 
 
 def send(groups: set[str], message: dict[str, object]) -> None:

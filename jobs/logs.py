@@ -1,7 +1,7 @@
 """The server's log of an attempt: one append-only file of bytes, in which the offset is the only truth.
 
 Beside `<index>.log` lies `<index>.lines`, a sparse index: record k (8 bytes, little-endian) is the number of newlines
-in the first (k + 1) × 64 KiB. It follows from the bytes alone: whoever finds it short extends it, and it can be deleted.
+in the first (k + 1) × 64 KiB. It follows from the bytes alone: who finds it short extends it, and it may be deleted.
 
 Lines are counted from 1, as people see them: line n begins after newline n - 1. Nothing here knows of jobs or users.
 """
@@ -139,7 +139,8 @@ def _open_for_append(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for directory in (path.parent.parent, path.parent):
+            directory.mkdir(exist_ok=True, mode=0o700)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
@@ -345,7 +346,7 @@ def _index(path: Path, log: int) -> Iterator[_Records]:
 
 
 def _extend_index(path: Path, log: int, end: int, trusted: int) -> None:
-    """Adds the records that are missing up to byte `end`, under the lock; a full disk leaves it short, for another time.
+    """Adds the records that are missing up to byte `end`, under the lock; a full disk leaves it short, for later.
 
     Records for bytes beyond `trusted`, and half records, were left by a crash of the host and are written anew.
     """

@@ -1,0 +1,346 @@
+"""What is pushed to open pages: an attempt's log as raw bytes, and fragments of the jobs list and the job's page.
+
+Consumers take no channel of their own in the channel layer: the process's hub hears for all of them, so that they live
+on without Redis. Each asks for access when it opens and again whenever the access generation has changed.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.http import Http404
+from django.template.loader import render_to_string
+from django.urls import path
+
+import access
+from accounts.models import User
+from jobs import logs, places
+from jobs.log_hub import ACCESS, Watch, hub, in_database, in_files
+from jobs.models import Attempt, Job
+from projects.models import Project
+
+log = logging.getLogger(__name__)
+
+NOT_ALLOWED, NOT_FOUND, BROKEN = 4403, 4404, 1011  # close codes
+FRAME = 128 * 1024  # bytes of log in one frame
+LOOK_EVERY = 1.0  # seconds after which a log is looked at without a hint
+LOOK_AT_STATE_EVERY = 5.0  # seconds after which a row is read again without an event
+PACE = 0.02  # seconds between two small frames to one viewer
+COALESCE = 0.25  # seconds between two pushes of fragments to one viewer
+NEWEST = 200  # jobs of a list that are looked at without an event
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """A page's open line. Subclasses say what it is about (`find`) and what is sent over it (`run`).
+
+    What is sent is sent by tasks of their own: a viewer that does not read holds up neither the refusal nor the end.
+    """
+
+    channel_layer_alias = "none"  # the hub's subscription serves all
+    access_action: ClassVar[str]
+
+    async def connect(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over = False
+        await self.accept()
+        self.start(self._guard())
+
+    async def disconnect(self, code: int) -> None:
+        self._over = True
+        self._cancel()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Runs something for as long as the line is open; its failure ends the line."""
+        task = asyncio.create_task(self._watched(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except OSError:
+            self._cancel(but=asyncio.current_task())  # the viewer is gone
+        except Exception:
+            if not self._over:
+                log.exception("%s failed", type(self).__name__)
+                await self._end(BROKEN)
+
+    async def _guard(self) -> None:
+        """Asks at the start, and again whenever access may have been taken away."""
+        with hub().watch(ACCESS) as watch:
+            admitted = False
+            while True:
+                refusal = await in_database(self._refusal)
+                if refusal:
+                    return await self._end(refusal)
+                if not admitted:
+                    admitted = True
+                    self.start(self.run())
+                while not await watch.wait(3600):
+                    pass
+
+    async def _end(self, code: int) -> None:
+        self._over = True
+        self._cancel(but=asyncio.current_task())
+        await self.close(code)
+
+    def _cancel(self, but: "asyncio.Task[None] | None" = None) -> None:
+        for task in self._tasks - {but}:
+            task.cancel()
+
+    def _refusal(self) -> int | None:
+        """The close code for somebody who may not see this (any more)."""
+        user = User.objects.filter(pk=self.scope["user"].pk, is_active=True).first()
+        if user is None:
+            return NOT_ALLOWED
+        try:
+            access.require(user, self.access_action, self.find())
+        except access.Refused:
+            return NOT_ALLOWED
+        except Http404:
+            return NOT_FOUND
+        self.user = user
+        return None
+
+    def find(self) -> Any:
+        """The thing that the line is about, from the address; Http404 when there is none."""
+        raise NotImplementedError
+
+    async def run(self) -> None:
+        """Sends until cancelled."""
+        raise NotImplementedError
+
+    async def tell(self, kind: str, **more: Any) -> None:
+        await self.send(text_data=json.dumps({"type": kind, **more}))
+
+    def part(self, name: str) -> Any:
+        """A part of the address."""
+        return self.scope["url_route"]["kwargs"][name]
+
+
+@access.route("job:get")
+class LogConsumer(LiveConsumer):
+    """An attempt's log from a byte on, then whatever is added.
+
+    Sends JSON texts: hello {size, offset, line} before the first byte, state {state, reason, sentence} when the job's
+    changes, end {verified, complete, lines, gaps, missing, …} once the attempt is over and its bytes are sent; and
+    binary frames, the bytes as they are. `?offset=-N` begins with the first whole line of the last N bytes.
+    A text {"offset": N} from the viewer begins anew there; {"offset": null} stops the bytes, not the rest.
+    """
+
+    def find(self) -> Job:
+        attempts = Attempt.objects.select_related("job").filter(index=self.part("index"), job_id=self.part("job_id"))
+        attempt = attempts.first()
+        if attempt is None:
+            raise Http404
+        self.attempt_id, self.log_path = attempt.id, places.log_file(attempt.job_id, attempt.index)
+        return attempt.job
+
+    async def run(self) -> None:
+        self._streaming = self.start(self._stream(_offset(self.scope["query_string"])))
+        await self._tell_states()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        try:
+            offset = json.loads(text_data or "")["offset"]
+        except (ValueError, TypeError, KeyError):
+            return
+        if hasattr(self, "_streaming") and (offset is None or isinstance(offset, int)):
+            self._streaming.cancel()
+            await asyncio.wait([self._streaming])
+            self._streaming = self.start(self._stream(offset))
+
+    async def _stream(self, offset: int | None) -> None:
+        """Subscribe, read the size, send the backlog, wait: in this order nothing can fall between."""
+        with hub().watch(f"attempt.{self.attempt_id}", f"job.{self.part('job_id')}") as watch:
+            at = await self._hello(offset)
+            ending = _Ending(self.attempt_id)
+            while True:
+                looked = await ending.look()
+                at = await self._send_from(at)
+                if looked and (at is None or at >= await in_files(logs.size, self.log_path)):
+                    await self._tell_end(looked)
+                await asyncio.sleep(PACE)
+                ending.heard(await watch.wait(LOOK_EVERY))
+
+    async def _hello(self, offset: int | None) -> int | None:
+        """Tells where the bytes begin; None when none are wanted."""
+        size = await in_files(logs.size, self.log_path)
+        if offset is None:
+            await self.tell("hello", size=size, offset=None, line=None)
+            return None
+        start = await in_files(logs.tail, self.log_path, -offset) if offset < 0 else min(offset, size)
+        line = await in_files(logs.line_at, self.log_path, start)
+        await self.tell("hello", size=size, offset=start, line=line)
+        return start
+
+    async def _send_from(self, at: int | None) -> int | None:
+        """Sends what there is from a byte on; answers where it ended."""
+        while at is not None and (data := await in_files(logs.read, self.log_path, at, FRAME)):
+            await self.send(bytes_data=data)
+            at += len(data)
+        return at
+
+    async def _tell_end(self, end: dict[str, Any]) -> None:
+        if end != getattr(self, "_told", None):
+            size = await in_files(logs.size, self.log_path)
+            lines = end["lines"] if end["lines"] is not None else await in_files(logs.lines, self.log_path)
+            await self.tell("end", **{**end, "lines": lines, "size": size})
+            self._told = end
+
+    async def _tell_states(self) -> None:
+        """Sends the job's state, and again whenever it has changed."""
+        told = None
+        with hub().watch(f"job.{self.part('job_id')}") as watch:
+            while True:
+                state = await in_database(self._state)
+                if state != told:
+                    told = state
+                    await self.tell("state", **state)
+                await watch.wait(LOOK_AT_STATE_EVERY)
+
+    def _state(self) -> dict[str, Any]:
+        row = Job.objects.filter(pk=self.part("job_id")).values("state", "reason", "sentence").first()
+        return dict(row or {})
+
+
+class _Ending:
+    """Whether an attempt is over, asked of the database when there is a reason to, else seldom."""
+
+    def __init__(self, attempt_id: str) -> None:
+        self._attempt_id = attempt_id
+        self._asked = float("-inf")
+        self._end: dict[str, Any] | None = None
+
+    def heard(self, notes: set[str]) -> None:
+        """Takes what a watch was woken for: anything but more bytes is a reason to ask."""
+        if notes - {"log"}:
+            self._asked = float("-inf")
+
+    async def look(self) -> dict[str, Any] | None:
+        """What the page says at the end, None while the attempt goes on."""
+        if time.monotonic() - self._asked > LOOK_AT_STATE_EVERY:
+            self._asked = time.monotonic()
+            self._end = await in_database(_end_of, self._attempt_id)
+        return self._end
+
+
+def _end_of(attempt_id: str) -> dict[str, Any] | None:
+    attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).exclude(ended_at=None).first()
+    if attempt is None:
+        return None
+    here = logs.size(places.log_file(attempt.job_id, attempt.index))
+    return {
+        "verified": bool(attempt.log_verified),
+        "complete": attempt.log_size is not None and here >= attempt.log_size,
+        "missing": max(0, (attempt.log_size or 0) - here),
+        "lines": attempt.log_lines,
+        "gaps": attempt.log_gaps,
+        "state": attempt.job.state,
+        "reason": attempt.reason,
+        "sentence": attempt.sentence,
+    }
+
+
+def _offset(query: bytes) -> int:
+    """The number after `offset=`; 0 when there is none."""
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name == b"offset" and value.removeprefix(b"-").isdigit() and len(value) < 18:
+            return int(value)
+    return 0
+
+
+class FragmentConsumer(LiveConsumer):
+    """Sends fragments when jobs have changed, at most four times a second; htmx puts them in their places by id."""
+
+    topic: str
+
+    async def run(self) -> None:
+        with hub().watch(self.topic) as watch:
+            while True:
+                html = await in_database(self.render, await self._changed(watch))
+                if html:
+                    await self.send(text_data=html)
+                await asyncio.sleep(COALESCE)
+
+    async def _changed(self, watch: Watch) -> set[str]:
+        """Ids of jobs that have changed, by events or, where those were lost, by looking."""
+        return await watch.wait(LOOK_AT_STATE_EVERY) or await in_database(self.look)
+
+    def look(self) -> set[str]:
+        """Ids of jobs that have changed since this was asked last."""
+        raise NotImplementedError
+
+    def render(self, changed: set[str]) -> str:
+        """The fragments for jobs that have changed; empty when there is nothing to send."""
+        raise NotImplementedError
+
+
+@access.route("job:get")
+class JobConsumer(FragmentConsumer):
+    """Keeps the head of a job's page up to date."""
+
+    def find(self) -> Job:
+        job = Job.objects.select_related("project", "created_by").filter(pk=self.part("job_id")).first()
+        if job is None:
+            raise Http404
+        self.topic = f"job.{job.id}"
+        return job
+
+    async def run(self) -> None:
+        # The page may be older than this line: what changed between them is sent at once.
+        self._seen: Any = None
+        html = await in_database(self.render, await in_database(self.look))
+        if html:
+            await self.send(text_data=html)
+        await super().run()
+
+    def look(self) -> set[str]:
+        changed_at = Job.objects.filter(pk=self.part("job_id")).values_list("changed_at", flat=True).first()
+        before, self._seen = self._seen, changed_at
+        return {self.part("job_id")} if changed_at != before else set()
+
+    def render(self, changed: set[str]) -> str:
+        if not changed:
+            return ""
+        return render_to_string("jobs/_status.html", {"job": self.find(), "user": self.user})
+
+
+@access.route("project:get")
+class ProjectConsumer(FragmentConsumer):
+    """Keeps the rows of a project's list of jobs up to date."""
+
+    def find(self) -> Project:
+        project = Project.objects.filter(slug=self.part("slug"), removed_at=None).first()
+        if project is None:
+            raise Http404
+        self.project, self.topic = project, f"project.{project.id}"
+        return project
+
+    async def run(self) -> None:
+        self._seen: dict[str, Any] = {}
+        await in_database(self.look)
+        await super().run()
+
+    def look(self) -> set[str]:
+        newest = dict(Job.objects.in_project(self.project).newest().values_list("id", "changed_at")[:NEWEST])
+        before, self._seen = self._seen, newest
+        return {job_id for job_id, changed_at in newest.items() if before.get(job_id) != changed_at}
+
+    def render(self, changed: set[str]) -> str:
+        jobs = Job.objects.visible_to(self.user).in_project(self.project).filter(pk__in=changed)
+        rows = jobs.select_related("project", "created_by")
+        return "".join(render_to_string("jobs/_row.html", {"job": job, "user": self.user}) for job in rows)
+
+
+urlpatterns = [
+    path("ws/jobs/<str:job_id>/<int:index>/log", LogConsumer.as_asgi()),
+    path("ws/jobs/<str:job_id>", JobConsumer.as_asgi()),
+    path("ws/p/<slug:slug>/jobs", ProjectConsumer.as_asgi()),
+]
