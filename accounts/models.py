@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from accounts.ids import new_id
@@ -63,6 +63,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.username
 
+    @transaction.atomic
+    def save(self, *args: object, **kwargs: object) -> None:
+        """One transaction with what other apps make for a new account, whichever way it comes to be."""
+        super().save(*args, **kwargs)
+
     def clean(self) -> None:
         self.email = fold_email(self.email)
 
@@ -80,7 +85,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def verified(self) -> bool:
         """Whether the address is proven. An account that has not proven it may use only the project it was invited to."""
-        return self.emailaddress_set.filter(email__iexact=self.email, verified=True).exists()
+        return self.emailaddress_set.filter(email=self.email, verified=True).exists()
 
 
 class Installation(models.Model):
@@ -91,3 +96,16 @@ class Installation(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_installation")]
+
+
+class OutgoingEmail(models.Model):
+    """An email on its way: the row is the queue. It goes when it is sent, and with it the links in it."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    to = models.EmailField()
+    subject = models.CharField(max_length=300)
+    body = models.TextField()
+    reference = models.CharField(max_length=100, blank=True, help_text="what the app that sends it knows it by")
+    created_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now, db_index=True)

@@ -1,0 +1,73 @@
+"""What makes and proves accounts."""
+
+from typing import TYPE_CHECKING
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import first
+from accounts.models import Installation, User
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SetupClosed(Exception):
+    """The token does not open this installation: it is wrong, or the first account exists."""
+
+
+def create_first_account(*, token: str, email: str, username: str, name: str, password: str) -> User:
+    """The installation's admin, once. Raises SetupClosed, or ValidationError by field.
+
+    Nobody acts here: whoever has the token may do this, and the row of the installation is set by compare-and-set, so
+    that of two at once one gets an account.
+    """
+    Installation.objects.get_or_create(pk=1)
+    with transaction.atomic():
+        if not first.opens(token) or not Installation.objects.filter(pk=1, set_up_at=None).update(
+            set_up_at=timezone.now()
+        ):
+            raise SetupClosed
+        user = create_account(email=email, username=username, name=name, password=password, verified=True, admin=True)
+        transaction.on_commit(first.discard_token)
+    return user
+
+
+@transaction.atomic
+def create_account(
+    *, email: str, username: str, name: str = "", password: str, verified: bool, admin: bool = False
+) -> User:
+    """An account with its address, and with what other apps make for it. Raises ValidationError by field."""
+    check_password(password, email=email, username=username, name=name)
+    user = User.objects.create_user(
+        email=email, username=username, name=name, password=password, is_staff=admin, is_superuser=admin
+    )
+    EmailAddress.objects.create(user=user, email=user.email, verified=verified, primary=True)
+    return user
+
+
+def check_password(password: str, **about: str) -> None:
+    """Raises ValidationError for the field `password` unless it is long and unlike what is known about its owner."""
+    try:
+        validate_password(password, User(**about))
+    except ValidationError as error:
+        raise ValidationError({"password": error.messages}) from None
+
+
+@transaction.atomic
+def prove_address(*, user: User) -> None:
+    """Marks the account's address as its own: something that was sent only there has come back."""
+    address, _ = EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
+    EmailAddress.objects.filter(pk=address.pk).update(verified=True)
+
+
+@transaction.atomic
+def change_profile(*, user: User, fields: "Mapping[str, str]") -> None:
+    """Changes one's own name, username, time zone, theme. Raises ValidationError by field."""
+    for field, value in fields.items():
+        setattr(user, field, value)
+    user.full_clean(exclude=["password"])
+    user.save(update_fields=list(fields))

@@ -1,0 +1,81 @@
+"""Outgoing email. The row is the queue: Redis only hurries it, and nothing is lost while Redis or the mail server is away."""
+
+import logging
+from datetime import timedelta
+from smtplib import SMTPException
+from typing import Final
+
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from accounts.models import OutgoingEmail
+from accounts.signals import email_attempted
+
+log = logging.getLogger(__name__)
+
+CLAIM: Final = timedelta(minutes=2)  # longer than a mail server may take to answer
+FIRST_RETRY: Final = timedelta(seconds=30)
+LONGEST_RETRY: Final = timedelta(hours=1)
+MOST_ATTEMPTS: Final = 30  # a little more than a day
+BATCH: Final = 20
+
+
+def put(*, to: str, subject: str, body: str, reference: str = "") -> OutgoingEmail:
+    """Queues an email in the current transaction; it goes out within a second of the commit when all is well."""
+    email = OutgoingEmail.objects.create(to=to, subject=" ".join(subject.split())[:300], body=body, reference=reference)
+    transaction.on_commit(lambda: _hurry(email.pk))
+    return email
+
+
+def _hurry(email_id: str) -> None:
+    from accounts.tasks import send_email
+
+    try:
+        send_email.delay(email_id)
+    except (OperationalError, OSError) as error:
+        log.debug("the sweep will send email %s: %s", email_id, error)
+
+
+def send_waiting() -> int:
+    """Sends what is due, oldest first; the number of emails tried."""
+    due = OutgoingEmail.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at")
+    tried = [email_id for email_id in due.values_list("pk", flat=True)[:BATCH] if send(email_id)]
+    return len(tried)
+
+
+def send(email_id: str) -> bool:
+    """Tries one email, when it is due and nobody else is at it; failures are tried again later, less and less often."""
+    now = timezone.now()
+    claimed = OutgoingEmail.objects.filter(pk=email_id, next_attempt_at__lte=now).update(
+        next_attempt_at=now + CLAIM, attempts=F("attempts") + 1
+    )
+    if not claimed:
+        return False
+    email = OutgoingEmail.objects.get(pk=email_id)
+    try:
+        EmailMessage(subject=email.subject, body=email.body, to=[email.to]).send()
+    except (OSError, SMTPException, ValueError) as error:  # ValueError: a header that cannot be sent
+        _failed(email, f"{type(error).__name__}: {error}")
+    else:
+        _done(email, "")
+    return True
+
+
+def _failed(email: OutgoingEmail, error: str) -> None:
+    log.warning("email %s to %s was not sent: %s", email.pk, email.to, error)
+    if email.attempts >= MOST_ATTEMPTS:
+        _done(email, f"given up: {error}")
+        return
+    wait = min(FIRST_RETRY * 2 ** (email.attempts - 1), LONGEST_RETRY)
+    with transaction.atomic():
+        OutgoingEmail.objects.filter(pk=email.pk).update(next_attempt_at=timezone.now() + wait)
+        email_attempted.send(sender=OutgoingEmail, email=email, error=f"not sent yet, will be tried again: {error}")
+
+
+@transaction.atomic
+def _done(email: OutgoingEmail, error: str) -> None:
+    email_attempted.send(sender=OutgoingEmail, email=email, error=error)
+    OutgoingEmail.objects.filter(pk=email.pk).delete()

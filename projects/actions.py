@@ -1,0 +1,219 @@
+"""What changes projects, their members and invitations. Each action checks access, writes the audit trail, and is one transaction.
+
+Unverified accounts: the invitation's link that the owner copies proves no address, so an account made through it stays
+unverified. Until it confirms its address it may use the project that it was invited to and nothing else: it creates no
+projects, accepts no other invitation, and only looks at its Personal project (projects.rules.Ownership).
+"""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+import access
+from accounts.actions import prove_address
+from accounts.ids import new_id
+from accounts.names import fold_email
+from projects import delivery, links, signals
+from projects.errors import Impossible, InvalidInvitation, OtherAccount, refused
+from projects.levels import Levels, preset_of
+from projects.members import check_levels, clear_permissions, levels_by_user, set_permissions
+from projects.models import Invitation, Member, Project, record
+from projects.slugs import free_slug, personal_slug
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+VALID_FOR: Final = timedelta(days=7)
+
+
+def create(*, name: str, by: "User") -> Project:
+    """A new project, owned by its creator. Raises ValidationError for a bad name, Refused for an unverified account."""
+    if not by.verified:
+        raise refused("project:new", "unverified", "Confirm your address first; then you can create projects.")
+    while True:
+        try:
+            return _create(name=name, slug=free_slug(name), by=by)
+        except IntegrityError:  # somebody took the slug in between
+            continue
+
+
+@transaction.atomic
+def _create(*, name: str, slug: str, by: "User") -> Project:
+    project = Project(name=name.strip(), slug=slug, owner=by)
+    project.full_clean(validate_unique=False, validate_constraints=False)
+    project.save(force_insert=True)
+    record(by=by, project=project, action="project:new", name=project.name)
+    return project
+
+
+def create_personal(*, user: "User") -> Project:
+    """The Personal project of a new account; part of the transaction that makes the account."""
+    return Project.objects.create(name="Personal", slug=personal_slug(user.username), owner=user, personal=True)
+
+
+@transaction.atomic
+def rename(*, project: Project, name: str, by: "User") -> None:
+    """Changes the name; the address stays. Raises ValidationError for a bad name."""
+    _require(by, "project:set", project, "renamed")
+    before, project.name = project.name, name.strip()
+    project.full_clean(validate_unique=False, validate_constraints=False)
+    project.save(update_fields=["name"])
+    record(by=by, project=project, action="project:set", before=before, name=project.name)
+
+
+@transaction.atomic
+def remove(*, project: Project, by: "User") -> None:
+    """Takes the project from everybody at once; its content is deleted later. Raises Impossible while jobs are unfinished."""
+    _require(by, "project:rm", project, "removed")
+    signals.project_removing.send(sender=Project, project=project, by=by)
+    now = timezone.now()
+    if not Project.objects.filter(pk=project.pk, removed_at=None).update(removed_at=now):
+        return
+    project.removed_at = now
+    Invitation.objects.open().filter(project=project).update(revoked_at=now)
+    access.bump()
+    record(by=by, project=project, action="project:rm", name=project.name)
+
+
+@transaction.atomic
+def invite(*, project: Project, email: str, levels: Levels, by: "User") -> Invitation:
+    """Invites an address; one that has an open invitation gets a new email with the new levels, and older links die.
+
+    The answer is the same whether the address has an account or not. Raises ValidationError for the owner's address, a
+    member's, or none at all: those the owner sees anyway.
+    """
+    _require(by, "project:share", project, "shared")
+    email = fold_email(email)
+    validate_email(email)
+    check_levels(levels)
+    _check_outsider(project, email)
+    fresh = {"levels": levels, "invited_by": by, **_fresh()}
+    invitation, _ = Invitation.objects.update_or_create(
+        project=project, email=email, accepted_at=None, revoked_at=None, defaults=fresh
+    )
+    _send(invitation, action="invitation:new", by=by)
+    return invitation
+
+
+@transaction.atomic
+def resend(*, invitation: Invitation, by: "User") -> None:
+    """Sends the email again, with a new link that is valid from now; older links die."""
+    access.require(by, "project:share", invitation.project)
+    fresh = _fresh()
+    if not Invitation.objects.open().filter(pk=invitation.pk).update(**fresh):
+        raise Impossible("This invitation has been accepted or revoked meanwhile.")
+    invitation.refresh_from_db()
+    _send(invitation, action="invitation:send", by=by)
+
+
+@transaction.atomic
+def revoke(*, invitation: Invitation, by: "User") -> None:
+    """Makes the invitation's links worthless. Raises Impossible when it was accepted a moment before."""
+    access.require(by, "project:share", invitation.project)
+    if not Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now()):
+        raise Impossible("This invitation has been accepted or revoked meanwhile.")
+    record(by=by, project=invitation.project, action="invitation:rm", email=invitation.email)
+
+
+@transaction.atomic
+def accept(*, token: str, by: "User") -> Project:
+    """Makes the invited one a member, once. Raises InvalidInvitation, OtherAccount, or Refused for an unverified account."""
+    found = links.find(token)
+    if found is None:
+        raise InvalidInvitation
+    invitation, link = found
+    _check_acceptable(invitation, link, by)
+    if not _use(invitation):
+        raise InvalidInvitation
+    if link.proves_address:
+        prove_address(user=by)
+    project = invitation.project
+    _, joined = Member.objects.get_or_create(project=project, user=by, defaults={"invited_by": invitation.invited_by})
+    if joined:
+        set_permissions(project, by, invitation.levels)
+    record(by=by, project=project, action="member:new", user=by.username, levels=invitation.levels)
+    return project
+
+
+@transaction.atomic
+def set_levels(*, member: Member, levels: Levels, by: "User") -> None:
+    """Changes what a member may do, within a second also in what they have open."""
+    access.require(by, "project:share", member.project)
+    check_levels(levels)
+    before = levels_by_user(member.project).get(member.user_id)
+    set_permissions(member.project, member.user, levels)
+    access.bump()
+    record(by=by, project=member.project, action="member:set", user=member.user.username, before=before, levels=levels)
+
+
+@transaction.atomic
+def remove_member(*, member: Member, by: "User") -> None:
+    """Ends a membership, within a second also in what the member has open. Their jobs stay; queued ones are cancelled."""
+    access.require(by, "project:share", member.project)
+    _end(member, by=by, action="member:rm")
+
+
+@transaction.atomic
+def leave(*, project: Project, by: "User") -> None:
+    """Ends one's own membership. Raises Impossible for the owner."""
+    access.require(by, "project:get", project)
+    member = Member.objects.filter(project=project, user=by).first()
+    if member is None:
+        raise Impossible("You own this project; you can remove it, but not leave it.")
+    _end(member, by=by, action="member:leave")
+
+
+def _end(member: Member, *, by: "User", action: str) -> None:
+    project, user = member.project, member.user
+    if not Member.objects.filter(pk=member.pk).delete()[0]:
+        return
+    clear_permissions(project, user)
+    access.bump()
+    record(by=by, project=project, action=action, user=user.username)
+    signals.member_removed.send(sender=Project, project=project, user=user, by=by)
+
+
+def _require(by: "User", action: str, project: Project, verb: str) -> None:
+    """The access check of what no Personal project allows; strangers learn nothing, its owner a reason."""
+    access.require(by, "project:get", project)
+    if project.personal:
+        raise refused(action, "personal", f"Your Personal project cannot be {verb}. Create a project for that.")
+    access.require(by, action, project)
+
+
+def _check_outsider(project: Project, email: str) -> None:
+    if email == fold_email(project.owner.email):
+        raise ValidationError("This is the owner's address.")
+    if Member.objects.filter(project=project, user__email=email).exists():
+        raise ValidationError("Who has this address is a member already. Change their levels in the list.")
+
+
+def _fresh() -> dict[str, object]:
+    now = timezone.now()
+    return {"nonce": new_id(), "created_at": now, "expires_at": now + VALID_FOR, "delivery": ""}
+
+
+def _send(invitation: Invitation, *, action: str, by: "User") -> None:
+    delivery.send(invitation)
+    levels = preset_of(invitation.levels) or invitation.levels
+    record(by=by, project=invitation.project, action=action, email=invitation.email, levels=levels)
+
+
+def _check_acceptable(invitation: Invitation, link: links.Token, by: "User") -> None:
+    if fold_email(by.email) != invitation.email:
+        raise OtherAccount
+    if invitation.project.owner_id == by.pk:
+        raise InvalidInvitation
+    if not link.proves_address and not by.verified and Member.objects.filter(user=by).exists():
+        raise refused("project:get", "unverified", "Confirm your address first; then you can join more projects.")
+
+
+def _use(invitation: Invitation) -> bool:
+    """Single use, by compare-and-set on the row's own columns: of two at once, one wins on every database."""
+    now = timezone.now()
+    row = Invitation.objects.open().filter(pk=invitation.pk, nonce=invitation.nonce, expires_at__gt=now)
+    return bool(row.update(accepted_at=now))

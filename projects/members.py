@@ -1,0 +1,56 @@
+"""A member's levels as guardian permissions: written in bulk, read for a whole project at once."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import Permission
+from django.core.exceptions import ValidationError
+
+from projects.levels import KINDS, Level, Levels, levels_of, permissions_of
+from projects.models import Project, ProjectUserPermission
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+def check_levels(levels: Levels) -> None:
+    """Raises ValidationError unless there is one level for each kind."""
+    if set(levels) != set(KINDS) or not set(levels.values()) <= set(Level.values):
+        raise ValidationError("Choose a level for each of jobs, datasets, models and volumes.")
+
+
+def set_permissions(project: Project, user: "User", levels: Levels) -> None:
+    """Gives the user exactly the permissions of these levels; four queries, whatever the levels."""
+    wanted = permissions_of(levels)
+    _held(project, user).exclude(permission__codename__in=wanted).delete()
+    ProjectUserPermission.objects.bulk_create(
+        (
+            ProjectUserPermission(user=user, content_object=project, permission=permission)
+            for permission in _permissions(wanted)
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def clear_permissions(project: Project, user: "User") -> None:
+    """Takes all permissions in the project away."""
+    _held(project, user).delete()
+
+
+def levels_by_user(project: Project) -> dict[str, Levels]:
+    """User id -> levels, of everybody who holds any; one query."""
+    rows = ProjectUserPermission.objects.filter(content_object=project).values_list("user_id", "permission__codename")
+    held: dict[str, set[str]] = {}
+    for user_id, codename in rows:
+        held.setdefault(user_id, set()).add(codename)
+    return {user_id: levels_of(codenames) for user_id, codenames in held.items()}
+
+
+def _held(project: Project, user: "User"):
+    return ProjectUserPermission.objects.filter(content_object=project, user=user)
+
+
+def _permissions(codenames: Iterable[str]) -> Iterable[Permission]:
+    return Permission.objects.filter(
+        content_type__app_label="projects", content_type__model="project", codename__in=codenames
+    )
