@@ -136,6 +136,7 @@ def _environment(attempt: Attempt, spec: Spec) -> dict[str, str]:
         "MLTEAM_JOB_ID": attempt.job_id,
         "MLTEAM_ATTEMPT": str(attempt.index),
         "MLTEAM_PROJECT": attempt.job.project_id,
+        "MLTEAM_OUTPUT": "/output" if host.facts().isolation == "sandbox" else str(places.output_directory(attempt.job_id)),
         "MLTEAM_URL": settings.MLTEAM_URL,
     }
 

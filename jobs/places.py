@@ -18,7 +18,3 @@ def output_directory(job_id: str) -> Path:
     """What the job wrote to $MLTEAM_OUTPUT. A job can write here: enter only through compute.trees."""
     return job_directory(job_id) / "output"
 
-
-def log_file(job_id: str, index: int) -> Path:
-    """The server's append-only log of an attempt."""
-    return Path(settings.VAR) / "logs" / job_id / f"{index}.log"

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 import access
 from jobs.states import ACTIVE, FINAL, JobState
@@ -21,8 +22,14 @@ class JobQuerySet(models.QuerySet):
     def in_project(self, project: "Project") -> "JobQuerySet":
         return self.filter(project=project)
 
-    def newest(self) -> "JobQuerySet":
+    def newest_first(self) -> "JobQuerySet":
         return self.order_by("-created_at", "-id")
+
+    def as_rows(self) -> "JobQuerySet":
+        """With what jobs.rows shows: the creator, and `newest`, the index of the newest attempt."""
+        attempts = apps.get_model("jobs", "Attempt").objects.filter(job=OuterRef("pk"))
+        newest = Subquery(attempts.order_by("-index").values("index")[:1])
+        return self.select_related("created_by", "project").annotate(newest=newest)
 
     def active(self) -> "JobQuerySet":
         return self.filter(state__in=ACTIVE)

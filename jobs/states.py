@@ -38,7 +38,8 @@ class Reason(models.TextChoices):
 
 ACTIVE: Final = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.UPLOADING, JobState.CANCELLING})
 FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED})
-UNFINISHED: Final = ACTIVE | {JobState.QUEUED}
+WAITING: Final = frozenset({JobState.QUEUED})
+UNFINISHED: Final = ACTIVE | WAITING
 
 # From -> to. A restartable job that is interrupted goes back to the queue; nothing leaves a final state.
 MOVES: Final[dict[str, frozenset[str]]] = {

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from jobs import events
 from jobs.models import Attempt, Job, Move
-from jobs.states import FINAL, INTERRUPTIONS, MOVES, JobState, Reason, outcome
+from jobs.states import FINAL, INTERRUPTIONS, MOVES, UNFINISHED, JobState, Reason, outcome
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -25,11 +25,12 @@ def move(
     sentence: str = "",
     by: "User | None" = None,
     attempt: Attempt | None = None,
+    only_from: frozenset[JobState] = UNFINISHED,
     **fields: Any,
 ) -> bool:
     """Moves the job, when its state still allows it; False when somebody else was there first. `fields` are set with it."""
     now = timezone.now()
-    before = [state for state, onward in MOVES.items() if to in onward]
+    before = [state for state, onward in MOVES.items() if to in onward and state in only_from]
     ended = {"ended_at": now} if to in FINAL else {}
     changed = Job.objects.filter(pk=job.pk, state__in=before).update(
         state=to, reason=reason, sentence=sentence[:500], changed_at=now, **ended, **fields

@@ -32,6 +32,8 @@ _secure = _address.scheme == "https"
 _loopback = {"localhost", "127.0.0.1", "[::1]"}
 ALLOWED_HOSTS = sorted({_address.hostname or "localhost"} | (_loopback if _address.hostname in _loopback else set()))
 CSRF_TRUSTED_ORIGINS = [MLTEAM_URL]
+# A WebSocket is opened only by a page of ours; on one machine the page may be called by any of its loopback names.
+WEBSOCKET_ORIGINS = [f"{_address.scheme}://{host}:{_address.port}" if _address.port else f"{_address.scheme}://{host}" for host in ALLOWED_HOSTS]
 if _secure:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
@@ -55,7 +57,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "channels",
     "django_htmx",
-    "django_bootstrap",
+    "bootstrap",
     "mlteam",
     "accounts",
     "access",
@@ -162,7 +164,7 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = _address.scheme
 OPEN_SIGNUP = flag("MLTEAM_OPEN_SIGNUP")
 
 EMAIL_BACKEND = "mlteam.outbox.EmailBackend"
-EMAIL_FILE_PATH = VAR / "outbox"
+EMAIL_FILE_PATH = state.directory("outbox")
 if env("EMAIL_URL"):
     _mail = urlsplit(env("EMAIL_URL"))
     EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -190,7 +192,7 @@ if flag("MLTEAM_TEST") or DEBUG:  # no collectstatic needed: files come straight
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
-FILE_UPLOAD_TEMP_DIR = VAR / "tmp"
+FILE_UPLOAD_TEMP_DIR = state.directory("tmp")
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -29,6 +29,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 30.0  # seconds before a process that died is 
 HEALTHY = 30.0  # seconds after which a process counts as well and its delay begins anew
 LOG_LIMIT = 10 * 2**20  # bytes of one var/log/<name>.log; the one before it is kept as <name>.log.1
 PR_SET_PDEATHSIG = 1
+QUIET = {"redis"}  # what these say goes to their logs alone: it is no news to a person
 MANAGE = [sys.executable, str(state.ROOT / "manage.py")]
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -188,14 +189,20 @@ class Supervisor:
         self._listen()
         claim.announce(self.url)
         try:
-            if not self._prepare():
-                return 1
-            self._open()
-            while not self.signals:
-                self._step()
+            prepared = self._prepare()
+            if prepared:
+                self._serve()
         finally:
             self._end()
-        return 0
+        if prepared:
+            self._name_jobs()
+        return 0 if prepared else 1
+
+    def _serve(self) -> None:
+        self._open()
+        while not self.signals:
+            self._step()
+        say("Ending; Ctrl-C once more ends it at once.")
 
     def _catch_signals(self) -> None:
         receiver, sender = socket.socketpair()
@@ -302,7 +309,8 @@ class Supervisor:
     def _hear(self, child: Child, output: IO[bytes]) -> None:
         data = output.read(2**16)
         for line in child.heard(data or b""):
-            say(line, "" if child.name == "demo" else child.name)
+            if child.name not in QUIET:
+                say(line, "" if child.name == "demo" else child.name)
         if data == b"":
             self.selector.unregister(output)
             output.close()
@@ -318,13 +326,11 @@ class Supervisor:
 
     def _end(self) -> None:
         """End the server's processes: first those that use Redis, then Redis."""
-        say("Ending. Ctrl-C once more ends it at once.")
         for child in self.children.values():
             child.due = None
         for redis in (False, True):
             self._end_these([child for child in self.children.values() if (child.name == "redis") is redis])
         self.listener.close()
-        self._name_jobs()
 
     def _end_these(self, children: list[Child]) -> None:
         before, deadline = self.signals, time.monotonic() + GRACE
@@ -336,6 +342,7 @@ class Supervisor:
                 for process in alive:
                     process.kill()
             self._listen_to_children(0.2)
+        self._listen_to_children(0)  # their last words
         for child in children:
             child.process = None
 

@@ -1,0 +1,243 @@
+"""What changes jobs: one function for each verb. Pages and tasks come through here."""
+
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+
+import access
+from compute import resources
+from jobs import engine, events, logs, places, transitions
+from jobs.models import Attempt, Job, Move
+from jobs.spec import Spec, SpecErrors
+from jobs.states import UNFINISHED, WAITING, JobState, Reason
+from mlteam import state
+from projects.models import Project, record
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+log = logging.getLogger(__name__)
+
+
+class Refusal(Exception):
+    """What was asked for cannot be done now; the sentence says why and what to do."""
+
+
+def submit(
+    *,
+    project: Project,
+    spec: Spec,
+    by: "User",
+    files: Iterable[UploadedFile] = (),
+    cloned_from: Job | None = None,
+    keep_files: Iterable[str] = (),
+) -> Job:
+    """A new job in the queue. Raises SpecErrors for what no host here can ever give, Refusal where no sandbox can be had."""
+    access.require(by, "job:new", project)
+    if cloned_from:
+        access.require(by, "job:get", cloned_from)
+    check_fits(spec)
+    job = _row(project, spec, by, cloned_from)
+    job.files = _store_files(job, files, cloned_from, keep_files)
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+            Move.objects.create(job=job, state=job.state, reason=job.reason, at=job.created_at, by=by)
+            record(by=by, project=project, action="job:new", urn=job.urn, name=job.name)
+            events.publish(job)
+            transaction.on_commit(look)
+    except BaseException:
+        shutil.rmtree(places.job_directory(job.id), ignore_errors=True)
+        raise
+    return job
+
+
+def _row(project: Project, spec: Spec, by: "User", cloned_from: Job | None) -> Job:
+    return Job(
+        project=project,
+        name=spec.name,
+        created_by=by,
+        cloned_from=cloned_from,
+        spec=spec.stored(),
+        tags=spec.tags,
+        cpu_milli=round(spec.resources.cpu * 1000),
+        memory_mib=round(spec.resources.mem * 1024),
+        gpu=spec.resources.gpu,
+        bid=spec.bid,
+        restartable=spec.restartable,
+        preemptable=spec.preemptable,
+        reason=Reason.SUBMITTED,
+    )
+
+
+def check_fits(spec: Spec) -> None:
+    """Raises SpecErrors, naming what there is, for a job larger than any host here; Refusal where hosts have no sandbox."""
+    there = resources.what_there_is()
+    if not there["runs_jobs"]:
+        raise Refusal(" ".join(there["problems"]))
+    wanted, errors = spec.resources, []
+    for field, amount, unit in (("cpu", there["cpu"], "CPU cores"), ("mem", there["mem"], "GiB of memory"), ("gpu", there["gpu"], "GPUs")):
+        if getattr(wanted, field) > amount:
+            largest = f"the largest host here has {amount:g} {unit}" if amount else f"no host here has {unit}"
+            errors.append((f"resources.{field}", f"{getattr(wanted, field):g} asked for, {largest}"))
+    if errors:
+        raise SpecErrors(errors)
+
+
+def check_file_name(name: str) -> str:
+    """The name of a file uploaded with a job: a relative path without “..”. Raises SpecErrors."""
+    pure = PurePosixPath(name)
+    bad = not name or "\0" in name or "\\" in name or pure.is_absolute() or ".." in pure.parts or not pure.parts
+    if bad or any(len(part.encode()) > 255 for part in pure.parts):
+        raise SpecErrors([("files", f"“{name[:80]}” is no file name that a job may have: relative, without “..”")])
+    return str(pure)
+
+
+def _store_files(job: Job, files: Iterable[UploadedFile], source: Job | None, keep: Iterable[str]) -> list[str]:
+    """Puts the uploaded files, and those kept from the job that is cloned, into the new job's files/. Returns their names."""
+    names: list[str] = []
+    directory = places.job_directory(job.id) / "files"
+    uploads = [(check_file_name(file.name or ""), file) for file in files]
+    total = sum(file.size or 0 for _, file in uploads)
+    if total > settings.MLTEAM_UPLOAD_CAP:
+        raise SpecErrors([("files", f"{total // 2**20} MiB are more than the {settings.MLTEAM_UPLOAD_CAP // 2**20} MiB that may be uploaded with a job")])
+    kept = [name for name in keep if source and name in source.files]
+    if not uploads and not kept:
+        return []
+    state.directory("jobs", 0o711)
+    directory.mkdir(parents=True, mode=0o711)
+    for name, file in uploads:
+        _write(directory / name, file)
+        names.append(name)
+    for name in kept:
+        if source and name not in names:
+            target = directory / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(places.job_directory(source.id) / "files" / name, target)
+            names.append(name)
+    return names
+
+
+def _write(path: Path, file: UploadedFile) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as target:
+        for chunk in file.chunks():
+            target.write(chunk)
+
+
+def stop(*, job: Job, by: "User") -> None:
+    """Ends the job: a waiting one at once, a running one by SIGTERM, then SIGKILL for all of it."""
+    access.require(by, "job:stop", job)
+    with transaction.atomic():
+        _stop(job, reason=Reason.STOPPED, sentence=f"Stopped by {by.username}.", by=by)
+        record(by=by, project=job.project, action="job:stop", urn=job.urn)
+
+
+def _stop(job: Job, *, reason: str, sentence: str, by: "User | None") -> None:
+    if transitions.move(job, JobState.CANCELLED, reason=reason, sentence=sentence, by=by, only_from=WAITING):
+        return
+    if transitions.move(job, JobState.CANCELLING, reason=reason, sentence=sentence, by=by, stop_by=by):
+        attempt = job.attempts.filter(ended_at=None).first()
+        if attempt:
+            transaction.on_commit(lambda: _ask_to_stop(attempt))
+
+
+def _ask_to_stop(attempt: Attempt) -> None:
+    """Asks the runner at once where the job runs on this host; the sweep of its worker does it anyway."""
+    from compute import host
+
+    if attempt.host == host.name():
+        engine.stop(attempt, reason=Reason.STOPPED)
+
+
+def cancel_queued_of(*, project: Project, user: "User") -> None:
+    """A removed member's waiting jobs do not start; running ones go on."""
+    for job in Job.objects.queued().filter(project=project, created_by=user):
+        transitions.move(job, JobState.CANCELLED, reason=Reason.MEMBER_REMOVED, sentence=f"{user.username} is no longer a member of this project.", only_from=WAITING)
+
+
+def attempt_reported(attempt_id: str, report: dict[str, Any]) -> None:
+    """The runner says where the attempt stands."""
+    attempt = Attempt.objects.select_related("job", "resource").get(pk=attempt_id)
+    if report.get("state") == "running":
+        transitions.started(attempt, report)
+
+
+def attempt_ended(attempt_id: str, report: dict[str, Any]) -> None:
+    """The runner says how the attempt ended; its log is closed and its sizes and checksum were compared."""
+    attempt = Attempt.objects.select_related("job", "resource").get(pk=attempt_id)
+    closed = report.get("log") or {}
+    transitions.ended(
+        attempt,
+        reason=report["reason"],
+        sentence=sentence_of(report),
+        exit_status=report.get("exit_status"),
+        peak_memory_mib=report.get("peak_memory_mib"),
+        log_size=closed.get("size"),
+        log_lines=closed.get("lines"),
+        log_verified=closed.get("verified"),
+        log_gaps=closed.get("gaps") or [],
+    )
+    look()
+
+
+def sentence_of(report: dict[str, Any]) -> str:
+    """How the attempt ended, for people."""
+    message = (report.get("message") or "").strip()
+    if report["reason"] == Reason.EXITED:
+        return _exit_sentence(report.get("exit_status"), report.get("signal"))
+    said = {
+        Reason.STOPPED: "Stopped.",
+        Reason.PREEMPTED: "Made room for a job with a higher bid.",
+        Reason.TIME_LIMIT: "Ran into its time limit.",
+        Reason.OUT_OF_MEMORY: "Used more memory than it asked for.",
+        Reason.SUPERVISOR_LOST: "Its sandbox was killed from outside.",
+        Reason.COULD_NOT_START: "The command could not be started.",
+        Reason.ENVIRONMENT: "Its Python packages could not be installed.",
+        Reason.HOST_RESTARTED: "The host was restarted while it ran.",
+    }.get(report["reason"], "Ended.")
+    return f"{said} {message}".strip()
+
+
+def _exit_sentence(status: int | None, signal: int | None) -> str:
+    if signal:
+        import signal as signals
+
+        known = {one.value: one.name for one in signals.Signals}
+        return f"The command was killed by {known.get(signal, f'signal {signal}')}."
+    return "The command ended with exit status 0." if status == 0 else f"The command failed with exit status {status}."
+
+
+def stop_all() -> list[Job]:
+    """Ends every job of the installation; for `make stop`. Returns the jobs that were asked to end."""
+    asked = []
+    for job in Job.objects.filter(state__in=UNFINISHED - WAITING).select_related("project"):
+        with transaction.atomic():
+            _stop(job, reason=Reason.STOPPED, sentence="Stopped with the server.", by=None)
+        asked.append(job)
+    return asked
+
+
+def look() -> None:
+    """Asks a worker to look at the queue. Lost where Redis is away: the sweep looks each second anyway."""
+    from jobs import tasks
+
+    try:
+        tasks.look.apply_async(retry=False, ignore_result=True)
+    except Exception as error:  # kombu wraps the transport's errors in several ways
+        log.debug("no worker was told to look: %s", error)
+
+
+def remove_everything_of(project: Project) -> None:
+    """Deletes the jobs of a removed project with all their files and logs. None of them runs any more."""
+    for job in Job.objects.filter(project=project).exclude(state__in=UNFINISHED):
+        shutil.rmtree(places.job_directory(job.id), ignore_errors=True)
+        shutil.rmtree(logs.path_of(job.id, 0).parent, ignore_errors=True)
+        job.delete()
+

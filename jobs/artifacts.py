@@ -1,0 +1,98 @@
+"""What a job wrote to $MLTEAM_OUTPUT: listed, read and packed through compute.trees, because the job may still be writing there."""
+
+import json
+import mimetypes
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from compute import trees
+from jobs import places
+from jobs.models import Job
+
+LISTED: Final = 2000
+CHUNK: Final = 256 * 1024
+JSON_SHOWN: Final = 64 * 1024  # bytes of a JSON file that the page shows
+IMAGES: Final = {
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/gif": (b"GIF87a", b"GIF89a"),
+    "image/webp": (b"RIFF",),
+}
+
+
+def kind_of(entry: trees.Entry) -> str:
+    """How the page shows it: image, json, link or other."""
+    if entry.kind != "file":
+        return "link" if entry.kind == "link" else "special"
+    guessed = mimetypes.guess_type(entry.path)[0]
+    if guessed in IMAGES:
+        return "image"
+    return "json" if guessed == "application/json" else "other"
+
+
+def listed(job: Job) -> tuple[list[trees.Entry], bool]:
+    """The artifacts, at most LISTED, and whether there are more."""
+    entries = list(trees.walk(places.output_directory(job.id), limit=LISTED + 1))
+    return entries[:LISTED], len(entries) > LISTED
+
+
+def json_text(job: Job, path: str) -> str:
+    """A JSON file made readable; as it is where it is no JSON or too long."""
+    with trees.opened(places.output_directory(job.id), path) as file:
+        data = file.read(JSON_SHOWN + 1)
+    text = data[:JSON_SHOWN].decode(errors="replace")
+    if len(data) > JSON_SHOWN:
+        return f"{text}\n…"
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+def image_type(path: str, head: bytes) -> str | None:
+    """The media type of a file that may be shown as an image: by its name and its first bytes."""
+    guessed = mimetypes.guess_type(path)[0]
+    return guessed if guessed in IMAGES and head.startswith(IMAGES[guessed]) else None
+
+
+class _Sink:
+    """Where zipfile writes: gathers what has come since it was last emptied; cannot seek, so nothing has to be kept."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def write(self, data: Any) -> int:
+        self.parts.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def empty(self) -> bytes:
+        data, self.parts = b"".join(self.parts), []
+        return data
+
+
+def zipped(root: Path) -> Iterator[bytes]:
+    """All regular files below root as a zip, piece by piece in constant memory."""
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[arg-type]
+        for entry in trees.walk(root, limit=1_000_000):
+            if entry.kind == "file":
+                yield from _pack(archive, sink, root, entry)
+    yield sink.empty()
+
+
+def _pack(archive: zipfile.ZipFile, sink: _Sink, root: Path, entry: trees.Entry) -> Iterator[bytes]:
+    info = zipfile.ZipInfo(entry.path, time.gmtime(max(entry.modified, 315_532_800))[:6])
+    info.external_attr = 0o644 << 16
+    try:
+        with trees.opened(root, entry.path) as source, archive.open(info, "w", force_zip64=True) as target:
+            while chunk := source.read(CHUNK):
+                target.write(chunk)
+                yield sink.empty()
+    except trees.NotThere:  # the job took it away since it was listed
+        return

@@ -1,0 +1,174 @@
+"""The job form: the same keys as a job.yml, checked by the same spec."""
+
+from typing import Any
+
+import yaml
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+
+from jobs.models import Job
+from jobs.spec import Spec, SpecErrors, load_yaml, parse
+
+# Field of the form -> path in the job file.
+PATHS = {
+    "name": "name",
+    "command": "command",
+    "workdir": "workdir",
+    "environment": "environmentVars",
+    "packages": "packages.pip",
+    "cpu": "resources.cpu",
+    "mem": "resources.mem",
+    "gpu": "resources.gpu",
+    "max_run_time": "maxRunTime",
+    "restartable": "restartable",
+    "preemptable": "preemptable",
+    "bid": "bid",
+    "tags": "tags",
+    "line_buffered": "lineBuffered",
+}
+
+
+class ManyFiles(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class ManyFilesField(forms.FileField):
+    """Any number of uploaded files."""
+
+    widget = ManyFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+        return [one for one in (data if isinstance(data, list) else [data]) if one]
+
+
+class JobForm(forms.Form):
+    """Text fields in, a checked Spec out (`spec` after is_valid). What was typed stays when something is wrong."""
+
+    name = forms.CharField(max_length=100, required=False)
+    command = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text="A shell command. A list of words, such as [python, train.py], runs without a shell.",
+    )
+    workdir = forms.CharField(required=False, label="Working directory", help_text="Relative to the job's own directory /work.")
+    environment = forms.CharField(
+        required=False, label="Environment variables", widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}), help_text="NAME=VALUE, one in a line."
+    )
+    packages = forms.CharField(
+        required=False, label="Python packages", widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}), help_text="As for pip, one in a line: torch==2.9.1"
+    )
+    cpu = forms.CharField(required=False, label="CPU cores")
+    mem = forms.CharField(required=False, label="Memory (GiB)")
+    gpu = forms.CharField(required=False, label="GPUs")
+    max_run_time = forms.CharField(required=False, label="Time limit (seconds)", help_text="Empty: none.")
+    restartable = forms.BooleanField(required=False, help_text="Runs again as a new attempt when the host is lost or it is preempted.")
+    preemptable = forms.BooleanField(required=False, help_text="May be interrupted by a job with a higher bid.")
+    bid = forms.CharField(required=False, help_text="0 to 100; higher bids start first.")
+    tags = forms.CharField(required=False, help_text="Separated by commas.")
+    line_buffered = forms.BooleanField(required=False, label="Line-buffered output")
+    files = ManyFilesField(required=False, label="Files", help_text="They lie in the working directory when the command starts.")
+    job_yml = forms.FileField(required=False, label="job.yml")
+
+    spec: Spec
+
+    def clean(self) -> dict[str, Any]:
+        """Builds the spec; its errors go to the fields that they are about."""
+        try:
+            self.spec = parse(self._uploaded() or self.as_data())
+        except SpecErrors as error:
+            self.add_spec_errors(error)
+        return self.cleaned_data
+
+    def add_spec_errors(self, error: SpecErrors) -> None:
+        """Puts each error beside its field; what belongs to none of them goes to the top."""
+        for path, message in error.errors:
+            field = next((name for name, known in PATHS.items() if path == known or path.startswith(f"{known}.")), None)
+            if path == "files" or (field is None and path == "job.yml"):
+                field = "files" if path == "files" else "job_yml"
+            self.add_error(field, message if field else f"{path}: {message}")
+
+    def _uploaded(self) -> Any:
+        """The data of an uploaded job.yml, when it alone is what was submitted."""
+        file = self.cleaned_data.get("job_yml")
+        if not file or self.cleaned_data.get("command"):
+            return None
+        return load_yaml(file.read())
+
+    def as_data(self) -> dict[str, Any]:
+        """What was typed, in the shape of a job.yml; empty fields are left out, numbers are read as YAML reads them."""
+        typed = self.cleaned_data
+        data: dict[str, Any] = {}
+        for field, path in PATHS.items():
+            value = _read(field, typed.get(field))
+            if value not in ("", None, [], False):
+                _put(data, path, value)
+        return data
+
+
+def _read(field: str, value: Any) -> Any:
+    if field == "command":
+        return _command(value or "")
+    if field in {"environment", "packages"}:
+        return [line.strip() for line in (value or "").splitlines() if line.strip()]
+    if field == "tags":
+        return [tag.strip() for tag in (value or "").split(",") if tag.strip()]
+    if field in {"cpu", "mem", "gpu", "max_run_time", "bid"}:
+        return _number((value or "").strip())
+    return value
+
+
+def _command(text: str) -> Any:
+    """A list of words when it is written as one, else shell text."""
+    text = text.replace("\r\n", "\n").strip()
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            words = yaml.safe_load(text)
+        except yaml.YAMLError:
+            return text
+        if isinstance(words, list) and words and all(isinstance(word, str | int | float) for word in words):
+            return [str(word) for word in words]
+    return text
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _put(data: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+    data[last] = value
+
+
+def initial_of(spec: Spec) -> dict[str, Any]:
+    """The form's fields for a spec: of a clone, or of an uploaded job.yml."""
+    command = spec.command if isinstance(spec.command, str) else yaml.safe_dump(spec.command, default_flow_style=True, width=10**6).strip()
+    return {
+        "name": spec.name,
+        "command": command,
+        "workdir": "" if spec.workdir == "." else spec.workdir,
+        "environment": "\n".join(f"{name}={value}" for name, value in spec.environment_vars.items()),
+        "packages": "\n".join(spec.packages.pip),
+        "cpu": f"{spec.resources.cpu:g}",
+        "mem": f"{spec.resources.mem:g}",
+        "gpu": str(spec.resources.gpu),
+        "max_run_time": spec.max_run_time or "",
+        "restartable": spec.restartable,
+        "preemptable": spec.preemptable,
+        "bid": str(spec.bid),
+        "tags": ", ".join(spec.tags),
+        "line_buffered": spec.line_buffered,
+    }
+
+
+def initial_from_last(job: Job | None) -> dict[str, Any]:
+    """Sensible defaults: the amounts of the person's last job here."""
+    resources = Spec.model_validate(job.spec).resources if job else Spec(command="true").resources
+    return {"cpu": f"{resources.cpu:g}", "mem": f"{resources.mem:g}", "gpu": str(resources.gpu), "bid": "0"}

@@ -1,0 +1,162 @@
+"""A log over HTTP: whole or in ranges, a page of lines, and a search through all of it. Always as bytes, never as HTML."""
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+
+from asgiref.sync import sync_to_async
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_safe
+
+import access
+from jobs import logs, places
+from jobs.log_hub import in_files
+from jobs.models import Attempt
+from projects.access_views import job_for
+
+CHUNK = 256 * 1024  # bytes read and sent at once
+PAGE_LINES = 1000  # lines of a page that names no number
+PAGE_LINES_AT_MOST = 5000
+QUERY_AT_MOST = 1000  # characters looked for
+
+_range = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})\Z")
+
+
+@sync_to_async
+def _attempt(request: HttpRequest, slug: str, job_id: str, index: int) -> Attempt:
+    """The attempt, for somebody who may see its job under this project's address."""
+    job = job_for(request, job_id, "job:get")
+    attempt = job.attempts.filter(index=index).first()
+    if attempt is None or job.project.slug != slug:
+        raise Http404("There is nothing here, or nothing that you may see.")
+    attempt.job = job
+    return attempt
+
+
+def _log_of(attempt: Attempt) -> Path:
+    return places.log_file(attempt.job_id, attempt.index)
+
+
+# The whole log
+
+
+@access.route("job:get")
+@require_safe
+async def raw(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpResponseBase:
+    """The log as it is, or a range of it, in constant memory; as a download with ?download."""
+    attempt = await _attempt(request, slug, job_id, index)
+    path = _log_of(attempt)
+    size = await in_files(logs.size, path)
+    start, end, status = _wanted(request, attempt, size)
+    response: HttpResponseBase
+    if status == 416 or request.method == "HEAD":
+        response = HttpResponse(status=status)
+    else:
+        response = StreamingHttpResponse(_bytes(path, start, end), status=status)
+    for name, value in _raw_headers(request, attempt, size).items():
+        response[name] = value
+    response["Content-Length"] = str(end - start)
+    if status == 206:
+        response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    elif status == 416:
+        response["Content-Range"] = f"bytes */{size}"
+    return response
+
+
+def _raw_headers(request: HttpRequest, attempt: Attempt, size: int) -> dict[str, str]:
+    name = f"{attempt.job.name}-{attempt.job_id}-{attempt.index}.log"
+    return {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Disposition": content_disposition_header("download" in request.GET, name) or "inline",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "ETag": f'"{attempt.id}-{size}"',
+    }
+
+
+def _wanted(request: HttpRequest, attempt: Attempt, size: int) -> tuple[int, int, int]:
+    """The bytes asked for, from and to (exclusive), and the status: 200 for all, 206 for a range, 416 for one beyond the end."""
+    found = _range.match(request.headers.get("Range", ""))
+    if not found or not _same_log(request, attempt):
+        return 0, size, 200
+    first, last = found.groups()
+    if first:
+        start, end = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < int(first):
+            return 0, size, 200  # no valid range: as if none was asked for
+    elif last:
+        start, end = max(0, size - int(last)), size
+    else:
+        return 0, size, 200
+    return (start, end, 206) if start < end else (0, 0, 416)
+
+
+def _same_log(request: HttpRequest, attempt: Attempt) -> bool:
+    """Whether If-Range, where there is one, names this log. It only grows, so any of its earlier sizes will do."""
+    condition = request.headers.get("If-Range")
+    return condition is None or condition.startswith(f'"{attempt.id}-')
+
+
+async def _bytes(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
+    while start < end and (data := await in_files(logs.read, path, start, min(CHUNK, end - start))):
+        yield data
+        start += len(data)
+
+
+# A page
+
+
+@access.route("job:get")
+@require_safe
+async def page(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpResponse:
+    """Some lines: from ?line=N or ?offset=N on, or those that end at ?before=N, which is the log's end when none is named."""
+    path = _log_of(await _attempt(request, slug, job_id, index))
+    count = min(_number(request, "lines", PAGE_LINES), PAGE_LINES_AT_MOST)
+    if "line" in request.GET:
+        found = await in_files(logs.page_of_line, path, _number(request, "line", 1), count)
+    elif "offset" in request.GET:
+        found = await in_files(logs.page_from, path, _number(request, "offset", 0), count)
+    else:
+        found = await in_files(logs.page_before, path, _number(request, "before", 10**18), count)
+    response = HttpResponse(found.data, content_type="application/octet-stream")
+    response["X-Log-Offset"], response["X-Log-Next"] = str(found.offset), str(found.next)
+    response["X-Log-Line"], response["X-Log-Size"] = str(found.line), str(found.size)
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _number(request: HttpRequest, name: str, default: int) -> int:
+    """A whole number of the query; the default when it is missing or none."""
+    value = request.GET.get(name, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else default
+
+
+# Search
+
+
+@access.route("job:get")
+@require_safe
+async def search(request: HttpRequest, slug: str, job_id: str, index: int) -> JsonResponse:
+    """Lines that hold ?q=, looking from byte ?from= on for a moment: {matches: [{line, offset}], next, done, size}."""
+    path = _log_of(await _attempt(request, slug, job_id, index))
+    query = request.GET.get("q", "")[:QUERY_AT_MOST].partition("\n")[0].encode(errors="surrogateescape")
+    gone = threading.Event()
+    try:
+        found = await in_files(_search, path, query, _number(request, "from", 0), gone)
+    except asyncio.CancelledError:
+        gone.set()
+        raise
+    size = await in_files(logs.size, path)
+    return JsonResponse(
+        {"matches": [asdict(match) for match in found.matches], "next": found.next, "done": found.done, "size": size}
+    )
+
+
+def _search(path: Path, query: bytes, start: int, gone: threading.Event) -> logs.Found:
+    return logs.search(path, query, start, cancelled=gone.is_set)

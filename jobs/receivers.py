@@ -1,0 +1,30 @@
+"""What jobs do when something happens in a project. Signals only tell an app above; nothing else uses them."""
+
+from typing import Any
+
+from jobs import actions
+from jobs.models import Job
+from projects import signals
+from projects.models import Project
+
+
+def connect() -> None:
+    """Listens to projects; called once when the app is ready."""
+    signals.member_removed.connect(_member_removed, dispatch_uid="jobs.member_removed")
+    signals.project_removing.connect(_project_removing, dispatch_uid="jobs.project_removing")
+    signals.project_purging.connect(_project_purging, dispatch_uid="jobs.project_purging")
+
+
+def _member_removed(sender: object, *, project: Project, user: Any, **_: object) -> None:
+    actions.cancel_queued_of(project=project, user=user)
+
+
+def _project_removing(sender: object, *, project: Project, **_: object) -> None:
+    """Raises projects.signals.StillInUse while jobs are unfinished."""
+    unfinished = Job.objects.in_project(project).unfinished().count()
+    if unfinished:
+        raise signals.StillInUse(f"{unfinished} job{'s have' if unfinished != 1 else ' has'} not ended yet. Stop or wait for {'them' if unfinished != 1 else 'it'} first.")
+
+
+def _project_purging(sender: object, *, project: Project, **_: object) -> None:
+    actions.remove_everything_of(project)

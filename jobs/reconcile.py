@@ -1,0 +1,38 @@
+"""Compares rows with what really runs, one living attempt at a time. Every step may be repeated by any worker of this host.
+
+What really runs is the truth: a runner beside an attempt is left alone; where none is, another is started, which re-attaches to the job
+or reports how it ended. A row never decides that a job is dead.
+"""
+
+import logging
+import time
+
+from compute.models import ComputeResource
+from jobs import engine, places, queue
+from jobs.models import Attempt
+from jobs.states import JobState, Reason
+
+log = logging.getLogger(__name__)
+
+
+def host(resource: ComputeResource) -> None:
+    """One step for every attempt that lives on this host."""
+    for attempt in queue.living(resource):
+        try:
+            step(attempt)
+        except Exception:  # one broken attempt must not keep the others from being looked at
+            log.exception("attempt %s of job %s", attempt.index, attempt.job_id)
+
+
+def step(attempt: Attempt) -> None:
+    """What one attempt needs now."""
+    if attempt.job.state == JobState.CANCELLING and not _asked(attempt):
+        engine.stop(attempt, reason=Reason.STOPPED)
+    if engine.alive(attempt):
+        return
+    if engine.launched_seconds_ago(attempt, time.time()) > engine.LAUNCH_GRACE:
+        engine.start(attempt)
+
+
+def _asked(attempt: Attempt) -> bool:
+    return (places.attempt_directory(attempt.job_id, attempt.index) / "stop.json").exists()

@@ -1,0 +1,249 @@
+"""Pages of jobs."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+import access
+from compute import resources, trees
+from jobs import actions, artifacts, pages, places, queue, rows
+from jobs.forms import JobForm, initial_from_last, initial_of
+from jobs.models import Job
+from jobs.paging import paged
+from jobs.spec import Spec, SpecErrors, load_yaml, parse
+from jobs.states import JobState
+from projects.models import Project
+
+NOTHING_SHOWN = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+
+
+def project_for(request: HttpRequest, slug: str, action: str) -> Project:
+    """The project of an address, when the user may do the action in it."""
+    return access.fetch(request.user, action, Project.objects.present().select_related("owner"), slug=slug)
+
+
+def job_for(request: HttpRequest, slug: str, job_id: str, action: str) -> Job:
+    """The job of an address, when the user may do the action to it."""
+    return access.fetch(
+        request.user, action, Job.objects.as_rows().filter(project__removed_at=None), project__slug=slug, id=job_id
+    )
+
+
+@access.route("job:get")
+@require_GET
+def list_jobs(request: HttpRequest, slug: str) -> HttpResponse:
+    """Mine or everyone's jobs of a project, newest first."""
+    project = project_for(request, slug, "job:get")
+    filters = {"mine": request.GET.get("mine") == "1", "state": request.GET.get("state", ""), "q": request.GET.get("q", "").strip()[:100]}
+    everything = Job.objects.in_project(project)
+    page = paged(_filtered(everything, filters, request.user).as_rows(), request.GET.get("page", ""))
+    counts = queue.counts(everything.unfinished())
+    context = {
+        "project": project,
+        "jobs": rows.prepare(page.rows),
+        "filters": filters,
+        "states": [(value, label, counts.get(value)) for value, label in JobState.choices],
+        "older": _page_url(request, page.older),
+        "newer": _page_url(request, page.newer),
+        "can_new": bool(access.allowed(request.user, "job:new", project)),
+        "empty": not page.rows and not everything.exists(),
+        "socket": f"/ws/p/{project.slug}/jobs",
+    }
+    return render(request, "jobs/_table.html" if request.htmx and not request.htmx.boosted else "jobs/list.html", context)
+
+
+def _filtered(jobs: Any, filters: dict[str, Any], user: Any) -> Any:
+    if filters["mine"]:
+        jobs = jobs.filter(created_by=user)
+    if filters["state"] in JobState.values:
+        jobs = jobs.filter(state=filters["state"])
+    return jobs.matching(filters["q"]) if filters["q"] else jobs
+
+
+def _page_url(request: HttpRequest, cursor: str) -> str:
+    if not cursor:
+        return ""
+    kept = {key: value for key, value in request.GET.items() if key != "page"}
+    return f"{request.path}?{urlencode({**kept, 'page': cursor})}"
+
+
+@access.route("job:new")
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest, slug: str) -> HttpResponse:
+    """The form; `clone` prefills it from another job, a job.yml fills it."""
+    project = project_for(request, slug, "job:new")
+    cloned = _cloned(request, slug)
+    if request.method == "GET":
+        last = Job.objects.filter(project=project, created_by=request.user).newest_first().first()
+        spec = Spec.model_validate(cloned.spec) if cloned else None
+        form = JobForm(initial=initial_of(spec) if spec else initial_from_last(last))
+        return _form_page(request, project, form, cloned)
+    if "fill" in request.POST:
+        return _form_page(request, project, _filled(request), cloned)
+    form = JobForm(request.POST, request.FILES)
+    job = _submitted(request, project, form, cloned)
+    if job is None:
+        return _form_page(request, project, form, cloned, status=422)
+    return redirect("jobs:detail", slug=project.slug, job_id=job.id)
+
+
+def _cloned(request: HttpRequest, slug: str) -> Job | None:
+    job_id = request.GET.get("clone") or request.POST.get("clone")
+    return job_for(request, slug, job_id, "job:get") if job_id else None
+
+
+def _filled(request: HttpRequest) -> JobForm:
+    """The form with what an uploaded job.yml says, or with what is wrong in it."""
+    file = request.FILES.get("job_yml")
+    try:
+        return JobForm(initial=initial_of(parse(load_yaml(file.read() if file else b""))))
+    except SpecErrors as error:
+        form = JobForm(request.POST)
+        form.cleaned_data, form._errors = {}, form.error_class()  # type: ignore[assignment]
+        for path, message in error.errors:
+            form.add_error("job_yml", f"{path}: {message}" if path != "job.yml" else message)
+        return form
+
+
+def _submitted(request: HttpRequest, project: Project, form: JobForm, cloned: Job | None) -> Job | None:
+    """The new job, or None with the form saying what is wrong."""
+    if not form.is_valid():
+        return None
+    try:
+        return actions.submit(
+            project=project,
+            spec=form.spec,
+            by=request.user,
+            files=form.cleaned_data["files"],
+            cloned_from=cloned,
+            keep_files=request.POST.getlist("kept_files"),
+        )
+    except SpecErrors as error:
+        form.add_spec_errors(error)
+    except actions.Refusal as refusal:
+        form.add_error(None, str(refusal))
+    return None
+
+
+def _form_page(request: HttpRequest, project: Project, form: JobForm, cloned: Job | None, status: int = 200) -> HttpResponse:
+    context = {
+        "project": project,
+        "form": form,
+        "host": resources.what_there_is(),
+        "cloned": cloned,
+        "kept_files": cloned.files if cloned else [],
+        **_preview(form),
+    }
+    return render(request, "jobs/new.html", context, status=status)
+
+
+def _preview(form: JobForm) -> dict[str, Any]:
+    """The job.yml that the form's fields mean, as far as they make sense."""
+    bound = form if form.is_bound else JobForm(form.initial)
+    if not hasattr(bound, "cleaned_data"):
+        bound.is_valid()
+    if getattr(bound, "spec", None):
+        return {"spec_yaml": bound.spec.as_yaml(), "errors": []}
+    return {"spec_yaml": "", "errors": [(field, " ".join(said)) for field, said in bound.errors.items()]}
+
+
+@access.route("job:new")
+@require_POST
+def preview(request: HttpRequest, slug: str) -> HttpResponse:
+    """The live job.yml beside the form."""
+    project = project_for(request, slug, "job:new")
+    return render(request, "jobs/_spec.html", {"project": project, **_preview(JobForm(request.POST))})
+
+
+@access.route("job:get")
+@require_GET
+def detail(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+    """The job with its live log."""
+    return _tab(request, slug, job_id, "log", "jobs/detail.html")
+
+
+@access.route("job:get")
+@require_GET
+def artifacts_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+    """What the job wrote."""
+    return _tab(request, slug, job_id, "artifacts", "jobs/artifacts.html", pages.artifacts_context)
+
+
+@access.route("job:get")
+@require_GET
+def spec_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+    """The job.yml that makes this job."""
+    return _tab(request, slug, job_id, "spec", "jobs/spec.html", lambda job: {"spec_yaml": Spec.model_validate(job.spec).as_yaml(), "errors": []})
+
+
+@access.route("job:get")
+@require_GET
+def history_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+    """Every change of state with its time and reason."""
+    return _tab(
+        request, slug, job_id, "history", "jobs/history.html", lambda job: {"moves": list(job.moves.select_related("by", "attempt"))}
+    )
+
+
+def _tab(request: HttpRequest, slug: str, job_id: str, tab: str, template: str, more: Any = None) -> HttpResponse:
+    job = job_for(request, slug, job_id, "job:get")
+    context = pages.detail_context(request.user, job, tab=tab, chosen=request.GET.get("attempt", ""))
+    return render(request, template, {**context, **(more(job) if more else {})})
+
+
+@access.route("job:stop")
+@require_POST
+def stop(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+    """Ends the job."""
+    job = job_for(request, slug, job_id, "job:stop")
+    actions.stop(job=job, by=request.user)
+    messages.success(request, f"{job.name} is being stopped." if job.state == JobState.CANCELLING else f"{job.name} was stopped.")
+    return redirect("jobs:detail", slug=slug, job_id=job_id)
+
+
+@access.route("job:get")
+async def artifact(request: HttpRequest, slug: str, job_id: str, path: str) -> HttpResponseBase:
+    """One file that the job wrote: an image as one, everything else as an attachment."""
+    job = await sync_to_async(job_for)(request, slug, job_id, "job:get")
+    stack = ExitStack()
+    try:
+        file = await sync_to_async(stack.enter_context)(trees.opened(places.output_directory(job.id), path))
+    except trees.NotThere:
+        raise Http404("There is no such artifact.") from None
+    head = await sync_to_async(file.read)(16)
+    image = artifacts.image_type(path, head) if "download" not in request.GET else None
+    response = StreamingHttpResponse(_pieces(stack, head, file), content_type=image or "application/octet-stream", headers=NOTHING_SHOWN)
+    if not image:
+        response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(path.rsplit('/', 1)[-1])}"
+    return response
+
+
+async def _pieces(stack: ExitStack, head: bytes, file: Any) -> AsyncIterator[bytes]:
+    with stack:
+        yield head
+        while chunk := await sync_to_async(file.read, thread_sensitive=False)(artifacts.CHUNK):
+            yield chunk
+
+
+@access.route("job:get")
+async def artifacts_zip(request: HttpRequest, slug: str, job_id: str) -> HttpResponseBase:
+    """All that the job wrote as one archive."""
+    job = await sync_to_async(job_for)(request, slug, job_id, "job:get")
+    pieces = _asynchronously(artifacts.zipped(places.output_directory(job.id)))
+    headers = {**NOTHING_SHOWN, "Content-Disposition": f"attachment; filename*=UTF-8''{quote(job.name)}-{job.id}.zip"}
+    return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
+
+
+async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The same pieces, each made in a thread."""
+    while (piece := await sync_to_async(next, thread_sensitive=False)(pieces, None)) is not None:
+        if piece:
+            yield piece
+

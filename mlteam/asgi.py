@@ -1,0 +1,41 @@
+"""The root of everything that arrives over the network.
+
+Runners are answered first, outside Django's middleware, whatever name they call this host by: their token is what counts. The dashboard answers
+only on its own names, and a WebSocket only to its own pages.
+"""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlteam.settings")
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import OriginValidator
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+
+django = get_asgi_application()
+
+from django.urls import path
+
+from jobs import consumers, runner_api
+
+websocket_urlpatterns = [
+    path("ws/p/<slug:slug>/jobs", consumers.ProjectConsumer.as_asgi()),
+    path("ws/jobs/<slug:job_id>", consumers.JobConsumer.as_asgi()),
+    path("ws/jobs/<slug:job_id>/<int:index>/log", consumers.LogConsumer.as_asgi()),
+]
+
+
+async def http(scope, receive, send):  # type: ignore[no-untyped-def]
+    """Runners to their endpoint, everything else to Django, which refuses foreign host names itself."""
+    handler = runner_api.application if scope["path"].startswith("/runner/") else django
+    await handler(scope, receive, send)
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": OriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.WEBSOCKET_ORIGINS),
+    }
+)

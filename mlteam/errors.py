@@ -1,0 +1,34 @@
+"""Pages for what went wrong."""
+
+import logging
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from access import Refused
+
+log = logging.getLogger(__name__)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "400.html", status=400)
+
+
+def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A member without the right: says which rule is missing, for people and (X-Reason-Code) for programs."""
+    decision = exception.decision if isinstance(exception, Refused) else None
+    response = render(request, "403.html", {"reason": decision.reason if decision else ""}, status=403)
+    if decision:
+        response["X-Reason-Code"] = decision.code
+    return response
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Nothing here, or nothing that this person may see: the same page."""
+    return render(request, "404.html", status=404)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """A bug. Whatever failed, the database perhaps, may fail again: the page asks for nothing."""
+    return HttpResponse(render_to_string("500.html"), status=500)
