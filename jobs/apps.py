@@ -6,5 +6,8 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import receivers
+        from jobs.work import JobsOfProjects
+        from projects import work
 
         receivers.connect()
+        work.register(JobsOfProjects())

@@ -1,4 +1,4 @@
-"""A log over HTTP: whole or in ranges, a page of lines, and a search through all of it. Always as bytes, never as HTML."""
+"""A log over HTTP: whole or in ranges, a page of lines, a search through all of it. Always as bytes, never as HTML."""
 
 import asyncio
 import re
@@ -11,12 +11,12 @@ from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
+from projects.access_views import job_for
 
 import access
 from jobs import logs, places
 from jobs.log_hub import in_files
 from jobs.models import Attempt
-from projects.access_views import job_for
 
 CHUNK = 256 * 1024  # bytes read and sent at once
 PAGE_LINES = 1000  # lines of a page that names no number
@@ -81,7 +81,7 @@ def _raw_headers(request: HttpRequest, attempt: Attempt, size: int) -> dict[str,
 
 
 def _wanted(request: HttpRequest, attempt: Attempt, size: int) -> tuple[int, int, int]:
-    """The bytes asked for, from and to (exclusive), and the status: 200 for all, 206 for a range, 416 for one beyond the end."""
+    """The bytes asked for, from and to (exclusive), and the status: 200 for all, 206 for a range, 416 beyond the end."""
     found = _range.match(request.headers.get("Range", ""))
     if not found or not _same_log(request, attempt):
         return 0, size, 200
@@ -115,7 +115,7 @@ async def _bytes(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
 @access.route("job:get")
 @require_safe
 async def page(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpResponse:
-    """Some lines: from ?line=N or ?offset=N on, or those that end at ?before=N, which is the log's end when none is named."""
+    """Some lines: from ?line=N or ?offset=N on, or those that end at ?before=N, which is the log's end unless named."""
     path = _log_of(await _attempt(request, slug, job_id, index))
     count = min(_number(request, "lines", PAGE_LINES), PAGE_LINES_AT_MOST)
     if "line" in request.GET:
@@ -145,7 +145,7 @@ def _number(request: HttpRequest, name: str, default: int) -> int:
 async def search(request: HttpRequest, slug: str, job_id: str, index: int) -> JsonResponse:
     """Lines that hold ?q=, looking from byte ?from= on for a moment: {matches: [{line, offset}], next, done, size}."""
     path = _log_of(await _attempt(request, slug, job_id, index))
-    query = request.GET.get("q", "")[:QUERY_AT_MOST].partition("\n")[0].encode(errors="surrogateescape")
+    query = request.GET.get("q", "")[:QUERY_AT_MOST].partition("\n")[0].encode(errors="replace")
     gone = threading.Event()
     try:
         found = await in_files(_search, path, query, _number(request, "from", 0), gone)

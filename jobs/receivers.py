@@ -5,6 +5,7 @@ from typing import Any
 from jobs import actions
 from jobs.models import Job
 from projects import signals
+from projects.errors import Impossible
 from projects.models import Project
 
 
@@ -20,10 +21,12 @@ def _member_removed(sender: object, *, project: Project, user: Any, **_: object)
 
 
 def _project_removing(sender: object, *, project: Project, **_: object) -> None:
-    """Raises projects.signals.StillInUse while jobs are unfinished."""
+    """Objects while jobs are unfinished."""
     unfinished = Job.objects.in_project(project).unfinished().count()
+    if unfinished == 1:
+        raise Impossible("One job has not ended yet. Stop it, or wait for it, first.")
     if unfinished:
-        raise signals.StillInUse(f"{unfinished} job{'s have' if unfinished != 1 else ' has'} not ended yet. Stop or wait for {'them' if unfinished != 1 else 'it'} first.")
+        raise Impossible(f"{unfinished} jobs have not ended yet. Stop them, or wait for them, first.")
 
 
 def _project_purging(sender: object, *, project: Project, **_: object) -> None:

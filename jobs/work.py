@@ -1,0 +1,46 @@
+"""What projects show of the jobs in them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from jobs.models import Job
+from jobs.states import ACTIVE, UNFINISHED, WAITING
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from projects.models import Project
+    from projects.querysets import ProjectQuerySet
+
+
+class JobsOfProjects:
+    """Answers projects.work.Work, each in a constant number of queries."""
+
+    def annotate(self, projects: "ProjectQuerySet") -> "ProjectQuerySet":
+        jobs = Job.objects.filter(project=OuterRef("pk")).order_by()
+        return projects.annotate(
+            job_count=_counted(jobs),
+            active_count=_counted(jobs.filter(state__in=UNFINISHED)),
+            last_activity=Subquery(
+                Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]
+            ),
+        )
+
+    def running_by_member(self, project: "Project") -> dict[str, int]:
+        active = Job.objects.in_project(project).filter(state__in=ACTIVE).order_by()
+        return dict(active.values_list("created_by_id").annotate(Count("pk")))
+
+    def of_member(self, project: "Project", user: "User") -> tuple[Sequence[Job], Sequence[Job]]:
+        theirs = Job.objects.in_project(project).filter(created_by=user).newest_first()
+        return list(theirs.filter(state__in=ACTIVE)), list(theirs.filter(state__in=WAITING))
+
+    def counts(self, project: "Project") -> tuple[int, int]:
+        jobs = Job.objects.in_project(project)
+        return jobs.unfinished().count(), jobs.count()
+
+
+def _counted(jobs: QuerySet) -> Coalesce:
+    counts = jobs.values("project").annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counts, output_field=IntegerField()), Value(0))
