@@ -29,6 +29,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 30.0  # seconds before a process that died is 
 HEALTHY = 30.0  # seconds after which a process counts as well and its delay begins anew
 LOG_LIMIT = 10 * 2**20  # bytes of one var/log/<name>.log; the one before it is kept as <name>.log.1
 PR_SET_PDEATHSIG = 1
+LINES_SHOWN, WINDOW = 30, 10.0  # a process may show so many lines in so many seconds; its log has them all
 QUIET = {"redis"}  # what these say goes to their logs alone: it is no news to a person
 MANAGE = [sys.executable, str(state.ROOT / "manage.py")]
 
@@ -88,6 +89,8 @@ class Child:
     started: float = 0.0
     log: Log = field(init=False)
     rest: bytes = b""  # what it said after the last newline
+    shown: int = 0  # lines shown since `window` began
+    window: float = 0.0
 
     def __post_init__(self) -> None:
         self.log = Log(self.name)
@@ -107,6 +110,14 @@ class Child:
         if len(self.rest) > 2**16:
             lines, self.rest = [*lines, self.rest], b""
         return [line.decode(errors="replace").rstrip() for line in lines if line.strip()]
+
+    def may_show(self) -> bool | None:
+        """Whether one more line may be shown now; None the first time that it may not."""
+        now = time.monotonic()
+        if now - self.window > WINDOW:
+            self.window, self.shown = now, 0
+        self.shown += 1
+        return None if self.shown == LINES_SHOWN + 1 else self.shown <= LINES_SHOWN
 
     def died(self) -> float:
         """Note that it ended; return the seconds until it shall be started again."""
@@ -309,11 +320,18 @@ class Supervisor:
     def _hear(self, child: Child, output: IO[bytes]) -> None:
         data = output.read(2**16)
         for line in child.heard(data or b""):
-            if child.name not in QUIET:
-                say(line, "" if child.name == "demo" else child.name)
+            if child.name not in QUIET and not self.signals:
+                self._show(child, line)
         if data == b"":
             self.selector.unregister(output)
             output.close()
+
+    def _show(self, child: Child, line: str) -> None:
+        may = child.may_show()
+        if may:
+            say(line, "" if child.name == "demo" else child.name)
+        elif may is None:
+            say(f"… and more: see {_short(child.log.path)}", child.name)
 
     def _look_after(self, child: Child) -> None:
         if child.process is None or (status := child.process.poll()) is None:
