@@ -50,11 +50,19 @@ class Abilities:
         mine_only = any(grant.kind == kind and verb in grant.actions and grant.only_mine for grant in self.grants)
         if mine_only:
             return Decision(
-                False, action, "not_yours", f"Your level allows {action} only on what you created, and this {kind} is another member's."
+                False,
+                action,
+                "not_yours",
+                f"Your level allows {action} only on what you created, and this {kind} is another member's.",
             )
         held = sorted({one for grant in self.grants if grant.kind == kind for one in grant.actions})
         may = f"On {kind}s here you may: {', '.join(held)}." if held else f"You hold nothing on {kind}s here."
-        return Decision(False, action, "not_granted", f"{action} is not among your rules in this project. {may} The project's owner can change your level.")
+        return Decision(
+            False,
+            action,
+            "not_granted",
+            f"{action} is not among your rules in this project. {may} The project's owner can change your level.",
+        )
 
 
 def _known(user: Holder) -> str | None:

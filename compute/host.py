@@ -34,7 +34,11 @@ class Facts:
 def facts() -> Facts:
     """Found once for a process: it starts a sandbox to see that it can."""
     if settings.MLTEAM_UNSANDBOXED:
-        return Facts("bare", "host", problems=["Jobs run without a sandbox (MLTEAM_UNSANDBOXED): a job can read and change this server."])
+        return Facts(
+            "bare",
+            "host",
+            problems=["Jobs run without a sandbox (MLTEAM_UNSANDBOXED): a job can read and change this server."],
+        )
     bwrap = which_bwrap()
     trouble = _no_sandbox(bwrap)
     if trouble:
@@ -62,7 +66,11 @@ def _no_sandbox(bwrap: str) -> str:
     if not bwrap:
         return "No sandbox: bubblewrap is missing. Run `apt install bubblewrap`."
     trial = [bwrap, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--", "/bin/true"]
-    drop = {"user": settings.MLTEAM_UID_BASE, "group": settings.MLTEAM_UID_BASE, "extra_groups": []} if os.geteuid() == 0 else {}
+    drop = (
+        {"user": settings.MLTEAM_UID_BASE, "group": settings.MLTEAM_UID_BASE, "extra_groups": []}
+        if os.geteuid() == 0
+        else {}
+    )
     try:
         done = subprocess.run(trial, capture_output=True, text=True, timeout=10, cwd="/", **drop)  # type: ignore[call-overload]
     except (OSError, subprocess.SubprocessError) as error:

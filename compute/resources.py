@@ -1,5 +1,6 @@
 """The compute resources of the installation: registering this host, and what the largest job may ask for."""
 
+from collections import Counter
 from typing import Any
 
 from django.db import transaction
@@ -23,7 +24,9 @@ def register_this_host() -> ComputeResource:
     found = host.gpus()
     resource.gpus.exclude(uuid__in=[gpu["uuid"] for gpu in found]).delete()
     for gpu in found:
-        Gpu.objects.update_or_create(resource=resource, uuid=gpu["uuid"], defaults={key: gpu[key] for key in ("index", "type", "memory_mib")})
+        Gpu.objects.update_or_create(
+            resource=resource, uuid=gpu["uuid"], defaults={key: gpu[key] for key in ("index", "type", "memory_mib")}
+        )
     return resource
 
 
@@ -33,18 +36,22 @@ def this_host() -> ComputeResource:
 
 
 def what_there_is() -> dict[str, Any]:
-    """For the job form and refusals: the largest host's {cpu, mem (GiB), gpus: [{type, count}], problems}."""
+    """For the job form and refusals: the largest host's {cpu, mem (GiB), gpu}, GPU types [{type, count}], problems, runs_jobs."""
     rows = list(ComputeResource.objects.prefetch_related("gpus"))
-    if not rows:
-        rows = [register_this_host()]
-    types: dict[str, int] = {}
-    for gpu in (gpu for row in rows for gpu in row.gpus.all()):
-        types[gpu.type] = types.get(gpu.type, 0) + 1
+    if not rows:  # no worker has reported yet; this host is then most probably the one that will
+        return _summary(
+            [(host.cpu_milli(), host.memory_mib(), [gpu["type"] for gpu in host.gpus()], host.facts().as_dict())]
+        )
+    return _summary([(row.cpu_milli, row.memory_mib, [gpu.type for gpu in row.gpus.all()], row.facts) for row in rows])
+
+
+def _summary(hosts: list[tuple[int, int, list[str], dict[str, Any]]]) -> dict[str, Any]:
+    types = Counter(kind for _, _, gpus, _ in hosts for kind in gpus)
     return {
-        "cpu": max(row.cpu_milli for row in rows) / 1000,
-        "mem": round(max(row.memory_mib for row in rows) / 1024, 1),
+        "cpu": max(cpu for cpu, _, _, _ in hosts) / 1000,
+        "mem": round(max(memory for _, memory, _, _ in hosts) / 1024, 1),
+        "gpu": max(len(gpus) for _, _, gpus, _ in hosts),
         "gpus": [{"type": kind, "count": count} for kind, count in sorted(types.items())],
-        "gpu": max(row.gpus.count() if row.gpus.all() else 0 for row in rows),
-        "problems": sorted({problem for row in rows for problem in row.facts.get("problems", [])}),
-        "runs_jobs": any(row.facts.get("isolation") != "none" for row in rows),
+        "problems": sorted({problem for _, _, _, facts in hosts for problem in facts.get("problems", [])}),
+        "runs_jobs": any(facts.get("isolation") != "none" for _, _, _, facts in hosts),
     }

@@ -82,7 +82,11 @@ def check_fits(spec: Spec) -> None:
     if not there["runs_jobs"]:
         raise Refusal(" ".join(there["problems"]))
     wanted, errors = spec.resources, []
-    for field, amount, unit in (("cpu", there["cpu"], "CPU cores"), ("mem", there["mem"], "GiB of memory"), ("gpu", there["gpu"], "GPUs")):
+    for field, amount, unit in (
+        ("cpu", there["cpu"], "CPU cores"),
+        ("mem", there["mem"], "GiB of memory"),
+        ("gpu", there["gpu"], "GPUs"),
+    ):
         if getattr(wanted, field) > amount:
             largest = f"the largest host here has {amount:g} {unit}" if amount else f"no host here has {unit}"
             errors.append((f"resources.{field}", f"{getattr(wanted, field):g} asked for, {largest}"))
@@ -106,7 +110,14 @@ def _store_files(job: Job, files: Iterable[UploadedFile], source: Job | None, ke
     uploads = [(check_file_name(file.name or ""), file) for file in files]
     total = sum(file.size or 0 for _, file in uploads)
     if total > settings.MLTEAM_UPLOAD_CAP:
-        raise SpecErrors([("files", f"{total // 2**20} MiB are more than the {settings.MLTEAM_UPLOAD_CAP // 2**20} MiB that may be uploaded with a job")])
+        raise SpecErrors(
+            [
+                (
+                    "files",
+                    f"{total // 2**20} MiB are more than the {settings.MLTEAM_UPLOAD_CAP // 2**20} MiB that may be uploaded with a job",
+                )
+            ]
+        )
     kept = [name for name in keep if source and name in source.files]
     if not uploads and not kept:
         return []
@@ -159,7 +170,13 @@ def _ask_to_stop(attempt: Attempt) -> None:
 def cancel_queued_of(*, project: Project, user: "User") -> None:
     """A removed member's waiting jobs do not start; running ones go on."""
     for job in Job.objects.queued().filter(project=project, created_by=user):
-        transitions.move(job, JobState.CANCELLED, reason=Reason.MEMBER_REMOVED, sentence=f"{user.username} is no longer a member of this project.", only_from=WAITING)
+        transitions.move(
+            job,
+            JobState.CANCELLED,
+            reason=Reason.MEMBER_REMOVED,
+            sentence=f"{user.username} is no longer a member of this project.",
+            only_from=WAITING,
+        )
 
 
 def attempt_reported(attempt_id: str, report: dict[str, Any]) -> None:
@@ -240,4 +257,3 @@ def remove_everything_of(project: Project) -> None:
         shutil.rmtree(places.job_directory(job.id), ignore_errors=True)
         shutil.rmtree(logs.path_of(job.id, 0).parent, ignore_errors=True)
         job.delete()
-

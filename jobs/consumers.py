@@ -19,7 +19,7 @@ from django.urls import path
 import access
 from accounts.models import User
 from jobs import logs, places
-from jobs.log_hub import ACCESS, Watch, hub, in_database, in_files
+from jobs.log_hub import ACCESS, GROWN, Watch, hub, in_database, in_files
 from jobs.models import Attempt, Job
 from projects.models import Project
 
@@ -125,21 +125,22 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
 @access.route("job:get")
 class LogConsumer(LiveConsumer):
-    """An attempt's log from a byte on, then whatever is added.
+    """The log of an attempt, or of the next one before it is there, from a byte on, then whatever is added.
 
     Sends JSON texts: hello {size, offset, line} before the first byte, state {state, reason, sentence} when the job's
     changes, end {verified, complete, lines, gaps, missing, …} once the attempt is over and its bytes are sent; and
     binary frames, the bytes as they are. `?offset=-N` begins with the first whole line of the last N bytes.
-    A text {"offset": N} from the viewer begins anew there; {"offset": null} stops the bytes, not the rest.
+    A text {"offset": N, "ask": K} from the viewer begins anew there, and the hello carries the K. With null for N, as
+    with `?offset=none`, no bytes are sent, only the rest.
     """
 
     def find(self) -> Job:
-        attempts = Attempt.objects.select_related("job").filter(index=self.part("index"), job_id=self.part("job_id"))
-        attempt = attempts.first()
-        if attempt is None:
+        self.job_id, self.index = self.part("job_id"), self.part("index")
+        job = Job.objects.filter(pk=self.job_id).first()
+        if job is None or self.index > job.attempts.count():
             raise Http404
-        self.attempt_id, self.log_path = attempt.id, places.log_file(attempt.job_id, attempt.index)
-        return attempt.job
+        self.log_path = places.log_file(job.id, self.index)
+        return job
 
     async def run(self) -> None:
         self._streaming = self.start(self._stream(_offset(self.scope["query_string"])))
@@ -147,19 +148,20 @@ class LogConsumer(LiveConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
-            offset = json.loads(text_data or "")["offset"]
-        except (ValueError, TypeError, KeyError):
+            asked = json.loads(text_data or "")
+            offset, ask = asked["offset"], int(asked.get("ask", 0))
+        except (ValueError, TypeError, KeyError, AttributeError):
             return
         if hasattr(self, "_streaming") and (offset is None or isinstance(offset, int)):
             self._streaming.cancel()
             await asyncio.wait([self._streaming])
-            self._streaming = self.start(self._stream(offset))
+            self._streaming = self.start(self._stream(offset, ask))
 
-    async def _stream(self, offset: int | None) -> None:
+    async def _stream(self, offset: int | None, ask: int = 0) -> None:
         """Subscribe, read the size, send the backlog, wait: in this order nothing can fall between."""
-        with hub().watch(f"attempt.{self.attempt_id}", f"job.{self.part('job_id')}") as watch:
-            at = await self._hello(offset)
-            ending = _Ending(self.attempt_id)
+        with hub().watch(f"log.{self.job_id}.{self.index}", f"job.{self.job_id}") as watch:
+            at = await self._hello(offset, ask)
+            ending = _Ending(self.job_id, self.index)
             while True:
                 looked = await ending.look()
                 at = await self._send_from(at)
@@ -168,15 +170,15 @@ class LogConsumer(LiveConsumer):
                 await asyncio.sleep(PACE)
                 ending.heard(await watch.wait(LOOK_EVERY))
 
-    async def _hello(self, offset: int | None) -> int | None:
+    async def _hello(self, offset: int | None, ask: int) -> int | None:
         """Tells where the bytes begin; None when none are wanted."""
         size = await in_files(logs.size, self.log_path)
         if offset is None:
-            await self.tell("hello", size=size, offset=None, line=None)
+            await self.tell("hello", ask=ask, size=size, offset=None, line=None)
             return None
         start = await in_files(logs.tail, self.log_path, -offset) if offset < 0 else min(offset, size)
         line = await in_files(logs.line_at, self.log_path, start)
-        await self.tell("hello", size=size, offset=start, line=line)
+        await self.tell("hello", ask=ask, size=size, offset=start, line=line)
         return start
 
     async def _send_from(self, at: int | None) -> int | None:
@@ -196,7 +198,7 @@ class LogConsumer(LiveConsumer):
     async def _tell_states(self) -> None:
         """Sends the job's state, and again whenever it has changed."""
         told = None
-        with hub().watch(f"job.{self.part('job_id')}") as watch:
+        with hub().watch(f"job.{self.job_id}") as watch:
             while True:
                 state = await in_database(self._state)
                 if state != told:
@@ -205,36 +207,37 @@ class LogConsumer(LiveConsumer):
                 await watch.wait(LOOK_AT_STATE_EVERY)
 
     def _state(self) -> dict[str, Any]:
-        row = Job.objects.filter(pk=self.part("job_id")).values("state", "reason", "sentence").first()
+        row = Job.objects.filter(pk=self.job_id).values("state", "reason", "sentence").first()
         return dict(row or {})
 
 
 class _Ending:
     """Whether an attempt is over, asked of the database when there is a reason to, else seldom."""
 
-    def __init__(self, attempt_id: str) -> None:
-        self._attempt_id = attempt_id
+    def __init__(self, job_id: str, index: int) -> None:
+        self._job_id, self._index = job_id, index
         self._asked = float("-inf")
         self._end: dict[str, Any] | None = None
 
     def heard(self, notes: set[str]) -> None:
         """Takes what a watch was woken for: anything but more bytes is a reason to ask."""
-        if notes - {"log"}:
+        if notes - {GROWN}:
             self._asked = float("-inf")
 
     async def look(self) -> dict[str, Any] | None:
         """What the page says at the end, None while the attempt goes on."""
         if time.monotonic() - self._asked > LOOK_AT_STATE_EVERY:
             self._asked = time.monotonic()
-            self._end = await in_database(_end_of, self._attempt_id)
+            self._end = await in_database(_end_of, self._job_id, self._index)
         return self._end
 
 
-def _end_of(attempt_id: str) -> dict[str, Any] | None:
-    attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).exclude(ended_at=None).first()
+def _end_of(job_id: str, index: int) -> dict[str, Any] | None:
+    ended = Attempt.objects.select_related("job").filter(job_id=job_id, index=index).exclude(ended_at=None)
+    attempt = ended.first()
     if attempt is None:
         return None
-    here = logs.size(places.log_file(attempt.job_id, attempt.index))
+    here = logs.size(places.log_file(job_id, index))
     return {
         "verified": bool(attempt.log_verified),
         "complete": attempt.log_size is not None and here >= attempt.log_size,
@@ -247,10 +250,12 @@ def _end_of(attempt_id: str) -> dict[str, Any] | None:
     }
 
 
-def _offset(query: bytes) -> int:
-    """The number after `offset=`; 0 when there is none."""
+def _offset(query: bytes) -> int | None:
+    """The number after `offset=`; None when it is "none", 0 when it is missing."""
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
+        if name == b"offset" and value == b"none":
+            return None
         if name == b"offset" and value.removeprefix(b"-").isdigit() and len(value) < 18:
             return int(value)
     return 0

@@ -34,7 +34,9 @@ def token_hash(attempt_id: str) -> str:
 
 def start(attempt: Attempt) -> None:
     """Starts a runner for the attempt; one that lives already keeps its lock, and the new one leaves."""
-    raised = Attempt.objects.filter(pk=attempt.pk, ended_at=None, generation=attempt.generation).update(generation=F("generation") + 1)
+    raised = Attempt.objects.filter(pk=attempt.pk, ended_at=None, generation=attempt.generation).update(
+        generation=F("generation") + 1
+    )
     if not raised:
         return
     attempt.generation += 1
@@ -136,7 +138,9 @@ def _environment(attempt: Attempt, spec: Spec) -> dict[str, str]:
         "MLTEAM_JOB_ID": attempt.job_id,
         "MLTEAM_ATTEMPT": str(attempt.index),
         "MLTEAM_PROJECT": attempt.job.project_id,
-        "MLTEAM_OUTPUT": "/output" if host.facts().isolation == "sandbox" else str(places.output_directory(attempt.job_id)),
+        "MLTEAM_OUTPUT": "/output"
+        if host.facts().isolation == "sandbox"
+        else str(places.output_directory(attempt.job_id)),
         "MLTEAM_URL": settings.MLTEAM_URL,
     }
 

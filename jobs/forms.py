@@ -51,23 +51,35 @@ class JobForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
         help_text="A shell command. A list of words, such as [python, train.py], runs without a shell.",
     )
-    workdir = forms.CharField(required=False, label="Working directory", help_text="Relative to the job's own directory /work.")
+    workdir = forms.CharField(
+        required=False, label="Working directory", help_text="Relative to the job's own directory /work."
+    )
     environment = forms.CharField(
-        required=False, label="Environment variables", widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}), help_text="NAME=VALUE, one in a line."
+        required=False,
+        label="Environment variables",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="NAME=VALUE, one in a line.",
     )
     packages = forms.CharField(
-        required=False, label="Python packages", widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}), help_text="As for pip, one in a line: torch==2.9.1"
+        required=False,
+        label="Python packages",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="As for pip, one in a line: torch==2.9.1",
     )
     cpu = forms.CharField(required=False, label="CPU cores")
     mem = forms.CharField(required=False, label="Memory (GiB)")
     gpu = forms.CharField(required=False, label="GPUs")
     max_run_time = forms.CharField(required=False, label="Time limit (seconds)", help_text="Empty: none.")
-    restartable = forms.BooleanField(required=False, help_text="Runs again as a new attempt when the host is lost or it is preempted.")
+    restartable = forms.BooleanField(
+        required=False, help_text="Runs again as a new attempt when the host is lost or it is preempted."
+    )
     preemptable = forms.BooleanField(required=False, help_text="May be interrupted by a job with a higher bid.")
     bid = forms.CharField(required=False, help_text="0 to 100; higher bids start first.")
     tags = forms.CharField(required=False, help_text="Separated by commas.")
     line_buffered = forms.BooleanField(required=False, label="Line-buffered output")
-    files = ManyFilesField(required=False, label="Files", help_text="They lie in the working directory when the command starts.")
+    files = ManyFilesField(
+        required=False, label="Files", help_text="They lie in the working directory when the command starts."
+    )
     job_yml = forms.FileField(required=False, label="job.yml")
 
     spec: Spec
@@ -149,7 +161,11 @@ def _put(data: dict[str, Any], path: str, value: Any) -> None:
 
 def initial_of(spec: Spec) -> dict[str, Any]:
     """The form's fields for a spec: of a clone, or of an uploaded job.yml."""
-    command = spec.command if isinstance(spec.command, str) else yaml.safe_dump(spec.command, default_flow_style=True, width=10**6).strip()
+    command = (
+        spec.command
+        if isinstance(spec.command, str)
+        else yaml.safe_dump(spec.command, default_flow_style=True, width=10**6).strip()
+    )
     return {
         "name": spec.name,
         "command": command,

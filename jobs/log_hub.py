@@ -23,6 +23,7 @@ HINT_EVERY = 0.1  # seconds between two hints about one attempt; the first goes 
 LOOK_AT_ACCESS_EVERY = 0.5  # seconds
 RETRY_AFTER = 1.0  # seconds without Redis before it is tried again
 LOGS = "logs"  # the group of all hints about logs
+GROWN = "grown"  # the note with which the watchers of a log are woken
 ACCESS = "access"  # the topic that is woken when anybody's access may have been taken away
 
 P = ParamSpec("P")
@@ -73,7 +74,7 @@ class Watch:
 
 
 class Hub:
-    """The watchers of one process by topic: `attempt.<id>` (its log grew), `job.<id>`, `project.<id>`, `access`."""
+    """The watchers of one process by topic: `log.<job>.<index>` (it grew), `job.<id>`, `project.<id>`, `access`."""
 
     def __init__(self) -> None:
         self._watches: dict[str, set[Watch]] = {}
@@ -104,10 +105,11 @@ class Hub:
                 task.cancel()
             self._running = []
 
-    def grown(self, attempt_id: str, size: int) -> None:
+    def grown(self, job_id: str, index: int, size: int) -> None:
         """The attempt's log has this many bytes: wakes its viewers here and hints to other processes."""
-        self._wake(f"attempt.{attempt_id}", "log")
-        self._hints.send(attempt_id, size)
+        topic = f"log.{job_id}.{index}"
+        self._wake(topic, GROWN)
+        self._hints.send(topic, size)
 
     def changed(self, job_id: str) -> None:
         """The job has changed: wakes who looks at it in this process. Others hear it from jobs.events."""
@@ -167,7 +169,7 @@ class Hub:
 
     def _heard(self, message: dict[str, Any]) -> None:
         if message.get("type") == "log.grown":
-            self._wake(f"attempt.{message['attempt']}", "log")
+            self._wake(message["log"], GROWN)
         elif message.get("type") == "job.changed":
             self._wake(f"job.{message['job']}", message["job"])
             self._wake(f"project.{message.get('project')}", message["job"])
@@ -177,24 +179,24 @@ class _Hints:
     """Tells other processes how far logs have grown: the first time at once, then seldom, and never fails."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, int] = {}  # attempt -> size to tell when its pause is over; 0 for nothing new
+        self._latest: dict[str, int] = {}  # topic -> size to tell when its pause is over; 0 for nothing new
         self._sending: set[asyncio.Task[None]] = set()
 
-    def send(self, attempt_id: str, size: int) -> None:
-        if attempt_id in self._latest:
-            self._latest[attempt_id] = size
+    def send(self, topic: str, size: int) -> None:
+        if topic in self._latest:
+            self._latest[topic] = size
         else:
-            self._tell(attempt_id, size)
+            self._tell(topic, size)
 
-    def _tell(self, attempt_id: str, size: int) -> None:
-        self._latest[attempt_id] = 0
-        self._spawn(self._group_send({"type": "log.grown", "attempt": attempt_id, "size": size}))
-        asyncio.get_running_loop().call_later(HINT_EVERY, self._pause_over, attempt_id)
+    def _tell(self, topic: str, size: int) -> None:
+        self._latest[topic] = 0
+        self._spawn(self._group_send({"type": "log.grown", "log": topic, "size": size}))
+        asyncio.get_running_loop().call_later(HINT_EVERY, self._pause_over, topic)
 
-    def _pause_over(self, attempt_id: str) -> None:
-        size = self._latest.pop(attempt_id)
+    def _pause_over(self, topic: str) -> None:
+        size = self._latest.pop(topic)
         if size:
-            self._tell(attempt_id, size)
+            self._tell(topic, size)
 
     def _spawn(self, sending: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(sending)

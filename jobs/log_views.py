@@ -16,7 +16,7 @@ from projects.access_views import job_for
 import access
 from jobs import logs, places
 from jobs.log_hub import in_files
-from jobs.models import Attempt
+from jobs.models import Job
 
 CHUNK = 256 * 1024  # bytes read and sent at once
 PAGE_LINES = 1000  # lines of a page that names no number
@@ -27,18 +27,17 @@ _range = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
 @sync_to_async
-def _attempt(request: HttpRequest, slug: str, job_id: str, index: int) -> Attempt:
-    """The attempt, for somebody who may see its job under this project's address."""
+def _job(request: HttpRequest, slug: str, job_id: str, index: int) -> Job:
+    """The job, for somebody who may see it, under its project's address; it has had this attempt or waits for it."""
     job = job_for(request, job_id, "job:get")
-    attempt = job.attempts.filter(index=index).first()
-    if attempt is None or job.project.slug != slug:
+    if job.project.slug != slug or index > job.attempts.count():
         raise Http404("There is nothing here, or nothing that you may see.")
-    attempt.job = job
-    return attempt
+    return job
 
 
-def _log_of(attempt: Attempt) -> Path:
-    return places.log_file(attempt.job_id, attempt.index)
+async def _log(request: HttpRequest, slug: str, job_id: str, index: int) -> Path:
+    job = await _job(request, slug, job_id, index)
+    return places.log_file(job.id, index)
 
 
 # The whole log
@@ -48,17 +47,19 @@ def _log_of(attempt: Attempt) -> Path:
 @require_safe
 async def raw(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpResponseBase:
     """The log as it is, or a range of it, in constant memory; as a download with ?download."""
-    attempt = await _attempt(request, slug, job_id, index)
-    path = _log_of(attempt)
+    job = await _job(request, slug, job_id, index)
+    path = places.log_file(job.id, index)
     size = await in_files(logs.size, path)
-    start, end, status = _wanted(request, attempt, size)
+    tag = f'"{job.id}-{index}-'
+    start, end, status = _wanted(request, tag, size)
     response: HttpResponseBase
     if status == 416 or request.method == "HEAD":
         response = HttpResponse(status=status)
     else:
         response = StreamingHttpResponse(_bytes(path, start, end), status=status)
-    for name, value in _raw_headers(request, attempt, size).items():
+    for name, value in _raw_headers(request, f"{job.name}-{job.id}-{index}.log").items():
         response[name] = value
+    response["ETag"] = f'{tag}{size}"'
     response["Content-Length"] = str(end - start)
     if status == 206:
         response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
@@ -67,8 +68,7 @@ async def raw(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpR
     return response
 
 
-def _raw_headers(request: HttpRequest, attempt: Attempt, size: int) -> dict[str, str]:
-    name = f"{attempt.job.name}-{attempt.job_id}-{attempt.index}.log"
+def _raw_headers(request: HttpRequest, name: str) -> dict[str, str]:
     return {
         "Content-Type": "text/plain; charset=utf-8",
         "Content-Disposition": content_disposition_header("download" in request.GET, name) or "inline",
@@ -76,14 +76,13 @@ def _raw_headers(request: HttpRequest, attempt: Attempt, size: int) -> dict[str,
         "X-Content-Type-Options": "nosniff",
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
-        "ETag": f'"{attempt.id}-{size}"',
     }
 
 
-def _wanted(request: HttpRequest, attempt: Attempt, size: int) -> tuple[int, int, int]:
-    """The bytes asked for, from and to (exclusive), and the status: 200 for all, 206 for a range, 416 beyond the end."""
+def _wanted(request: HttpRequest, tag: str, size: int) -> tuple[int, int, int]:
+    """The bytes asked for, from and to (exclusive), and the status: 200 for all, 206 for a part, 416 beyond the end."""
     found = _range.match(request.headers.get("Range", ""))
-    if not found or not _same_log(request, attempt):
+    if not found or not _same_log(request, tag):
         return 0, size, 200
     first, last = found.groups()
     if first:
@@ -97,10 +96,10 @@ def _wanted(request: HttpRequest, attempt: Attempt, size: int) -> tuple[int, int
     return (start, end, 206) if start < end else (0, 0, 416)
 
 
-def _same_log(request: HttpRequest, attempt: Attempt) -> bool:
+def _same_log(request: HttpRequest, tag: str) -> bool:
     """Whether If-Range, where there is one, names this log. It only grows, so any of its earlier sizes will do."""
     condition = request.headers.get("If-Range")
-    return condition is None or condition.startswith(f'"{attempt.id}-')
+    return condition is None or condition.startswith(tag)
 
 
 async def _bytes(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
@@ -116,7 +115,7 @@ async def _bytes(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
 @require_safe
 async def page(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpResponse:
     """Some lines: from ?line=N or ?offset=N on, or those that end at ?before=N, which is the log's end unless named."""
-    path = _log_of(await _attempt(request, slug, job_id, index))
+    path = await _log(request, slug, job_id, index)
     count = min(_number(request, "lines", PAGE_LINES), PAGE_LINES_AT_MOST)
     if "line" in request.GET:
         found = await in_files(logs.page_of_line, path, _number(request, "line", 1), count)
@@ -144,7 +143,7 @@ def _number(request: HttpRequest, name: str, default: int) -> int:
 @require_safe
 async def search(request: HttpRequest, slug: str, job_id: str, index: int) -> JsonResponse:
     """Lines that hold ?q=, looking from byte ?from= on for a moment: {matches: [{line, offset}], next, done, size}."""
-    path = _log_of(await _attempt(request, slug, job_id, index))
+    path = await _log(request, slug, job_id, index)
     query = request.GET.get("q", "")[:QUERY_AT_MOST].partition("\n")[0].encode(errors="replace")
     gone = threading.Event()
     try:

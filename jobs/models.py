@@ -54,14 +54,10 @@ class Job(models.Model):
             models.Index(fields=["project", "created_by", "-created_at", "-id"], name="job_mine"),
             models.Index(fields=["project", "state", "-created_at", "-id"], name="job_state"),
             models.Index(fields=["-bid", "queued_at"], condition=Q(state="queued"), name="job_queue"),
-            models.Index(
-                fields=["state"], condition=Q(state__in=sorted(ACTIVE)), name="job_active"
-            ),
+            models.Index(fields=["state"], condition=Q(state__in=sorted(ACTIVE)), name="job_active"),
         ]
         constraints = [
-            models.CheckConstraint(
-                condition=Q(ended_at=None) ^ Q(state__in=sorted(FINAL)), name="job_ended_when_final"
-            )
+            models.CheckConstraint(condition=Q(ended_at=None) ^ Q(state__in=sorted(FINAL)), name="job_ended_when_final")
         ]
 
     def __str__(self) -> str:

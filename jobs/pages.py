@@ -72,7 +72,9 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
         found.append(("Bid", str(job.bid)))
     if attempt:
         found.append(("Host", attempt.host))
-        network = {"own": "own, separated", "host": "shared with the host"}.get(attempt.isolation.get("network", ""), "")
+        network = {"own": "own, separated", "host": "shared with the host"}.get(
+            attempt.isolation.get("network", ""), ""
+        )
         found += [("Network", network)] if network else []
         if attempt.peak_memory_mib:
             found.append(("Peak memory", f"{attempt.peak_memory_mib} MiB"))
@@ -110,14 +112,22 @@ def _traceback(lines: list[bytes]) -> list[bytes]:
 def difference(job: Job) -> str:
     """What differs in the spec from the same person's last succeeded job of this name; "" when nothing does or there is none."""
     before = (
-        Job.objects.filter(project=job.project_id, created_by=job.created_by_id, name=job.name, state=JobState.SUCCEEDED)
+        Job.objects.filter(
+            project=job.project_id, created_by=job.created_by_id, name=job.name, state=JobState.SUCCEEDED
+        )
         .newest_first()
         .first()
     )
     if before is None:
         return ""
     old, new = (Spec.model_validate(one.spec).as_yaml().splitlines() for one in (before, job))
-    return "\n".join(list(difflib.unified_diff(old, new, f"{before.name} ({before.id}, succeeded)", f"{job.name} ({job.id}, failed)", lineterm="", n=1)))
+    return "\n".join(
+        list(
+            difflib.unified_diff(
+                old, new, f"{before.name} ({before.id}, succeeded)", f"{job.name} ({job.id}, failed)", lineterm="", n=1
+            )
+        )
+    )
 
 
 def artifacts_context(job: Job) -> dict[str, Any]:

@@ -17,4 +17,3 @@ def attempt_directory(job_id: str, index: int) -> Path:
 def output_directory(job_id: str) -> Path:
     """What the job wrote to $MLTEAM_OUTPUT. A job can write here: enter only through compute.trees."""
     return job_directory(job_id) / "output"
-

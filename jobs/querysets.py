@@ -43,5 +43,8 @@ class JobQuerySet(models.QuerySet):
     def matching(self, text: str) -> "JobQuerySet":
         """Those whose name, id or creator contains the text."""
         return self.filter(
-            Q(name__icontains=text) | Q(id=text.lower()) | Q(created_by__username__icontains=text) | Q(tags__icontains=text)
+            Q(name__icontains=text)
+            | Q(id=text.lower())
+            | Q(created_by__username__icontains=text)
+            | Q(tags__icontains=text)
         )

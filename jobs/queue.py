@@ -1,8 +1,8 @@
 """Placement: which waiting job is given slots next, and why a job still waits.
 
-Order: bid, then fair share between the projects' owners (who uses least now comes first), then age. A job that does not fit holds back what it
-waits for, so that smaller ones behind it cannot starve it; what it does not need goes on. Preemption ends only `preemptable`
-jobs, and only for a higher bid.
+Order: bid, then fair share between the projects' owners (who uses least now comes first), then age. A job that
+does not fit holds back what it waits for, so that smaller ones behind it cannot starve it; what it does not need goes
+on. Preemption ends only `preemptable` jobs, and only for a higher bid.
 """
 
 import heapq
@@ -63,10 +63,14 @@ def in_order(attempts: Iterable[Attempt]) -> Iterator[Job]:
         owner = attempt.job.project.owner_id
         used[owner] = used.get(owner, 0) + _weight(attempt.job)
     lines = {owner: _line(owner) for owner in _owners()}
-    heap = [(-job.bid, used.get(owner, 0), job.queued_at, job.id, owner, job) for owner, line in lines.items() if (job := next(line, None))]
+    heap = [
+        (-job.bid, used.get(owner, 0), job.queued_at, job.id, owner, job)
+        for owner, line in lines.items()
+        if (job := next(line, None))
+    ]
     heapq.heapify(heap)
     while heap:
-        bid, _, _, _, owner, job = heapq.heappop(heap)
+        *_, owner, job = heapq.heappop(heap)
         yield job
         used[owner] = used.get(owner, 0) + _weight(job)
         if following := next(lines[owner], None):
@@ -136,7 +140,9 @@ def _preempt_for(job: Job, slots: Slots, attempts: list[Attempt]) -> None:
         (
             attempt
             for attempt in attempts
-            if attempt.job.preemptable and attempt.job.bid < job.bid and attempt.job.state in {JobState.PREPARING, JobState.RUNNING}
+            if attempt.job.preemptable
+            and attempt.job.bid < job.bid
+            and attempt.job.state in {JobState.PREPARING, JobState.RUNNING}
         ),
         key=lambda attempt: (attempt.job.bid, -attempt.placed_at.timestamp()),
     )
@@ -183,7 +189,9 @@ def explain(job: Job) -> Waiting:
     if lacking:
         return Waiting(f"Waits for {' and '.join(lacking)}.", position)
     ahead = (position or 1) - 1
-    return Waiting(f"Waits for {ahead} job{'s' if ahead != 1 else ''} before it." if ahead else "Is about to start.", position)
+    return Waiting(
+        f"Waits for {ahead} job{'s' if ahead != 1 else ''} before it." if ahead else "Is about to start.", position
+    )
 
 
 def _lacking(what: str, wanted: float, available: float, whole: float) -> list[str]:

@@ -178,7 +178,7 @@ async def _append(known: Known, scope: dict[str, Any], data: bytes) -> Answer:
     except logs.LogDiffers as other:
         log.error("attempt %s sent other bytes for a part of its log", known.attempt_id)
         raise Answer(409, error="differs", size=other.size) from other
-    hub().grown(known.attempt_id, size)
+    hub().grown(known.job_id, known.index, size)
     return Answer(200, size=size)
 
 

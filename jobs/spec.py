@@ -101,7 +101,9 @@ def _tag(text: str) -> str:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", alias_generator=to_camel, populate_by_name=False, hide_input_in_errors=True
+    )
 
 
 class Resources(_Strict):
@@ -186,7 +188,11 @@ def _first_line(error: Exception) -> str:
 
 
 def _said(item: Any) -> tuple[str, str]:
-    field = ".".join(str(part) for part in item["loc"] if part not in {"str", "list[str]", "function-before[_command(), union[str,list[str]]]"})
+    field = ".".join(
+        str(part)
+        for part in item["loc"]
+        if part not in {"str", "list[str]", "function-before[_command(), union[str,list[str]]]"}
+    )
     if item["type"] == "extra_forbidden":
         return field, "there is no such key"
     if item["type"] == "missing":
@@ -209,7 +215,9 @@ class _Plain(yaml.SafeLoader):
             if not isinstance(key, str | int | float | bool):
                 raise yaml.constructor.ConstructorError(None, None, "keys must be text", key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key} is there twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep)
 

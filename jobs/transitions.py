@@ -48,7 +48,9 @@ def started(attempt: Attempt, report: dict[str, Any]) -> None:
     now = timezone.now()
     isolation = {key: report[key] for key in ("network", "memory") if isinstance(report.get(key), str)}
     with transaction.atomic():
-        if not Attempt.objects.filter(pk=attempt.pk, started_at=None, ended_at=None).update(started_at=now, isolation=isolation):
+        if not Attempt.objects.filter(pk=attempt.pk, started_at=None, ended_at=None).update(
+            started_at=now, isolation=isolation
+        ):
             return
         move(attempt.job, JobState.RUNNING, reason=Reason.STARTED, attempt=attempt, started_at=now)
 

@@ -41,7 +41,11 @@ def job_for(request: HttpRequest, slug: str, job_id: str, action: str) -> Job:
 def list_jobs(request: HttpRequest, slug: str) -> HttpResponse:
     """Mine or everyone's jobs of a project, newest first."""
     project = project_for(request, slug, "job:get")
-    filters = {"mine": request.GET.get("mine") == "1", "state": request.GET.get("state", ""), "q": request.GET.get("q", "").strip()[:100]}
+    filters = {
+        "mine": request.GET.get("mine") == "1",
+        "state": request.GET.get("state", ""),
+        "q": request.GET.get("q", "").strip()[:100],
+    }
     everything = Job.objects.in_project(project)
     page = paged(_filtered(everything, filters, request.user).as_rows(), request.GET.get("page", ""))
     counts = queue.counts(everything.unfinished())
@@ -56,7 +60,9 @@ def list_jobs(request: HttpRequest, slug: str) -> HttpResponse:
         "empty": not page.rows and not everything.exists(),
         "socket": f"/ws/p/{project.slug}/jobs",
     }
-    return render(request, "jobs/_table.html" if request.htmx and not request.htmx.boosted else "jobs/list.html", context)
+    return render(
+        request, "jobs/_table.html" if request.htmx and not request.htmx.boosted else "jobs/list.html", context
+    )
 
 
 def _filtered(jobs: Any, filters: dict[str, Any], user: Any) -> Any:
@@ -132,7 +138,9 @@ def _submitted(request: HttpRequest, project: Project, form: JobForm, cloned: Jo
     return None
 
 
-def _form_page(request: HttpRequest, project: Project, form: JobForm, cloned: Job | None, status: int = 200) -> HttpResponse:
+def _form_page(
+    request: HttpRequest, project: Project, form: JobForm, cloned: Job | None, status: int = 200
+) -> HttpResponse:
     context = {
         "project": project,
         "form": form,
@@ -180,7 +188,14 @@ def artifacts_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 @require_GET
 def spec_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     """The job.yml that makes this job."""
-    return _tab(request, slug, job_id, "spec", "jobs/spec.html", lambda job: {"spec_yaml": Spec.model_validate(job.spec).as_yaml(), "errors": []})
+    return _tab(
+        request,
+        slug,
+        job_id,
+        "spec",
+        "jobs/spec.html",
+        lambda job: {"spec_yaml": Spec.model_validate(job.spec).as_yaml(), "errors": []},
+    )
 
 
 @access.route("job:get")
@@ -188,7 +203,12 @@ def spec_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 def history_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     """Every change of state with its time and reason."""
     return _tab(
-        request, slug, job_id, "history", "jobs/history.html", lambda job: {"moves": list(job.moves.select_related("by", "attempt"))}
+        request,
+        slug,
+        job_id,
+        "history",
+        "jobs/history.html",
+        lambda job: {"moves": list(job.moves.select_related("by", "attempt"))},
     )
 
 
@@ -204,7 +224,9 @@ def stop(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     """Ends the job."""
     job = job_for(request, slug, job_id, "job:stop")
     actions.stop(job=job, by=request.user)
-    messages.success(request, f"{job.name} is being stopped." if job.state == JobState.CANCELLING else f"{job.name} was stopped.")
+    messages.success(
+        request, f"{job.name} is being stopped." if job.state == JobState.CANCELLING else f"{job.name} was stopped."
+    )
     return redirect("jobs:detail", slug=slug, job_id=job_id)
 
 
@@ -219,7 +241,9 @@ async def artifact(request: HttpRequest, slug: str, job_id: str, path: str) -> H
         raise Http404("There is no such artifact.") from None
     head = await sync_to_async(file.read)(16)
     image = artifacts.image_type(path, head) if "download" not in request.GET else None
-    response = StreamingHttpResponse(_pieces(stack, head, file), content_type=image or "application/octet-stream", headers=NOTHING_SHOWN)
+    response = StreamingHttpResponse(
+        _pieces(stack, head, file), content_type=image or "application/octet-stream", headers=NOTHING_SHOWN
+    )
     if not image:
         response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(path.rsplit('/', 1)[-1])}"
     return response
@@ -246,4 +270,3 @@ async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     while (piece := await sync_to_async(next, thread_sensitive=False)(pieces, None)) is not None:
         if piece:
             yield piece
-

@@ -23,9 +23,7 @@ class JobsOfProjects:
         return projects.annotate(
             job_count=_counted(jobs),
             active_count=_counted(jobs.filter(state__in=UNFINISHED)),
-            last_activity=Subquery(
-                Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]
-            ),
+            last_activity=Subquery(Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]),
         )
 
     def running_by_member(self, project: "Project") -> dict[str, int]:

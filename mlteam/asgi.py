@@ -1,7 +1,7 @@
 """The root of everything that arrives over the network.
 
-Runners are answered first, outside Django's middleware, whatever name they call this host by: their token is what counts. The dashboard answers
-only on its own names, and a WebSocket only to its own pages.
+Runners are answered first, outside Django's middleware, whatever name they call this host by: their token is what
+counts. The dashboard answers only on its own names, and a WebSocket only to its own pages.
 """
 
 import os

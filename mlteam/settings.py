@@ -33,7 +33,10 @@ _loopback = {"localhost", "127.0.0.1", "[::1]"}
 ALLOWED_HOSTS = sorted({_address.hostname or "localhost"} | (_loopback if _address.hostname in _loopback else set()))
 CSRF_TRUSTED_ORIGINS = [MLTEAM_URL]
 # A WebSocket is opened only by a page of ours; on one machine the page may be called by any of its loopback names.
-WEBSOCKET_ORIGINS = [f"{_address.scheme}://{host}:{_address.port}" if _address.port else f"{_address.scheme}://{host}" for host in ALLOWED_HOSTS]
+WEBSOCKET_ORIGINS = [
+    f"{_address.scheme}://{host}:{_address.port}" if _address.port else f"{_address.scheme}://{host}"
+    for host in ALLOWED_HOSTS
+]
 if _secure:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
@@ -200,7 +203,9 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
 
 # Jobs
-MLTEAM_UNSANDBOXED = flag("MLTEAM_UNSANDBOXED")  # runs jobs without a sandbox: only where every member is trusted with the server
+MLTEAM_UNSANDBOXED = flag(
+    "MLTEAM_UNSANDBOXED"
+)  # runs jobs without a sandbox: only where every member is trusted with the server
 MLTEAM_MAX_RUN_TIME = int(env("MLTEAM_MAX_RUN_TIME", "0")) or None  # seconds, default of jobs that name none
 MLTEAM_STOP_GRACE = int(env("MLTEAM_STOP_GRACE", "10"))  # seconds between SIGTERM and SIGKILL
 MLTEAM_LOG_CAP = int(env("MLTEAM_LOG_CAP", str(4 * 2**30)))  # bytes of log kept for an attempt
@@ -219,4 +224,4 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("MLTEAM_LOG_LEVEL", "WARNING")},
 }
-MLTEAM_ORGANIZATION = env('MLTEAM_ORGANIZATION', 'mlteam')  # the first part of every URN
+MLTEAM_ORGANIZATION = env("MLTEAM_ORGANIZATION", "mlteam")  # the first part of every URN

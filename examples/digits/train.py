@@ -22,13 +22,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--lr", type=float, default=0.003)
-    parser.add_argument("--pause", type=float, default=0.1, help="seconds to rest after an epoch, to have something to watch")
+    parser.add_argument(
+        "--pause", type=float, default=0.1, help="seconds to rest after an epoch, to have something to watch"
+    )
     options = parser.parse_args()
     output = Path(os.environ.get("MLTEAM_OUTPUT", "output"))
     output.mkdir(exist_ok=True)
 
     images, labels = load_digits(return_X_y=True)
-    train_x, test_x, train_y, test_y = train_test_split(images / 16, labels, test_size=0.25, random_state=0, stratify=labels)
+    train_x, test_x, train_y, test_y = train_test_split(
+        images / 16, labels, test_size=0.25, random_state=0, stratify=labels
+    )
     print(f"{len(train_x)} digits to learn from, {len(test_x)} to be tested on")
     model, history = learn(train_x, train_y, test_x, test_y, options)
     report(model, test_x, test_y, history, output)

@@ -31,6 +31,12 @@ def duration(value: timedelta | float | None) -> str:
 
 
 @register.filter
+def until(start: datetime | None, end: datetime | None) -> str:
+    """The time between two moments, as a duration; up to now when there is no end, "" when there is no start."""
+    return duration((end or timezone.now()) - start) if start else ""
+
+
+@register.filter
 def when(at: datetime | None) -> SafeString | str:
     """A <time>, relative, with the exact time in the user's zone on hover."""
     if at is None:
