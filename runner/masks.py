@@ -1,0 +1,38 @@
+"""Secrets in a stream of bytes, each replaced by as many stars."""
+
+import binascii
+
+
+class Masks:
+    """The secrets, given in base64. `longest` is how many bytes before a place can still matter for it."""
+
+    def __init__(self, encoded):
+        secrets = {binascii.a2b_base64(value) for value in encoded} - {b""}
+        self.secrets = sorted(secrets, key=len, reverse=True)
+        self.longest = len(self.secrets[0]) if self.secrets else 0
+
+    def apply(self, before, data, *, final):
+        """`data`, which follows on `before`, masked as far as it is decided: all but an end that may be the start of a secret, unless `final`."""
+        whole = before + data
+        masked = bytearray(whole)
+        for secret in self.secrets:
+            for start in _occurrences(whole, secret):
+                masked[start : start + len(secret)] = b"*" * len(secret)
+        end = len(whole) if final else len(whole) - self._undecided(whole)
+        return bytes(masked[len(before) : max(end, len(before))])
+
+    def _undecided(self, whole):
+        """Length of the longest end of `whole` that is the beginning of a secret."""
+        for length in range(min(self.longest - 1, len(whole)), 0, -1):
+            end = whole[-length:]
+            if any(len(secret) > length and secret.startswith(end) for secret in self.secrets):
+                return length
+        return 0
+
+
+def _occurrences(whole, secret):
+    """Where the secret begins, overlapping ones too."""
+    start = whole.find(secret)
+    while start >= 0:
+        yield start
+        start = whole.find(secret, start + 1)

@@ -1,0 +1,199 @@
+"""The sandbox: bubblewrap, started as an unprivileged user, with nothing of the host but /usr and what the job was given."""
+
+import fcntl
+import os
+import signal
+
+from runner import stage
+
+# Where the pieces lie inside.
+WORK, OUTPUT, UV = "/work", "/output", "/run/mlteam/uv"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SYSTEM_LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
+_ETC = ("/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
+_SYS = ("/sys/devices", "/sys/bus", "/sys/class", "/sys/module", "/sys/dev")
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/nvidia-caps")
+
+
+def needed_paths(config, venv):
+    """Host paths that the sandbox shows although they may lie where only the server's user can go."""
+    paths = [config.work, config.output]
+    prefix = config.base_prefix
+    if prefix and not prefix.startswith("/usr/") and prefix != "/usr":
+        paths.append(prefix)
+    if venv and venv.startswith("/") and not venv.startswith(WORK + "/"):
+        paths.append(venv)
+    if config.packages:
+        paths.append(config.packages["uv"])
+    return paths
+
+
+def environment(config, venv):
+    """The job's environment, complete: what the server says, and where things are inside."""
+    values = {"PATH": PATH, "LANG": "C.UTF-8", **config.environment}
+    values.update(HOME=WORK, USER="job", LOGNAME="job", PWD=_workdir(config), MLTEAM_OUTPUT=OUTPUT, TMPDIR="/tmp")  # noqa: S108
+    values["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.get("uuid") or str(gpu["index"]) for gpu in config.gpus)
+    if venv:
+        values.update(VIRTUAL_ENV=venv, PATH=f"{venv}/bin:{values['PATH']}")
+    return values
+
+
+def _workdir(config):
+    return os.path.normpath(os.path.join(WORK, config.workdir or WORK))
+
+
+def arguments(config, *, command, venv, network, located, descriptors):
+    """bubblewrap's argv after its own name.
+
+    `located` maps host paths to where they can be reached now; `descriptors` holds the numbers of info, block, status and of the files of /etc.
+    """
+    argv = ["--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    argv += ["--new-session", "--cap-drop", "ALL", "--hostname", "job", "--clearenv"]
+    argv += ["--unshare-net"] if network == "own" else []
+    argv += _system()
+    argv += _etc(descriptors)
+    argv += _devices(config)
+    argv += ["--bind", located[config.work], WORK, "--bind", located[config.output], OUTPUT]
+    argv += _extras(config, venv, located)
+    for name, value in environment(config, venv).items():
+        argv += ["--setenv", name, value]
+    argv += ["--chdir", _workdir(config)]
+    argv += ["--info-fd", str(descriptors["info"]), "--block-fd", str(descriptors["block"])]
+    argv += ["--json-status-fd", str(descriptors["status"]), "--", *command]
+    return argv
+
+
+def _system():
+    argv = ["--ro-bind", "/usr", "/usr"]
+    for link in _SYSTEM_LINKS:
+        if os.path.islink(link):
+            argv += ["--symlink", os.readlink(link), link]
+        elif os.path.isdir(link):
+            argv += ["--ro-bind", link, link]
+    for path in _SYS:
+        argv += ["--ro-bind-try", path, path]
+    return [*argv, "--proc", "/proc"]
+
+
+def _etc(descriptors):
+    argv = []
+    for path in _ETC:
+        argv += ["--ro-bind-try", path, path]
+    for name in ("passwd", "group", "hosts", "nsswitch.conf", "resolv.conf"):
+        argv += ["--ro-bind-data", str(descriptors[name]), f"/etc/{name}"]
+    return argv
+
+
+def _devices(config):
+    size = str((config.memory_mib or 1024) * 1024 * 1024)
+    argv = ["--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--size", size, "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
+    if config.gpus:
+        for path in [*(f"/dev/nvidia{gpu['index']}" for gpu in config.gpus), *_GPU_DEVICES]:
+            argv += ["--dev-bind-try", path, path]
+    return argv
+
+
+def _extras(config, venv, located):
+    argv = []
+    for path in needed_paths(config, venv)[2:]:
+        inside = UV if config.packages and path == config.packages["uv"] else path
+        argv += ["--ro-bind", located[path], inside]
+    return argv
+
+
+def etc_files(config, network):
+    """The small files of /etc inside: one user, one group, and how names are resolved."""
+    uid, gid = (config.uid, config.uid) if config.uid is not None else (os.getuid(), os.getgid())
+    return {
+        "passwd": f"job:x:{uid}:{gid}:job:{WORK}:/bin/sh\n",
+        "group": f"job:x:{gid}:\n",
+        "hosts": "127.0.0.1 localhost job\n::1 localhost\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "resolv.conf": "nameserver 10.0.2.3\n" if network == "own" else _host_resolver(),
+    }
+
+
+def _host_resolver():
+    try:
+        with open("/etc/resolv.conf") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def become(attempt, config, *, command, venv, network, info):
+    """In the forked child: turn into bubblewrap. Returns only by an exception; what it says goes to the job's log."""
+    status = os.open(attempt.path("sandbox.status"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    # Read and write: the block lasts until someone writes, also when the runner dies before.
+    block = os.open(attempt.path("start.fifo"), os.O_RDWR)
+    descriptors = {"info": info, "status": status, "block": block}
+    for name, text in etc_files(config, network).items():
+        descriptors[name] = _holding(text)
+    for number in descriptors.values():
+        os.set_inheritable(number, True)
+    paths = [*needed_paths(config, venv), stage.program_root(config.bwrap)]
+    located = stage.reachable(paths) if os.getuid() == 0 else {path: path for path in paths}
+    program = stage.relocated(config.bwrap, located)
+    if os.getuid() == 0:
+        drop(config.uid)
+    argv = arguments(config, command=command, venv=venv, network=network, located=located, descriptors=descriptors)
+    os.execve(program, ["bwrap", *argv], {"PATH": PATH})  # noqa: S606
+
+
+def _holding(text):
+    """A descriptor of an unnamed file with this text."""
+    file = os.memfd_create("etc", 0)
+    os.write(file, text.encode())
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
+
+
+def drop(uid):
+    """Become the job's own unprivileged user for good. Root without one refuses: as root, a sandbox is none."""
+    if not uid:
+        raise PermissionError("the server runs as root and has no unprivileged user id for this job")
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def plain_signals():
+    """Undo what Python does to signals: the job starts with the defaults."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def attach_output(fifo_path):
+    """Standard input from nothing, standard output and error into the FIFO.
+
+    Opened for reading too, so that a write never fails for want of a reader; opened anew, so that flags the job sets are its own.
+    """
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    fifo = os.open(fifo_path, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(fifo, 1)
+    os.dup2(fifo, 2)
+    os.close(nothing)
+    os.close(fifo)
+
+
+def make_output(fifo_path, uid):
+    """The FIFO. The job may open it for writing once more (/dev/stderr, /proc/self/fd/1), but neither change nor read what the runner owns."""
+    try:
+        os.mkfifo(fifo_path, 0o600)
+    except FileExistsError:
+        return
+    if os.getuid() == 0 and uid:
+        os.chown(fifo_path, 0, uid)
+        os.chmod(fifo_path, 0o620)
+
+
+def open_output(fifo_path):
+    """The runner's end: never at its end, never waiting, large."""
+    fifo = os.open(fifo_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(fifo, fcntl.F_SETPIPE_SZ, 1 << 20)
+    except OSError:
+        pass  # a user's share of pipe memory is spent: the usual 64 KiB
+    return fifo
