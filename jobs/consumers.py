@@ -14,11 +14,10 @@ from typing import Any, ClassVar
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.http import Http404
 from django.template.loader import render_to_string
-from django.urls import path
 
 import access
 from accounts.models import User
-from jobs import logs, places
+from jobs import logs, pages, rows
 from jobs.log_hub import ACCESS, GROWN, Watch, hub, in_database, in_files
 from jobs.models import Attempt, Job
 from projects.models import Project
@@ -139,7 +138,7 @@ class LogConsumer(LiveConsumer):
         job = Job.objects.filter(pk=self.job_id).first()
         if job is None or self.index > job.attempts.count():
             raise Http404
-        self.log_path = places.log_file(job.id, self.index)
+        self.log_path = logs.path_of(job.id, self.index)
         return job
 
     async def run(self) -> None:
@@ -237,7 +236,7 @@ def _end_of(job_id: str, index: int) -> dict[str, Any] | None:
     attempt = ended.first()
     if attempt is None:
         return None
-    here = logs.size(places.log_file(job_id, index))
+    here = logs.size(logs.path_of(job_id, index))
     return {
         "verified": bool(attempt.log_verified),
         "complete": attempt.log_size is not None and here >= attempt.log_size,
@@ -314,7 +313,7 @@ class JobConsumer(FragmentConsumer):
     def render(self, changed: set[str]) -> str:
         if not changed:
             return ""
-        return render_to_string("jobs/_status.html", {"job": self.find(), "user": self.user})
+        return render_to_string("jobs/_status.html", {**pages.status_context(self.user, self.find()), "oob": True})
 
 
 @access.route("project:get")
@@ -339,13 +338,6 @@ class ProjectConsumer(FragmentConsumer):
         return {job_id for job_id, changed_at in newest.items() if before.get(job_id) != changed_at}
 
     def render(self, changed: set[str]) -> str:
-        jobs = Job.objects.visible_to(self.user).in_project(self.project).filter(pk__in=changed)
-        rows = jobs.select_related("project", "created_by")
-        return "".join(render_to_string("jobs/_row.html", {"job": job, "user": self.user}) for job in rows)
-
-
-urlpatterns = [
-    path("ws/jobs/<str:job_id>/<int:index>/log", LogConsumer.as_asgi()),
-    path("ws/jobs/<str:job_id>", JobConsumer.as_asgi()),
-    path("ws/p/<slug:slug>/jobs", ProjectConsumer.as_asgi()),
-]
+        jobs = Job.objects.visible_to(self.user).in_project(self.project).filter(pk__in=changed).as_rows()
+        shown = {"project": self.project, "oob": True}
+        return "".join(render_to_string("jobs/_row.html", {**shown, "job": job}) for job in rows.prepare(jobs))

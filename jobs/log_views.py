@@ -11,12 +11,12 @@ from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
-from projects.access_views import job_for
 
 import access
-from jobs import logs, places
+from jobs import logs
 from jobs.log_hub import in_files
 from jobs.models import Job
+from jobs.views import job_for
 
 CHUNK = 256 * 1024  # bytes read and sent at once
 PAGE_LINES = 1000  # lines of a page that names no number
@@ -29,15 +29,15 @@ _range = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})\Z")
 @sync_to_async
 def _job(request: HttpRequest, slug: str, job_id: str, index: int) -> Job:
     """The job, for somebody who may see it, under its project's address; it has had this attempt or waits for it."""
-    job = job_for(request, job_id, "job:get")
-    if job.project.slug != slug or index > job.attempts.count():
+    job = job_for(request, slug, job_id, "job:get")
+    if index > job.attempts.count():
         raise Http404("There is nothing here, or nothing that you may see.")
     return job
 
 
 async def _log(request: HttpRequest, slug: str, job_id: str, index: int) -> Path:
     job = await _job(request, slug, job_id, index)
-    return places.log_file(job.id, index)
+    return logs.path_of(job.id, index)
 
 
 # The whole log
@@ -48,7 +48,7 @@ async def _log(request: HttpRequest, slug: str, job_id: str, index: int) -> Path
 async def raw(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpResponseBase:
     """The log as it is, or a range of it, in constant memory; as a download with ?download."""
     job = await _job(request, slug, job_id, index)
-    path = places.log_file(job.id, index)
+    path = logs.path_of(job.id, index)
     size = await in_files(logs.size, path)
     tag = f'"{job.id}-{index}-'
     start, end, status = _wanted(request, tag, size)

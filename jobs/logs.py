@@ -3,7 +3,7 @@
 Beside `<index>.log` lies `<index>.lines`, a sparse index: record k (8 bytes, little-endian) is the number of newlines
 in the first (k + 1) × 64 KiB. It follows from the bytes alone: who finds it short extends it, and it may be deleted.
 
-Lines are counted from 1, as people see them: line n begins after newline n - 1. Nothing here knows of jobs or users.
+Lines are counted from 1, as people see them: line n begins after newline n - 1.
 """
 
 import contextlib
@@ -17,6 +17,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from django.conf import settings
 
 BLOCK = 64 * 1024  # bytes between two records of the line index
 STEP = 1024 * 1024  # bytes read at once by whatever walks through a log
@@ -83,6 +85,11 @@ class Checksum:
     size: int
     sha256: str
     lines: int
+
+
+def path_of(job_id: str, index: int) -> Path:
+    """Where the log of an attempt lies."""
+    return Path(settings.VAR) / "logs" / job_id / f"{index}.log"
 
 
 # Appending

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from jobs import actions, logs, places
+from jobs import actions, logs
 from jobs.log_hub import hub, in_database, in_files
 from jobs.models import Attempt
 
@@ -52,13 +52,13 @@ class Known:
 
     @property
     def path(self) -> Path:
-        return places.log_file(self.job_id, self.index)
+        return logs.path_of(self.job_id, self.index)
 
 
 _known: dict[str, Known] = {}
 
 
-async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """The ASGI application; only for HTTP."""
     try:
         answer = await _answer(scope, receive)
