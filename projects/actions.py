@@ -58,7 +58,7 @@ def create_personal(*, user: "User") -> Project:
 @transaction.atomic
 def rename(*, project: Project, name: str, by: "User") -> None:
     """Changes the name; the address stays. Raises ValidationError for a bad name."""
-    _require(by, "project:set", project, "renamed")
+    require(by, "project:set", project, "renamed")
     before, project.name = project.name, name.strip()
     project.full_clean(validate_unique=False, validate_constraints=False)
     project.save(update_fields=["name"])
@@ -67,8 +67,8 @@ def rename(*, project: Project, name: str, by: "User") -> None:
 
 @transaction.atomic
 def remove(*, project: Project, by: "User") -> None:
-    """Takes the project from everybody at once; its content is deleted later. Raises Impossible while jobs are unfinished."""
-    _require(by, "project:rm", project, "removed")
+    """Takes the project from everybody at once; its content is deleted later. Raises StillInUse while jobs are unfinished."""
+    require(by, "project:rm", project, "removed")
     signals.project_removing.send(sender=Project, project=project, by=by)
     now = timezone.now()
     if not Project.objects.filter(pk=project.pk, removed_at=None).update(removed_at=now):
@@ -86,7 +86,7 @@ def invite(*, project: Project, email: str, levels: Levels, by: "User") -> Invit
     The answer is the same whether the address has an account or not. Raises ValidationError for the owner's address, a
     member's, or none at all: those the owner sees anyway.
     """
-    _require(by, "project:share", project, "shared")
+    require(by, "project:share", project, "shared")
     email = fold_email(email)
     validate_email(email)
     check_levels(levels)
@@ -159,12 +159,22 @@ def remove_member(*, member: Member, by: "User") -> None:
 
 @transaction.atomic
 def leave(*, project: Project, by: "User") -> None:
-    """Ends one's own membership. Raises Impossible for the owner."""
+    """Ends one's own membership. The owner is refused."""
     access.require(by, "project:get", project)
-    member = Member.objects.filter(project=project, user=by).first()
+    _end(require_member(project, by), by=by, action="member:leave")
+
+
+def require_member(project: Project, user: "User") -> Member:
+    """The user's own membership; who sees the project without one owns it, and is refused."""
+    member = Member.objects.filter(project=project, user=user).select_related("project", "user").first()
     if member is None:
-        raise Impossible("You own this project; you can remove it, but not leave it.")
-    _end(member, by=by, action="member:leave")
+        raise refused("project:get", "owner", "You own this project: you can remove it, but not leave it.")
+    return member
+
+
+def is_for(invitation: Invitation, user: "User") -> bool:
+    """Whether the invitation is for the account's address; addresses are compared case-folded."""
+    return fold_email(user.email) == invitation.email
 
 
 def _end(member: Member, *, by: "User", action: str) -> None:
@@ -177,8 +187,8 @@ def _end(member: Member, *, by: "User", action: str) -> None:
     signals.member_removed.send(sender=Project, project=project, user=user, by=by)
 
 
-def _require(by: "User", action: str, project: Project, verb: str) -> None:
-    """The access check of what no Personal project allows; strangers learn nothing, its owner a reason."""
+def require(by: "User", action: str, project: Project, verb: str) -> None:
+    """The access check of what no Personal project allows; strangers learn nothing, its owner a reason. `verb`: "shared"."""
     access.require(by, "project:get", project)
     if project.personal:
         raise refused(action, "personal", f"Your Personal project cannot be {verb}. Create a project for that.")
@@ -204,7 +214,7 @@ def _send(invitation: Invitation, *, action: str, by: "User") -> None:
 
 
 def _check_acceptable(invitation: Invitation, link: links.Token, by: "User") -> None:
-    if fold_email(by.email) != invitation.email:
+    if not is_for(invitation, by):
         raise OtherAccount
     if invitation.project.owner_id == by.pk:
         raise InvalidInvitation

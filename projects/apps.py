@@ -1,4 +1,6 @@
 from django.apps import AppConfig
+from django.conf import settings
+from django.db.models.signals import post_save
 
 
 class ProjectsConfig(AppConfig):
@@ -6,7 +8,13 @@ class ProjectsConfig(AppConfig):
 
     def ready(self) -> None:
         import access
+        from accounts import invited
+        from accounts.signals import email_attempted
+        from projects import delivery, receivers
         from projects.rules import Membership, Ownership
 
         access.register(Ownership())
         access.register(Membership())
+        invited.register(receivers.find_invited)
+        post_save.connect(receivers.account_saved, settings.AUTH_USER_MODEL, dispatch_uid="projects.personal")
+        email_attempted.connect(delivery.note, dispatch_uid="projects.delivery")

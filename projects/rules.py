@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from allauth.account.models import EmailAddress
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from access import ACTIONS, Grant
 from projects.levels import KINDS, VERBS, VIEW, levels_of, permission
@@ -11,6 +12,13 @@ from projects.models import Project, ProjectUserPermission
 
 READ: Final = {"job": {"get", "connect"}, "dataset": {"get"}, "model": {"get"}, "volume": {"get"}}
 CREATED: Final = frozenset({"set", "stop", "rm", "exec"})
+
+Rules = dict[str, frozenset[str]]  # kind -> actions
+OWNERS: Final[Rules] = {kind: ACTIONS[kind] for kind in (*KINDS, "project", "key")}
+# The Personal project is never shared or removed and has no children.
+PERSONAL: Final[Rules] = OWNERS | {"project": frozenset({"get", "set"})}
+# Until the address is proven it can only be looked at: see projects.actions.
+UNPROVEN: Final[Rules] = {kind: frozenset({"get"}) for kind in (*KINDS, "project")}
 
 
 def actions_of(kind: str, level: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -25,26 +33,44 @@ def actions_of(kind: str, level: str) -> tuple[frozenset[str], frozenset[str]]:
     return every, frozenset()
 
 
+def owner_proven() -> Exists:
+    """Whether the owner of a project has proven their address; for filters and annotations of projects."""
+    return Exists(EmailAddress.objects.filter(user=OuterRef("owner"), email=OuterRef("owner__email"), verified=True))
+
+
 class Ownership:
     """The project's owner may do everything in it."""
 
     name = "ownership"
 
     def grants(self, user_id: str, project_id: str) -> Iterable[Grant]:
-        if Project.objects.present().filter(pk=project_id, owner_id=user_id).exists():
-            yield from self._all(project_id)
+        for _, rules in self._owned(project_id, owner_id=user_id):
+            yield from self._compiled(project_id, rules)
 
     def holders(self, project_id: str) -> Iterable[tuple[str, Grant]]:
-        for owner_id in Project.objects.present().filter(pk=project_id).values_list("owner_id", flat=True):
-            yield from ((owner_id, grant) for grant in self._all(project_id))
+        for owner_id, rules in self._owned(project_id):
+            yield from ((owner_id, grant) for grant in self._compiled(project_id, rules))
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
-        return Q(**{f"{project}__in": Project.objects.present().filter(owner_id=user_id).values("pk")})
+        allowed = Q(pk__in=[])
+        if verb in OWNERS.get(kind, ()):
+            allowed |= Q(personal=False)
+        if verb in PERSONAL.get(kind, ()):
+            allowed |= Q(owner_proven(), personal=True)
+        if verb in UNPROVEN.get(kind, ()):
+            allowed |= Q(personal=True)
+        return Q(**{f"{project}__in": Project.objects.present().filter(allowed, owner_id=user_id).values("pk")})
 
     @staticmethod
-    def _all(project_id: str) -> Iterable[Grant]:
-        for kind in (*KINDS, "project", "key"):
-            yield Grant(project_id, kind, ACTIONS[kind], "ownership of the project")
+    def _owned(project_id: str, **owner: str) -> Iterable[tuple[str, Rules]]:
+        rows = Project.objects.present().filter(pk=project_id, owner__is_active=True, **owner)
+        for owner_id, personal, proven in rows.annotate(proven=owner_proven()).values_list("owner_id", "personal", "proven"):
+            yield owner_id, OWNERS if not personal else PERSONAL if proven else UNPROVEN
+
+    @staticmethod
+    def _compiled(project_id: str, rules: Rules) -> Iterable[Grant]:
+        for kind, actions in rules.items():
+            yield Grant(project_id, kind, actions, "ownership of the project")
 
 
 class Membership:
@@ -71,6 +97,9 @@ class Membership:
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         if kind == "project":
             return Q(**{f"{project}__in": self._with(user_id, VIEW)}) if verb == "get" else Q(pk__in=[])
+        if kind == "key":
+            jobs = self._with(user_id, permission("job", "own"))
+            return Q(**{f"{project}__in": jobs}) if verb == "use" else Q(pk__in=[])
         if kind not in KINDS:
             return Q(pk__in=[])
         condition = Q(pk__in=[])

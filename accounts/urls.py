@@ -1,0 +1,52 @@
+"""Addresses of accounts. Those of allauth are listed one by one: what is not here does not exist."""
+
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account import views as allauth
+from django.urls import URLPattern, path, re_path
+
+import access
+from accounts import views
+
+
+def _public(view: Callable[..., Any]) -> Callable[..., Any]:
+    return access.route("public")(view)
+
+
+def _own(view: Callable[..., Any]) -> Callable[..., Any]:
+    return access.route("self")(view)
+
+
+def _token(view: Callable[..., Any]) -> Callable[..., Any]:
+    return access.route("token")(view)
+
+
+_reset_key = r"^accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$"
+
+urlpatterns: list[URLPattern] = [
+    path("setup/<str:token>/", views.setup, name="setup"),
+    path("profile/", views.profile, name="profile"),
+    path("accounts/login/", _public(allauth.login), name="account_login"),
+    path("accounts/logout/", _public(allauth.logout), name="account_logout"),
+    path("accounts/inactive/", _public(allauth.account_inactive), name="account_inactive"),
+    path("accounts/signup/", views.signup, name="account_signup"),
+    path("accounts/email/", _own(allauth.email), name="account_email"),
+    path("accounts/password/change/", _own(allauth.password_change), name="account_change_password"),
+    path("accounts/password/reset/", _public(allauth.password_reset), name="account_reset_password"),
+    path("accounts/password/reset/done/", _public(allauth.password_reset_done), name="account_reset_password_done"),
+    path(
+        "accounts/password/reset/key/done/",
+        _public(allauth.password_reset_from_key_done),
+        name="account_reset_password_from_key_done",
+    ),
+    re_path(_reset_key, _token(allauth.password_reset_from_key), name="account_reset_password_from_key"),
+    path(
+        "accounts/confirm-email/",
+        _public(allauth.email_verification_sent),
+        name="account_email_verification_sent",
+    ),
+    re_path(
+        r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", _token(allauth.confirm_email), name="account_confirm_email"
+    ),
+]

@@ -1,0 +1,80 @@
+"""Pages about accounts: the first one, one's own, and sign-up by invitation."""
+
+from typing import Any
+
+from allauth.account.views import SignupView as AllauthSignupView
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+import access
+from accounts import actions, first, invited
+from accounts.forms import ProfileForm, SetupForm
+
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+
+
+@access.route("token")
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def setup(request: HttpRequest, token: str) -> HttpResponse:
+    """The first account; nothing is here without the token, or once there is an account."""
+    if not first.opens(token):
+        raise Http404
+    form = SetupForm(request.POST or None)
+    if form.is_valid():
+        try:
+            user = actions.create_first_account(token=token, **form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error)
+        except actions.SetupClosed:
+            raise Http404 from None
+        else:
+            login(request, user, backend=BACKEND)
+            return redirect("home")
+    return render(request, "accounts/setup.html", {"form": form})
+
+
+@access.route("self")
+@require_http_methods(["GET", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    """One's own account."""
+    # The form gets a copy: a name that was refused must not be shown in the header.
+    form = ProfileForm(request.POST or None, instance=type(request.user).objects.get(pk=request.user.pk))
+    if form.is_valid():
+        actions.change_profile(user=request.user, fields=form.cleaned_data)
+        messages.success(request, "Saved.")
+        return redirect("profile")
+    return render(request, "accounts/profile.html", {"form": form, "unverified": not request.user.verified})
+
+
+class SignupView(AllauthSignupView):
+    """allauth's sign-up, which knows what one is invited to."""
+
+    def get_form(self, form_class: type | None = None) -> Any:
+        form = super().get_form(form_class)
+        if found := invited.find(self.request):
+            form.invite(found)
+        return form
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        try:
+            return super().form_valid(form)
+        except IntegrityError:  # two at once with the same address or username
+            form.add_error(None, "Somebody has just taken this address or username. Sign in, or choose another.")
+            return self.form_invalid(form)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"invitation": invited.find(self.request)}
+
+
+signup = access.route("public")(SignupView.as_view())

@@ -1,0 +1,77 @@
+"""What every page shows around its content."""
+
+from functools import cached_property
+
+from django.conf import settings
+from django.db.models import Case, Value, When
+from django.http import HttpRequest
+
+import access
+from projects import active
+from projects.models import Project
+from projects.rules import owner_proven
+
+MOST = 100  # projects in the switcher; the list of projects has all
+
+UNSANDBOXED = "This server runs jobs without a sandbox (MLTEAM_UNSANDBOXED): whoever may start a job can read all of it."
+
+
+class Shell:
+    """Asks nothing until a template looks, and three queries at most then, whatever the number of projects."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        user = getattr(request, "user", None)  # an error before the sign-in was looked at
+        self._user = user if user is not None and user.is_authenticated else None
+
+    @cached_property
+    def projects(self) -> list[Project]:
+        """Those that the user may see, Personal first; the active one is always among them."""
+        if self._user is None:
+            return []
+        named = active.named(self._request)
+        first = Case(*(When(slug=slug, then=Value(place)) for place, slug in enumerate(named)), default=Value(len(named)))
+        visible = Project.objects.visible_to(self._user).annotate(owner_proven=owner_proven())
+        ordering = visible.query.order_by
+        rows = list(visible.order_by(first, *ordering)[:MOST] if named else visible[:MOST])
+        return sorted(rows, key=lambda project: (not project.personal, project.name, project.id))
+
+    @cached_property
+    def project(self) -> Project | None:
+        """The active project."""
+        seen = {project.slug: project for project in self.projects}
+        named = (seen[slug] for slug in active.named(self._request) if slug in seen)
+        return next(named, self._personal)
+
+    @property
+    def show_switcher(self) -> bool:
+        return len(self.projects) > 1
+
+    @cached_property
+    def can(self) -> dict[str, bool]:
+        """What the navigation of the active project offers."""
+        if self.project is None:
+            return {"jobs": False, "new_job": False, "settings": False}
+        held = access.abilities(self._user, self.project)
+        asked = {"jobs": "job:get", "new_job": "job:new", "settings": "project:set"}
+        return {name: held.any(action) for name, action in asked.items()}
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the account has yet to prove its address."""
+        personal = self._personal
+        return personal is not None and not personal.owner_proven
+
+    @property
+    def notices(self) -> list[str]:
+        return [UNSANDBOXED] if settings.MLTEAM_UNSANDBOXED and self._user else []
+
+    @property
+    def _personal(self) -> Project | None:
+        mine = (project for project in self.projects if project.personal and project.owner_id == self._user.pk)
+        return next(mine, None)
+
+
+def shell(request: HttpRequest) -> dict[str, Shell]:
+    """Context processor."""
+    return {"shell": Shell(request)}

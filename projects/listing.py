@@ -1,0 +1,68 @@
+"""What the lists of projects, members and invitations show; each in a constant number of queries."""
+
+from typing import TYPE_CHECKING, Any
+
+from allauth.account.models import EmailAddress
+from django.db.models import Count, Exists, OuterRef
+from django.utils import timezone
+
+from projects import links, work
+from projects.levels import KINDS, preset_of
+from projects.members import levels_by_user
+from projects.models import Invitation, Member, Project
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+NOTHING = dict.fromkeys(KINDS, "none")
+
+
+def projects_of(user: "User") -> list[Project]:
+    """All that the user sees, each with member_count, job_count, active_count and last_activity."""
+    seen = Project.objects.visible_to(user).select_related("owner")
+    counted = {project.pk: project for project in work.known().annotate(seen)}
+    members = Member.objects.filter(project__in=seen.values("pk").order_by())
+    numbers = dict(members.values_list("project").annotate(number=Count("pk")).order_by())
+    for project in counted.values():
+        project.member_count = numbers.get(project.pk, 0)
+    return list(counted.values())
+
+
+def members_of(project: Project, *, seen_by: "User") -> list[dict[str, Any]]:
+    """The members in the order in which they joined."""
+    levels, running = levels_by_user(project), work.known().running_by_member(project)
+    proven = EmailAddress.objects.filter(user=OuterRef("user"), email=OuterRef("user__email"), verified=True)
+    rows = project.members.select_related("user", "invited_by").annotate(verified=Exists(proven))
+    return [
+        {
+            "id": member.pk,
+            "user": member.user,
+            "levels": levels.get(member.user_id, NOTHING),
+            "preset": preset_of(levels.get(member.user_id, NOTHING)),
+            "joined_at": member.joined_at,
+            "invited_by": member.invited_by,
+            "running": running.get(member.user_id, 0),
+            "verified": member.verified,
+            "is_me": member.user_id == seen_by.pk,
+        }
+        for member in rows.order_by("joined_at", "pk")
+    ]
+
+
+def invitations_of(project: Project) -> list[dict[str, Any]]:
+    """The open invitations, newest first, with the link to copy: it proves no address."""
+    now = timezone.now()
+    return [
+        {
+            "id": invitation.pk,
+            "email": invitation.email,
+            "preset": preset_of(invitation.levels),
+            "levels": invitation.levels,
+            "created_at": invitation.created_at,
+            "expires_at": invitation.expires_at,
+            "expired": invitation.expires_at <= now,
+            "delivery": invitation.delivery,
+            "link": links.address_of(invitation, links.COPIED),
+        }
+        for invitation in Invitation.objects.open().filter(project=project).order_by("-created_at")
+    ]

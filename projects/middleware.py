@@ -1,0 +1,28 @@
+"""What a request leaves behind: the project whose page was opened becomes the active one."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from projects import active
+
+
+def active_project(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Remembers the project of a page that was shown; fragments do not count, they may come from a forgotten tab."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        slug = _opened(request, response)
+        if slug and request.COOKIES.get(active.COOKIE) != slug:
+            active.remember(response, slug)
+        return response
+
+    return middleware
+
+
+def _opened(request: HttpRequest, response: HttpResponse) -> str | None:
+    if request.method != "GET" or response.status_code != 200 or request.htmx or not request.user.is_authenticated:
+        return None
+    if not response.get("Content-Type", "").startswith("text/html") or request.resolver_match is None:
+        return None
+    return request.resolver_match.kwargs.get("slug")

@@ -1,0 +1,290 @@
+"""Pages of projects, members and invitations."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import ValidationError
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+import access
+from projects import actions, active, links, listing, work
+from projects.errors import Impossible, InvalidInvitation, OtherAccount
+from projects.forms import KIND_LABELS, InviteForm, LevelsForm, ProjectForm, RemoveForm
+from projects.levels import PRESETS, Level, preset_of
+from projects.models import Invitation, Member, Project
+
+
+@access.route("self")
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """To the active project."""
+    project = active.find(request.user, request)
+    return redirect(active.landing_for(request.user, project) if project else reverse("projects:list"))
+
+
+@access.route("self")
+@require_GET
+def index(request: HttpRequest) -> HttpResponse:
+    """All projects that one sees."""
+    projects = listing.projects_of(request.user)
+    context = {
+        "owned": [project for project in projects if project.owner_id == request.user.pk],
+        "shared": [project for project in projects if project.owner_id != request.user.pk],
+        "user_may_create": request.user.verified,
+    }
+    return render(request, "projects/list.html", context)
+
+
+@access.route("self")
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """A new project."""
+    form = ProjectForm(request.POST or None)
+    if form.is_valid():
+        project = actions.create(name=form.cleaned_data["name"], by=request.user)
+        messages.success(request, f"{project.name} is ready. Invite your team, or start a job.")
+        return redirect(active.landing_for(request.user, project))
+    return render(request, "projects/new.html", {"form": form})
+
+
+@access.route("project:get")
+@require_POST
+def switch(request: HttpRequest) -> HttpResponse:
+    """Makes another project the active one."""
+    project = _project(request, request.POST.get("project", ""))
+    response = redirect(active.landing_for(request.user, project))
+    active.remember(response, project.slug)
+    return response
+
+
+@access.route("project:get")
+@require_GET
+def members(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who is in the project; its owner also sees invitations and invites."""
+    return _members(request, _project(request, slug), InviteForm())
+
+
+@access.route("project:share")
+@require_POST
+def invite(request: HttpRequest, slug: str) -> HttpResponse:
+    """Invites an address."""
+    project = _project(request, slug)
+    actions.require(request.user, "project:share", project, "shared")
+    form = InviteForm(request.POST)
+    if form.is_valid():
+        email, levels = form.cleaned_data["email"], form.cleaned_data["levels"]
+        try:
+            actions.invite(project=project, email=email, levels=levels, by=request.user)
+        except ValidationError as error:
+            form.add_error("email", error)
+        else:
+            messages.success(request, f"{email} is invited. The link can be copied here too.")
+            return redirect("projects:members", slug)
+    return _members(request, project, form)
+
+
+@access.route("project:share")
+@require_POST
+def member_set(request: HttpRequest, slug: str, member_id: str) -> HttpResponse:
+    """Changes a member's levels."""
+    member = _member(request, slug, member_id)
+    form = LevelsForm(request.POST)
+    if form.is_valid():
+        actions.set_levels(member=member, levels=form.cleaned_data["levels"], by=request.user)
+        messages.success(request, f"The levels of {member.user.shown} are in force.")
+    else:
+        messages.error(request, "Choose a level for each kind. Nothing was changed.")
+    return redirect("projects:members", slug)
+
+
+@access.route("project:share")
+@require_http_methods(["GET", "POST"])
+def member_remove(request: HttpRequest, slug: str, member_id: str) -> HttpResponse:
+    """Asks, then ends a membership."""
+    member = _member(request, slug, member_id)
+    if request.method == "POST":
+        actions.remove_member(member=member, by=request.user)
+        messages.success(request, f"{member.user.shown} has no access any more.")
+        return redirect("projects:members", slug)
+    running, queued = work.known().of_member(member.project, member.user)
+    context = {"project": member.project, "member": member, "running": running, "queued": queued}
+    return render(request, "projects/member_remove.html", context)
+
+
+@access.route("project:share")
+@require_POST
+def invitation_resend(request: HttpRequest, slug: str, invitation_id: str) -> HttpResponse:
+    """Sends an invitation again."""
+    found = _invitation(request, slug, invitation_id)
+    return _attempt(request, slug, lambda: actions.resend(invitation=found, by=request.user), "Sent again.")
+
+
+@access.route("project:share")
+@require_POST
+def invitation_revoke(request: HttpRequest, slug: str, invitation_id: str) -> HttpResponse:
+    """Takes an invitation back."""
+    found = _invitation(request, slug, invitation_id)
+    done = f"The invitation of {found.email} is void."
+    return _attempt(request, slug, lambda: actions.revoke(invitation=found, by=request.user), done)
+
+
+@access.route("project:get")
+@require_http_methods(["GET", "POST"])
+def leave(request: HttpRequest, slug: str) -> HttpResponse:
+    """Asks, then ends one's own membership."""
+    project = _project(request, slug)
+    actions.require_member(project, request.user)
+    if request.method == "POST":
+        actions.leave(project=project, by=request.user)
+        messages.success(request, f"You have left {project.name}.")
+        return redirect("projects:list")
+    return render(request, "projects/leave.html", {"project": project})
+
+
+@access.route("project:get")
+@require_http_methods(["GET", "POST"])
+def settings(request: HttpRequest, slug: str) -> HttpResponse:
+    """About the project; its owner renames it here."""
+    project = _project(request, slug)
+    held = access.abilities(request.user, project)
+    form = ProjectForm(request.POST or None, initial={"name": project.name})
+    if request.method == "POST":
+        actions.require(request.user, "project:set", project, "renamed")
+        if form.is_valid():
+            actions.rename(project=project, name=form.cleaned_data["name"], by=request.user)
+            messages.success(request, "Saved.")
+            return redirect("projects:settings", slug)
+    context = {
+        "project": project,
+        "form": form,
+        "can_set": bool(held.decide("project:set", project)),
+        "can_remove": bool(held.decide("project:rm", project)),
+        "personal": project.personal,
+    }
+    return render(request, "projects/settings.html", context)
+
+
+@access.route("project:rm")
+@require_http_methods(["GET", "POST"])
+def remove(request: HttpRequest, slug: str) -> HttpResponse:
+    """Asks for the name, then removes the project."""
+    project = _project(request, slug)
+    actions.require(request.user, "project:rm", project, "removed")
+    form = RemoveForm(request.POST or None, name=project.name)
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.remove(project=project, by=request.user)
+        except Impossible as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, f"{project.name} is removed.")
+            return redirect("projects:list")
+    running, job_count = work.known().counts(project)
+    context = {"project": project, "form": form, "running": running, "job_count": job_count}
+    return render(request, "projects/remove.html", context)
+
+
+@access.route("token")
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Where an invitation's link leads: what one is invited to, and how to accept it."""
+    if request.method == "POST" and request.user.is_authenticated:
+        return _accept(request, token)
+    return _show_invitation(request, token)
+
+
+def _accept(request: HttpRequest, token: str) -> HttpResponse:
+    try:
+        project = actions.accept(token=token, by=request.user)
+    except (InvalidInvitation, OtherAccount):
+        return _show_invitation(request, token)
+    messages.success(request, f"Welcome to {project.name}.")
+    return redirect(active.landing_for(request.user, project))
+
+
+def _show_invitation(request: HttpRequest, token: str) -> HttpResponse:
+    found = links.find(token)
+    if found is None:
+        return render(request, "projects/invitation.html", {"state": "invalid"}, status=404)
+    row, _ = found
+    back = urlencode({"next": request.path})
+    shown = {
+        "project_name": row.project.name,
+        "inviter": row.invited_by.shown,
+        "email": row.email,
+        "levels": row.levels,
+        "preset": preset_of(row.levels),
+        "expires_at": row.expires_at,
+    }
+    context = {
+        "invitation": shown,
+        "state": _state(request, row),
+        "sign_in_url": f"{reverse('account_login')}?{back}",
+        "sign_up_url": f"{reverse('account_signup')}?{back}",
+    }
+    return render(request, "projects/invitation.html", context, status=403 if request.method == "POST" else 200)
+
+
+def _state(request: HttpRequest, row: Invitation) -> str:
+    if not request.user.is_authenticated:
+        return "signed_out"
+    return "accept" if actions.is_for(row, request.user) else "other_account"
+
+
+def _members(request: HttpRequest, project: Project, form: Form) -> HttpResponse:
+    can_share = bool(access.abilities(request.user, project).decide("project:share", project))
+    rows = listing.members_of(project, seen_by=request.user)
+    context: dict[str, Any] = {
+        "project": project,
+        "owner": project.owner,
+        "members": rows,
+        "invitations": listing.invitations_of(project) if can_share else [],
+        "can_share": can_share,
+        "can_leave": any(row["is_me"] for row in rows),
+        "form": form,
+        "presets": PRESETS,
+        "levels": Level.choices,
+        "kinds": KIND_LABELS,
+    }
+    return render(request, "projects/_members.html" if request.htmx else "projects/members.html", context)
+
+
+def _project(request: HttpRequest, slug: str) -> Project:
+    rows = Project.objects.present().select_related("owner")
+    return access.fetch(request.user, "project:get", rows, slug=slug)
+
+
+def _shared(request: HttpRequest, slug: str) -> Project:
+    project = _project(request, slug)
+    access.require(request.user, "project:share", project)
+    return project
+
+
+def _member(request: HttpRequest, slug: str, member_id: str) -> Member:
+    rows = Member.objects.filter(project=_shared(request, slug)).select_related("project", "user")
+    return get_object_or_404(rows, pk=member_id)
+
+
+def _invitation(request: HttpRequest, slug: str, invitation_id: str) -> Invitation:
+    rows = Invitation.objects.filter(project=_shared(request, slug)).select_related("project", "invited_by")
+    return get_object_or_404(rows, pk=invitation_id)
+
+
+def _attempt(request: HttpRequest, slug: str, action: Callable[[], None], done: str) -> HttpResponse:
+    try:
+        action()
+    except Impossible as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, done)
+    return redirect("projects:members", slug)
