@@ -37,6 +37,7 @@ def every(seconds: int, task: str) -> dict[str, object]:
 SCHEDULE = {
     "sweep": every(1, "jobs.tasks.sweep"),
     "heartbeat": every(10, "compute.tasks.heartbeat"),
+    "email": every(10, "accounts.tasks.send_waiting"),
     "purge": every(60, "projects.tasks.purge"),
 }
 

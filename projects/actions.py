@@ -67,7 +67,7 @@ def rename(*, project: Project, name: str, by: "User") -> None:
 
 @transaction.atomic
 def remove(*, project: Project, by: "User") -> None:
-    """Takes the project from everybody at once; its content is deleted later. Raises StillInUse while jobs are unfinished."""
+    """Takes the project from everybody at once; its content is deleted later. Raises Impossible while jobs are unfinished."""
     require(by, "project:rm", project, "removed")
     signals.project_removing.send(sender=Project, project=project, by=by)
     now = timezone.now()
