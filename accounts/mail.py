@@ -34,7 +34,7 @@ def _hurry(email_id: str) -> None:
     from accounts.tasks import send_email
 
     try:
-        send_email.delay(email_id)
+        send_email.apply_async([email_id], retry=False)
     except (OperationalError, OSError) as error:
         log.debug("the sweep will send email %s: %s", email_id, error)
 

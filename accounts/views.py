@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 import access
 from accounts import actions, first, invited
 from accounts.forms import ProfileForm, SetupForm
+from accounts.models import User
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -49,7 +50,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
 def profile(request: HttpRequest) -> HttpResponse:
     """One's own account."""
     # The form gets a copy: a name that was refused must not be shown in the header.
-    form = ProfileForm(request.POST or None, instance=type(request.user).objects.get(pk=request.user.pk))
+    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=request.user.pk))
     if form.is_valid():
         actions.change_profile(user=request.user, fields=form.cleaned_data)
         messages.success(request, "Saved.")

@@ -1,0 +1,138 @@
+"""The fixed cast, and the rules that hold for every test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+
+from accounts import actions as accounts
+from accounts.models import User
+from projects import actions, links
+from projects.levels import PRESETS
+from projects.models import Member, Project
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture(autouse=True)
+def _no_limits_left_over():
+    """Rate limits count anew in every test."""
+    cache.clear()
+
+
+@pytest.fixture
+def make_user(db) -> Callable[..., User]:
+    """make_user("ada") makes an account with a proven address; verified=False leaves it unproven."""
+
+    def make(username: str, *, email: str = "", verified: bool = True, admin: bool = False, name: str = "") -> User:
+        return accounts.create_account(
+            email=email or f"{username}@example.com",
+            username=username,
+            name=name,
+            password=PASSWORD,
+            verified=verified,
+            admin=admin,
+        )
+
+    return make
+
+
+@pytest.fixture
+def join() -> Callable[..., Member]:
+    """join(project, user, "Viewer") or join(project, user, levels) makes a member through an invitation."""
+
+    def make(project: Project, user: User, levels: str | dict[str, str] = "Collaborator") -> Member:
+        chosen = PRESETS[levels] if isinstance(levels, str) else levels
+        offer = actions.invite(project=project, email=user.email, levels=chosen, by=project.owner)
+        actions.accept(token=links.token_of(offer, links.EMAILED), by=user)
+        return Member.objects.get(project=project, user=user)
+
+    return make
+
+
+@pytest.fixture
+def owner(make_user) -> User:
+    """Owns `project`."""
+    return make_user("olga", name="Olga Owner")
+
+
+@pytest.fixture
+def project(owner) -> Project:
+    """The project of the cast, with its owner only; the others join as their fixtures are asked for."""
+    return actions.create(name="Vision", by=owner)
+
+
+@pytest.fixture
+def collaborator(make_user, project, join) -> User:
+    """Member: jobs all, the rest read."""
+    return join(project, make_user("carl"), "Collaborator").user
+
+
+@pytest.fixture
+def teammate(make_user, project, join) -> User:
+    """Member: own on everything."""
+    return join(project, make_user("tess"), "Teammate").user
+
+
+@pytest.fixture
+def viewer(make_user, project, join) -> User:
+    """Member: read on everything."""
+    return join(project, make_user("vera"), "Viewer").user
+
+
+@pytest.fixture
+def stranger(make_user) -> User:
+    """An account that has nothing to do with the project."""
+    return make_user("stan")
+
+
+@pytest.fixture
+def removed(make_user, project, join) -> User:
+    """Was a member with every level, and is none any more."""
+    member = join(project, make_user("remy"), "Full")
+    actions.remove_member(member=member, by=project.owner)
+    return member.user
+
+
+@pytest.fixture
+def admin(make_user) -> User:
+    """The installation's admin, member of nothing."""
+    return make_user("anna", admin=True)
+
+
+@pytest.fixture
+def as_user() -> Callable[[User | None], Client]:
+    """as_user(user) is a browser in which the user is signed in; None for nobody."""
+
+    def sign_in(user: User | None) -> Client:
+        client = Client()
+        if user is not None:
+            client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return sign_in
+
+
+WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
+SESSIONS = "django_session"
+
+
+@contextmanager
+def no_writes() -> Iterator[None]:
+    """Refuses statements that write, but for Django's own session."""
+
+    def refuse(execute, sql, params, many, context):
+        assert not sql.lstrip().upper().startswith(WRITES) or SESSIONS in sql, f"a GET wrote: {sql}"
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+@pytest.fixture
+def read_only():
+    """`with read_only():` refuses every write to the database."""
+    return no_writes

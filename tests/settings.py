@@ -1,0 +1,25 @@
+"""The installation that the tests run: its own var/, nothing of the developer's, no Redis."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+VAR = tempfile.mkdtemp(prefix="mlteam-test-")
+os.chmod(VAR, 0o711)  # jobs of another user pass through, as in a real var/
+atexit.register(shutil.rmtree, VAR, ignore_errors=True)
+
+os.environ.update(MLTEAM_VAR=VAR, MLTEAM_TEST="1", PORT="8000")
+for name in ("MLTEAM_URL", "MLTEAM_DEBUG", "MLTEAM_OPEN_SIGNUP", "REDIS_URL", "EMAIL_URL"):
+    os.environ.pop(name, None)
+
+from mlteam.settings import *  # noqa: E402, F403
+from mlteam.settings import DATABASES  # noqa: E402
+
+# A program that a test starts is a real one, with the real settings.
+os.environ["DJANGO_SETTINGS_MODULE"] = "mlteam.settings"
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+if "sqlite3" in DATABASES["default"]["ENGINE"]:
+    # A file, as in an installation: two connections wait for each other as they would there.
+    DATABASES["default"]["TEST"] = {"NAME": f"{VAR}/test.sqlite3"}
