@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -14,10 +15,14 @@ from mlteam import state
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs now: its supervisor's process, and its address ("" while it is still starting)."""
+    """A server that runs now: its supervisor's process, and its address ("" while it is still starting).
+
+    `drained`: its worker and beat have ended, so that nothing new is started; web still hears how jobs end.
+    """
 
     pid: int
     url: str = ""
+    drained: bool = False
 
 
 class AlreadyRunning(Exception):
@@ -39,15 +44,20 @@ class Claim:
                 break
             time.sleep(0.05)
         else:
-            raise AlreadyRunning(_read(self._file))
+            with self._file:
+                raise AlreadyRunning(_read(self._file))
         self.announce("")
 
-    def announce(self, url: str) -> None:
-        """Let others know the address."""
+    def announce(self, url: str, *, drained: bool = False) -> None:
+        """Let others know the address, and whether no job is started any more."""
         self._file.seek(0)
         self._file.truncate()
-        json.dump(asdict(Server(os.getpid(), url)), self._file)
+        json.dump(asdict(Server(os.getpid(), url, drained)), self._file)
         self._file.flush()
+
+    def release(self) -> None:
+        """Give it up, as the end of the process would."""
+        self._file.close()
 
 
 def find() -> Server | None:
@@ -58,15 +68,24 @@ def find() -> Server | None:
         return None if _take(file, fcntl.LOCK_SH) else _read(file)
 
 
-def end(server: Server, *, seconds: float = 30) -> bool:
-    """Ask `server` to end, and wait for it. False if it has not ended within `seconds`."""
+def drain(server: Server) -> bool:
+    """Ask `server` to start nothing more, and wait until it cannot. False if it still could after half a minute."""
+    os.kill(server.pid, signal.SIGUSR1)
+    return wait(lambda: (found := find()) is None or found.drained, seconds=30)
+
+
+def end(server: Server) -> bool:
+    """Ask `server` to end, and wait for it. False if it has not ended after half a minute."""
     os.kill(server.pid, signal.SIGTERM)
+    return wait(lambda: find() is None, seconds=30)
+
+
+def wait(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Whether `condition()` came true within so many seconds."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if find() is None:
-            return True
+    while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return False
+    return met
 
 
 def _lock_path() -> Path:

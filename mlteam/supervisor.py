@@ -30,6 +30,7 @@ HEALTHY = 30.0  # seconds after which a process counts as well and its delay beg
 LOG_LIMIT = 10 * 2**20  # bytes of one var/log/<name>.log; the one before it is kept as <name>.log.1
 PR_SET_PDEATHSIG = 1
 LINES_SHOWN, WINDOW = 30, 10.0  # a process may show so many lines in so many seconds; its log has them all
+STARTERS = ("beat", "worker")  # without these no job is started; `make stop` ends them first
 QUIET = {"redis"}  # what these say goes to their logs alone: it is no news to a person
 MANAGE = [sys.executable, str(state.ROOT / "manage.py")]
 
@@ -71,8 +72,18 @@ class Log:
                 self.path.replace(self.path.with_suffix(".log.1"))
                 self._file = self._open()
 
+    def close(self) -> None:
+        self._file.close()
+
     def _open(self) -> IO[bytes]:
         return open(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab", buffering=0)  # noqa: PTH123
+
+
+def keep(name: str, text: str) -> None:
+    """Add the whole of what a short-lived child said to its log."""
+    log = Log(name)
+    log.write(text.encode())
+    log.close()
 
 
 @dataclass
@@ -188,17 +199,19 @@ class Supervisor:
     def __init__(self, *, demo: bool = False) -> None:
         self.demo = demo
         self.signals = 0
+        self.draining = False
         self.selector = selectors.DefaultSelector()
         self.children: dict[str, Child] = {}
         self.environment = dict(os.environ)
         self.path = "/"  # what to open, below the address
+        self.news: list[str] = []  # what to say below it: the demo's accounts
 
     def run(self) -> int:
         """Run until a signal says otherwise; return the exit status."""
         self._catch_signals()
-        claim = running.Claim()
+        self.claim = running.Claim()
         self._listen()
-        claim.announce(self.url)
+        self.claim.announce(self.url)
         try:
             prepared = self._prepare()
             if prepared:
@@ -213,6 +226,8 @@ class Supervisor:
         self._open()
         while not self.signals:
             self._step()
+            if self.draining and any(name in self.children for name in STARTERS):
+                self._drain()
         say("Ending; Ctrl-C once more ends it at once.")
 
     def _catch_signals(self) -> None:
@@ -224,10 +239,14 @@ class Supervisor:
         self.selector.register(receiver, selectors.EVENT_READ, lambda: receiver.recv(4096))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._signalled)
+        signal.signal(signal.SIGUSR1, self._asked_to_drain)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes the loop up
 
     def _signalled(self, *_: object) -> None:
         self.signals += 1
+
+    def _asked_to_drain(self, *_: object) -> None:
+        self.draining = True
 
     def _listen(self) -> None:
         host = os.environ.get("HOST") or "127.0.0.1"
@@ -247,25 +266,33 @@ class Supervisor:
         if "redis" in self.children:
             self._start(self.children["redis"])
         say("Preparing the database …")
-        prepared = subprocess.run(
-            [*MANAGE, "prepare"],
+        prepared = self._manage("prepare")
+        if prepared is None:
+            return False
+        self.path = next((line for line in reversed(prepared) if line.startswith("/")), "/")
+        if self.demo and (news := self._manage("demo")):
+            self.news = news
+            self.path = "/"  # it has made the first account
+        return True
+
+    def _manage(self, command: str) -> list[str] | None:
+        """What a command of manage.py says, line by line; None, with an explanation shown, when it fails."""
+        done = subprocess.run(
+            [*MANAGE, command],
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             errors="replace",
             start_new_session=True,
         )
-        Log("prepare").write(prepared.stdout.encode())
-        lines = prepared.stdout.split("\n")
-        if prepared.returncode:
-            say("The database could not be prepared:")
-            for line in lines[-25:]:
-                say(line, "prepare")
-            return False
-        self.path = next((line for line in reversed(lines) if line.startswith("/")), "/")
-        return True
+        keep(command, done.stdout + done.stderr)
+        if done.returncode == 0:
+            return done.stdout.splitlines()
+        say(f"manage.py {command} failed:")
+        for line in (done.stdout + done.stderr).splitlines()[-25:]:
+            say(line, command)
+        return None
 
     def _add_children(self) -> None:
         commands = read_procfile(state.ROOT / "Procfile", self.environment | {"LISTEN_FD": str(self.listener.fileno())})
@@ -293,8 +320,14 @@ class Supervisor:
 
     def _opened(self) -> None:
         say(f"Open {self.url}{self.path}")
-        if self.demo:
-            self.children["demo"] = Child("demo", [*MANAGE, "demo"], self.environment)
+        for line in self.news:
+            say(line)
+
+    def _drain(self) -> None:
+        """End what starts jobs; web goes on hearing how the running ones end."""
+        say("No more jobs are started.")
+        self._end_these([self.children.pop(name) for name in STARTERS if name in self.children])
+        self.claim.announce(self.url, drained=True)
 
     def _step(self) -> None:
         """Start what is due, hear what is said, notice what died."""
@@ -329,15 +362,12 @@ class Supervisor:
     def _show(self, child: Child, line: str) -> None:
         may = child.may_show()
         if may:
-            say(line, "" if child.name == "demo" else child.name)
+            say(line, child.name)
         elif may is None:
             say(f"… and more: see {_short(child.log.path)}", child.name)
 
     def _look_after(self, child: Child) -> None:
         if child.process is None or (status := child.process.poll()) is None:
-            return
-        if child.name == "demo":
-            del self.children["demo"]
             return
         delay = child.died()
         say(f"{child.name} {in_words(status)}; starting it again in {delay:.1f} s. Its log: {_short(child.log.path)}")
@@ -366,21 +396,13 @@ class Supervisor:
 
     def _name_jobs(self) -> None:
         """Say which jobs run on."""
-        asked = subprocess.run(
-            [*MANAGE, "jobs_running"],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=60,
-            start_new_session=True,
-        )
-        for line in asked.stdout.splitlines():
-            say(line)
-        if asked.returncode:
-            Log("jobs_running").write(asked.stderr.encode())
-            say(f"Which jobs run on could not be read: {_short(state.VAR / 'log' / 'jobs_running.log')} says why.")
+        jobs = self._manage("jobs_running")
+        if jobs:
+            say("The server has ended. These jobs run on; the next start finds them, `make stop` ends them:")
+            for job in jobs:
+                say(f"  {job}")
+        elif jobs is not None:
+            say("The server has ended; no job runs.")
 
 
 def _port() -> int:
