@@ -126,9 +126,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
 class LogConsumer(LiveConsumer):
     """The log of an attempt, or of the next one before it is there, from a byte on, then whatever is added.
 
-    Sends JSON texts: hello {size, offset, line} before the first byte, state {state, reason, sentence} when the job's
-    changes, end {verified, complete, lines, gaps, missing, …} once the attempt is over and its bytes are sent; and
-    binary frames, the bytes as they are. `?offset=-N` begins with the first whole line of the last N bytes.
+    Sends JSON texts: hello {size, offset, line, begins} before the first byte (begins: a line begins there), state
+    {state, reason, sentence} when the job's changes, end {verified, complete, lines, gaps, missing, …} once the attempt
+    is over and its bytes are sent; and binary frames, the bytes as they are. `?offset=-N` begins with the first whole
+    line of the last N bytes.
     A text {"offset": N, "ask": K} from the viewer begins anew there, and the hello carries the K. With null for N, as
     with `?offset=none`, no bytes are sent, only the rest.
     """
@@ -177,7 +178,8 @@ class LogConsumer(LiveConsumer):
             return None
         start = await in_files(logs.tail, self.log_path, -offset) if offset < 0 else min(offset, size)
         line = await in_files(logs.line_at, self.log_path, start)
-        await self.tell("hello", ask=ask, size=size, offset=start, line=line)
+        begins = start == 0 or await in_files(logs.read, self.log_path, start - 1, 1) == b"\n"
+        await self.tell("hello", ask=ask, size=size, offset=start, line=line, begins=begins)
         return start
 
     async def _send_from(self, at: int | None) -> int | None:

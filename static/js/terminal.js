@@ -11,7 +11,8 @@ const PLAIN = Object.freeze({ fg: null, bg: null, bold: false, dim: false, itali
 /** One line as it is shown. `offset` and `end` are bytes of the log, `number` its line, `cut` the characters left out. */
 class Row {
   constructor(number, offset, headless = false) {
-    Object.assign(this, { number, offset, headless, end: Infinity, runs: [], length: 0, cut: 0, element: null });
+    // headless: the line began before `offset`; skipped: bytes of the line after `end` that were never read
+    Object.assign(this, { number, offset, headless, end: Infinity, skipped: 0, runs: [], length: 0, cut: 0, element: null });
   }
 
   get text() {
@@ -20,6 +21,7 @@ class Row {
 
   /** Writes text over whatever is at the column; returns the column after it. */
   put(column, text, style) {
+    if (column === 0) this.cut = 0;
     const room = COLUMNS - column;
     if (text.length > room) {
       this.cut += text.length - Math.max(0, room);
@@ -234,7 +236,6 @@ export class Terminal {
   }
 }
 
-// eslint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** A sign for a character that would be invisible, or would turn the line's direction round. */
@@ -301,7 +302,10 @@ export function paint(element, row) {
 function span(text, style) {
   const element = document.createElement("span");
   element.textContent = text;
-  const [fg, bg] = style.inverse ? [style.bg ?? "page", style.fg ?? "text"] : [style.fg, style.bg];
+  // Black on a ground is meant to be dark on bright, as an inverse is.
+  const dark = style.inverse || (style.fg === 0 && style.bg !== null);
+  const [fg, bg] = style.inverse ? [style.bg ?? "page", style.fg ?? "text"] : [dark ? "page" : style.fg, style.bg];
+  if (dark) element.classList.add("t-inverse");
   color(element, "fg", fg, "color");
   color(element, "bg", bg, "backgroundColor");
   for (const name of ["bold", "dim", "italic", "underline", "strike", "hidden"]) if (style[name]) element.classList.add(`t-${name}`);
