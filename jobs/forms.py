@@ -109,7 +109,7 @@ class JobForm(forms.Form):
 
     def as_data(self) -> dict[str, Any]:
         """What was typed, in the shape of a job.yml; empty fields are left out, numbers are read as YAML reads them."""
-        typed = self.cleaned_data
+        typed = getattr(self, "cleaned_data", {})
         data: dict[str, Any] = {}
         for field, path in PATHS.items():
             value = _read(field, typed.get(field))

@@ -78,8 +78,6 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
         found += [("Network", network)] if network else []
         if attempt.peak_memory_mib:
             found.append(("Peak memory", f"{attempt.peak_memory_mib} MiB"))
-    if job.exit_status is not None:
-        found.append(("Exit status", str(job.exit_status)))
     return found
 
 

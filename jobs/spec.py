@@ -149,7 +149,12 @@ class Spec(_Strict):
 
     def as_yaml(self) -> str:
         """The job.yml that makes the same job."""
-        return yaml.dump(self.stored(), Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
+        return as_yaml(self.stored())
+
+
+def as_yaml(data: dict[str, Any]) -> str:
+    """Plain data as a person would write it."""
+    return yaml.dump(data, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120) if data else ""
 
 
 def parse(data: Any) -> Spec:

@@ -17,7 +17,7 @@ from jobs import actions, artifacts, pages, places, queue, rows
 from jobs.forms import JobForm, initial_from_last, initial_of
 from jobs.models import Job
 from jobs.paging import paged
-from jobs.spec import Spec, SpecErrors, load_yaml, parse
+from jobs.spec import Spec, SpecErrors, as_yaml, load_yaml, parse
 from jobs.states import JobState
 from projects.models import Project
 
@@ -153,13 +153,14 @@ def _form_page(
 
 
 def _preview(form: JobForm) -> dict[str, Any]:
-    """The job.yml that the form's fields mean, as far as they make sense."""
+    """The job.yml that the form's fields mean. What is not typed yet is no error here."""
     bound = form if form.is_bound else JobForm(form.initial)
     if not hasattr(bound, "cleaned_data"):
         bound.is_valid()
     if getattr(bound, "spec", None):
         return {"spec_yaml": bound.spec.as_yaml(), "errors": []}
-    return {"spec_yaml": "", "errors": [(field, " ".join(said)) for field, said in bound.errors.items()]}
+    wrong = [(field, " ".join(said)) for field, said in bound.errors.items() if said != ["is needed"]]
+    return {"spec_yaml": as_yaml(bound.as_data()), "errors": wrong}
 
 
 @access.route("job:new")
