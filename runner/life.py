@@ -76,6 +76,7 @@ class Runner:
             try:
                 self._job()
             except CouldNotStart as error:
+                self._end_helpers()
                 self._finish("could_not_start", message=str(error))
         self._deliver()
 
@@ -122,7 +123,9 @@ class Runner:
         self.state.save(phase="spawned", network=network, memory=self.memory.kind)
 
     def _has_slirp(self):
-        return bool(self.config.slirp4netns) and os.access(self.config.slirp4netns, os.X_OK)
+        """Whether a network of the job's own can be had here; the server hears in the state which it is."""
+        program = self.config.slirp4netns
+        return bool(program) and os.access(program, os.X_OK) and os.access("/dev/net/tun", os.W_OK)
 
     def _fork(self, network):
         with contextlib.suppress(FileExistsError):
@@ -180,10 +183,10 @@ class Runner:
     def _connect(self):
         """The sandbox is there and waits: give it its network, then let it start."""
         child = self._child()
-        if child is None:
-            self._reap()
+        self.state.child = processes.identify(child) if child else None
+        if self.state.child is None:
+            processes.end(self.attempt.identity("sandbox"))
             raise CouldNotStart(self._last_words())
-        self.state.child = processes.identify(child)
         if self.state.network == "own":
             from runner import network
 
@@ -399,6 +402,9 @@ class Runner:
         for pid in members:
             with contextlib.suppress(PermissionError):
                 processes.send(pid, signal.SIGKILL)
+        self._end_helpers()
+
+    def _end_helpers(self):
         if self.state.network == "own":
             from runner import network
 

@@ -55,6 +55,7 @@ def arguments(config, *, command, venv, network, located, descriptors):
     argv += _devices(config)
     argv += ["--bind", located[config.work], WORK, "--bind", located[config.output], OUTPUT]
     argv += _extras(config, venv, located)
+    argv += ["--remount-ro", "/dev", "--remount-ro", "/"]  # memory that no limit of the job's would count
     for name, value in environment(config, venv).items():
         argv += ["--setenv", name, value]
     argv += ["--chdir", _workdir(config)]

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import runner
 from runner import processes
 from tests.runner.server import Record, Server
 
+HOUSE = Path(runner.__file__).parent.parent
 UIDS = itertools.count(61000 + secrets.randbelow(400) * 10)
 MISSING = [name for name in ("bwrap", "slirp4netns") if not shutil.which(name)]
 
@@ -42,13 +44,14 @@ def server():
 class Job:
     """One attempt: its directory, its runner, and what the server heard of it."""
 
-    def __init__(self, root, server, command, **config):
+    def __init__(self, root, server, command, *, user=None, **config):
         self.server, self.token = server, secrets.token_hex(8)
         self.id = secrets.token_hex(6)
         self.top = root / self.id
         self.directory, self.work, self.output = self.top / "0", self.top / "work", self.top / "output"
         self.generation = 0
-        self.uid = next(UIDS) if os.getuid() == 0 else None
+        self.user = user  # the ordinary uid that the server runs as; None: that of the tests
+        self.uid = next(UIDS) if os.getuid() == 0 and user is None else None
         self._make()
         self.endpoint = root / "endpoint.json"
         self.record = server.attempts[self.id] = Record(self.token)
@@ -58,7 +61,8 @@ class Job:
             "environment": {"MLTEAM_JOB_ID": self.id}, "work": str(self.work), "output": str(self.output), "uid": self.uid,
             "memory_mib": 512, "cpu": 1, "gpus": [], "max_run_time": None, "grace": 5, "log_cap": 1 << 30, "masks": [],
             "packages": None, "isolation": "sandbox", "network": "own", "bwrap": shutil.which("bwrap"),
-            "slirp4netns": shutil.which("slirp4netns"), "base_prefix": sys.base_prefix, **config,
+            "slirp4netns": shutil.which("slirp4netns"), "base_prefix": None if user else sys.base_prefix,
+            **config,
         }  # fmt: skip
 
     def _make(self):
@@ -69,6 +73,9 @@ class Job:
             path.mkdir(mode=0o700)
             if self.uid:
                 os.chown(path, self.uid, self.uid)
+        if self.user:
+            for path in (self.top, self.directory, self.work, self.output):
+                os.chown(path, self.user, self.user)
 
     def start(self):
         """Start a runner, as the server does; again after `kill_runner`."""
@@ -76,8 +83,17 @@ class Job:
         self.endpoint.write_text(json.dumps({"url": self._url()}))
         runner.write_attempt(self.directory, {**self.config, "generation": self.generation})
         self.launched_at = time.time()
-        runner.launch(self.directory)
+        if self.user is None:
+            runner.launch(self.directory)
+        else:
+            self._launch_as_user()
         return self
+
+    def _launch_as_user(self):
+        os.chown(self.directory / "attempt.json", self.user, self.user)
+        script = "import sys, pathlib, runner; runner.launch(pathlib.Path(sys.argv[1]))"
+        drop = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "/usr/bin/python3"]
+        subprocess.run([*drop, "-c", script, self.directory], check=True, cwd=HOUSE)
 
     def _url(self):
         if self.server.http is None:
@@ -160,12 +176,21 @@ def until(true, patience, trouble=lambda: ""):
 
 
 @pytest.fixture
-def make_job(tmp_path, server):
+def room():
+    """A directory that everybody may pass through, as pytest's own is not."""
+    path = Path(tempfile.mkdtemp(prefix="mlteam-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def make_job(room, server):
     """make_job(command, **changes to attempt.json) -> Job, cleaned up afterwards."""
     jobs = []
 
     def make(command, **config):
-        jobs.append(Job(tmp_path, server, command, **config))
+        jobs.append(Job(room, server, command, **config))
         return jobs[-1]
 
     yield make
