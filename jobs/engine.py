@@ -19,6 +19,7 @@ from jobs.models import Attempt, Job
 from jobs.spec import Spec
 from mlteam import state
 
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 LAUNCH_GRACE = 5.0  # seconds that a new runner has to take its lock
 
 
@@ -120,6 +121,7 @@ def _config(attempt: Attempt) -> dict[str, Any]:
         "packages": _packages(spec),
         "isolation": facts.isolation,
         "network": facts.network,
+        "base_prefix": sys.base_prefix,
         "bwrap": facts.bwrap,
         "slirp4netns": facts.slirp4netns,
     }
@@ -129,6 +131,7 @@ def _environment(attempt: Attempt, spec: Spec) -> dict[str, str]:
     """What the job sees of its surroundings; its own variables win over the defaults, never over MLTEAM_*."""
     threads = str(max(1, attempt.job.cpu_milli // 1000))
     return {
+        "PATH": f"{sys.base_prefix}/bin:{SYSTEM_PATH}",  # `python` is the Python that the server runs on
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
