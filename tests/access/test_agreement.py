@@ -1,0 +1,86 @@
+"""One question, one answer: the decision, the filter, and the list of who is allowed never disagree."""
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+import access
+from access import ACTIONS
+from jobs.models import Job
+from projects.levels import KINDS
+from projects.models import Project
+from tests.access.world import Thing, job, populate
+
+EVERY = [f"{kind}:{action}" for kind in (*KINDS, "project", "key") for action in sorted(ACTIONS[kind])]
+
+
+@pytest.fixture
+def world(make_user, join):
+    return populate(make_user, join)
+
+
+def _asked(action, one):
+    """What to ask about, to ask this action of the place where a job stands."""
+    kind = action.partition(":")[0]
+    return Thing(kind, one) if kind in KINDS else one.project
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "project", "key"])
+def test_scope_and_who_is_allowed_agree_with_allowed_for_every_combination(world, kind):
+    users, _ = world
+    places = list(Job.objects.select_related("project"))
+    held = {(user.pk, one.project_id): access.abilities(user, one.project) for user in users for one in places}
+    granted = 0
+    for action in (f"{kind}:{verb}" for verb in sorted(ACTIONS[kind])):
+        who = {one.pk: set(access.who_is_allowed(action, _asked(action, one))) for one in places}
+        for user in users:
+            allowed = {one.pk for one in places if held[user.pk, one.project_id].decide(action, _asked(action, one))}
+            scoped = set(Job.objects.filter(access.scope(user, action)).values_list("pk", flat=True))
+            assert scoped == allowed, f"scope: {user} {action}"
+            assert {pk for pk, found in who.items() if user.pk in found} == allowed, f"who: {user} {action}"
+            granted += len(allowed)
+    assert granted > 20  # the world is not one in which everybody is refused everything
+
+
+def test_abilities_answer_as_allowed_does(world):
+    users, jobs = world
+    for user in users:
+        one = jobs[len(user.username) % 5]
+        held = access.abilities(user, one.project)
+        for action in EVERY:
+            asked = _asked(action, one)
+            assert bool(held.decide(action, asked)) == bool(access.allowed(user, action, asked))
+
+
+def test_projects_visible_to_a_user_are_those_that_they_may_get(world):
+    users, _ = world
+    for user in users:
+        seen = {project.pk for project in Project.objects.visible_to(user)}
+        assert seen == {project.pk for project in Project.objects.all() if access.allowed(user, "project:get", project)}
+
+
+def test_nobody_and_the_inactive_hold_nothing(project, owner):
+    one = job(project, owner)
+    owner.is_active = False
+    owner.save()
+    for user in (AnonymousUser(), owner):
+        assert not access.allowed(user, "job:get", one)
+        assert not Job.objects.filter(access.scope(user, "job:get")).exists()
+    assert access.who_is_allowed("job:get", one) == {}
+
+
+def test_a_removed_project_is_nobodys(world):
+    gone = Project.objects.get(slug="gone")
+    assert access.who_is_allowed("project:get", gone) == {}
+    assert not access.allowed(gone.owner, "project:get", gone)
+
+
+def test_the_number_of_queries_grows_with_nothing(world, django_assert_num_queries):
+    users, _ = world
+    with django_assert_num_queries(1):
+        list(Job.objects.visible_to(users[0]))
+    one = Job.objects.filter(project__slug="even").select_related("project").first()
+    with django_assert_num_queries(2):
+        access.abilities(users[3], one.project)
+    with django_assert_num_queries(2):
+        access.who_is_allowed("job:get", one)
+

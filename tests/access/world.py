@@ -1,0 +1,54 @@
+"""A small world in which everything that access depends on differs: levels, owners, creators, accounts."""
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from access import Target
+from jobs.models import Job
+from projects import actions
+from projects.levels import KINDS
+from projects.models import Project
+
+LEVELS = ("none", "read", "own", "all")
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A resource of any kind that stands where a job stands: datastores have no tables yet."""
+
+    kind: str
+    job: Job
+
+    def access_target(self) -> Target:
+        return Target(self.kind, self.job.id, self.job.project_id, self.job.created_by_id)
+
+
+def job(project: Project, by) -> Job:
+    """A job that is only looked at."""
+    return Job.objects.create(project=project, name="job", created_by=by, spec={})
+
+
+def populate(make_user, join) -> tuple[list, list[Job]]:
+    """Users and jobs: members of every level in one project, of mixed levels in another, and those beside them."""
+    owner, other = make_user("olga"), make_user("otto")
+    even, mixed = actions.create(name="Even", by=owner), actions.create(name="Mixed", by=other)
+    gone = actions.create(name="Gone", by=owner)
+    members = [make_user(f"m-{level}") for level in LEVELS]
+    for shift, (user, level) in enumerate(zip(members, LEVELS, strict=True)):
+        join(even, user, dict.fromkeys(KINDS, level))
+        join(mixed, user, {kind: LEVELS[(shift + place) % 4] for place, kind in enumerate(KINDS)})
+        join(gone, user, "Full")
+    inactive = make_user("ivan")
+    join(even, inactive, "Full")
+    inactive.is_active = False
+    inactive.save()
+    unproven = make_user("uma", verified=False)
+    users = [owner, other, *members, inactive, unproven, make_user("stan"), make_user("anna", admin=True)]
+    projects = [even, mixed, gone, *Project.objects.filter(personal=True, owner__in=[owner, unproven])]
+    creators = [owner, members[2], members[3], unproven, None]
+    jobs = [job(project, creator) for project in projects for creator in creators]
+    Job.objects.in_project(gone).update(state="succeeded", ended_at=timezone.now())
+    actions.remove(project=gone, by=owner)
+    return users, jobs
+
