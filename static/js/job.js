@@ -21,3 +21,13 @@ function look() {
 }
 
 for (const name of ["htmx:wsAfterMessage", "htmx:oobAfterSwap"]) document.addEventListener(name, look);
+
+let wasOpen = false;
+document.addEventListener("htmx:wsOpen", () => {
+  if (wasOpen) refresh();
+  wasOpen = true;
+});
+document.addEventListener("htmx:wsClose", (event) => {
+  // no longer allowed here: the log says so by itself, other tabs let the server say it
+  if (event.detail.event?.code >= 4400 && !document.querySelector("[data-log]")) location.reload();
+});

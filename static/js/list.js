@@ -38,3 +38,24 @@ look({ glow: false });
 for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "htmx:wsAfterMessage"]) {
   document.addEventListener(name, () => look({ glow: true }));
 }
+
+// A job that the page does not show yet, and whatever happened while the line was down: the list is read again.
+let waiting = 0, wasOpen = false;
+
+function readAgain() {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    const list = document.getElementById("jobs");
+    if (!list) location.reload(); // the first job of an empty project
+    else if (!new URLSearchParams(location.search).has("page") && !list.contains(document.activeElement)) htmx.trigger(list, "refresh");
+  }, 400);
+}
+
+document.addEventListener("htmx:oobErrorNoTarget", readAgain);
+document.addEventListener("htmx:wsOpen", () => {
+  if (wasOpen) readAgain();
+  wasOpen = true;
+});
+document.addEventListener("htmx:wsClose", (event) => {
+  if (event.detail.event?.code >= 4400) location.reload(); // no longer allowed here: the server says why
+});
