@@ -15,7 +15,14 @@ SETTINGS = {
     "broker_url": state.broker_url(),
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
-    "broker_transport_options": {"global_keyprefix": "mlteam:"},
+    # The retries are those of connecting, without which a request would wait six seconds for a Redis that is away.
+    "broker_transport_options": {
+        "global_keyprefix": "mlteam:",
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.05,
+        "interval_max": 0.1,
+    },
     "enable_utc": True,
     "task_default_queue": DEFAULT_QUEUE,
     "task_ignore_result": True,
