@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
 from jobs.actions import stop_all
 from jobs.models import Job
@@ -37,7 +38,8 @@ class Command(BaseCommand):
 
     def _end_jobs(self, *, heard: bool) -> None:
         """Name the jobs, and end them; `heard`: a server is there to be told how they ended."""
-        jobs = stop_all()
+        migrated = Job._meta.db_table in connection.introspection.table_names()
+        jobs = stop_all() if migrated else []
         if not jobs:
             self.stdout.write("No job runs.")
             return
