@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 import access
-from compute import resources
+from compute import host, resources
 from jobs import engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
 from jobs.spec import Spec, SpecErrors
@@ -143,26 +143,32 @@ def _write(path: Path, file: UploadedFile) -> None:
 
 
 def stop(*, job: Job, by: "User") -> None:
-    """Ends the job: a waiting one at once, a running one by SIGTERM, then SIGKILL for all of it."""
+    """Ends the job: a waiting one at once, a running one by SIGTERM, then SIGKILL for all of it. Refusal when it has ended."""
     access.require(by, "job:stop", job)
     with transaction.atomic():
-        _stop(job, reason=Reason.STOPPED, sentence=f"Stopped by {by.username}.", by=by)
+        if not _stop(job, sentence=f"Stopped by {by.username}.", by=by):
+            job.refresh_from_db()
+            raise Refusal(
+                "It is being stopped already." if job.state == JobState.CANCELLING else "It has ended already."
+            )
         record(by=by, project=job.project, action="job:stop", urn=job.urn)
 
 
-def _stop(job: Job, *, reason: str, sentence: str, by: "User | None") -> None:
-    if transitions.move(job, JobState.CANCELLED, reason=reason, sentence=sentence, by=by, only_from=WAITING):
-        return
-    if transitions.move(job, JobState.CANCELLING, reason=reason, sentence=sentence, by=by, stop_by=by):
-        attempt = job.attempts.filter(ended_at=None).first()
-        if attempt:
-            transaction.on_commit(lambda: _ask_to_stop(attempt))
+def _stop(job: Job, *, sentence: str, by: "User | None") -> bool:
+    """False when there is nothing left to stop."""
+    said = {"reason": Reason.STOPPED, "sentence": sentence, "by": by}
+    if transitions.move(job, JobState.CANCELLED, only_from=WAITING, stop_by=by, **said):
+        return True
+    if not transitions.move(job, JobState.CANCELLING, stop_by=by, **said):
+        return False
+    attempt = job.attempts.filter(ended_at=None).select_related("resource").first()
+    if attempt:
+        transaction.on_commit(lambda: _ask_to_stop(attempt))
+    return True
 
 
 def _ask_to_stop(attempt: Attempt) -> None:
     """Asks the runner at once where the job runs on this host; the sweep of its worker does it anyway."""
-    from compute import host
-
     if attempt.host == host.name():
         engine.stop(attempt, reason=Reason.STOPPED)
 
@@ -236,8 +242,8 @@ def stop_all() -> list[Job]:
     asked = []
     for job in Job.objects.filter(state__in=UNFINISHED - WAITING).select_related("project"):
         with transaction.atomic():
-            _stop(job, reason=Reason.STOPPED, sentence="Stopped with the server.", by=None)
-        asked.append(job)
+            if _stop(job, sentence="Stopped with the server.", by=None):
+                asked.append(job)
     return asked
 
 

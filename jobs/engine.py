@@ -76,10 +76,11 @@ def _prepare(attempt: Attempt) -> Path:
         _fill_work(job)
     (job / "output").mkdir(mode=0o700, exist_ok=True)
     directory = places.attempt_directory(attempt.job_id, attempt.index)
-    if not directory.exists():
-        directory.mkdir(mode=0o700)
-        for name in ("work", "output") if attempt.uid is not None else ():
-            trees.hand_over(job / name, attempt.uid)  # type: ignore[arg-type]
+    if directory.exists():  # the job may be running: its files are its own
+        return directory
+    for name in ("work", "output") if attempt.uid is not None else ():
+        trees.hand_over(job / name, attempt.uid)  # type: ignore[arg-type]
+    directory.mkdir(mode=0o700)
     return directory
 
 

@@ -224,10 +224,12 @@ def _tab(request: HttpRequest, slug: str, job_id: str, tab: str, template: str, 
 def stop(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     """Ends the job."""
     job = job_for(request, slug, job_id, "job:stop")
-    actions.stop(job=job, by=request.user)
-    messages.success(
-        request, f"{job.name} is being stopped." if job.state == JobState.CANCELLING else f"{job.name} was stopped."
-    )
+    try:
+        actions.stop(job=job, by=request.user)
+        now = "is being stopped" if job.state == JobState.CANCELLING else "was taken out of the queue"
+        messages.success(request, f"{job.name} {now}.")
+    except actions.Refusal as refusal:
+        messages.info(request, str(refusal))
     return redirect("jobs:detail", slug=slug, job_id=job_id)
 
 
