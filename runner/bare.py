@@ -10,7 +10,7 @@ from runner import processes, sandbox
 _SUBREAPER = 36
 
 
-def become(attempt, config, *, command, venv, info):
+def become(attempt, config, *, command, venv):
     """In the forked child: start the command, wait for it, end all that it left, write how it ended. Does not return."""
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     status = os.open(attempt.path("sandbox.status"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -19,9 +19,7 @@ def become(attempt, config, *, command, venv, info):
     child = os.fork()
     if child == 0:
         _command(config, command, venv, block, starter)
-    line = json.dumps({"child-pid": child}).encode() + b"\n"
-    os.write(status, line)
-    os.write(info, line)
+    os.write(status, json.dumps({"child-pid": child}).encode() + b"\n")
     _close_all_but(status, failure)
     failed = os.read(failure, 1)  # ends without a byte when the command has begun
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -63,7 +63,7 @@ class Runner:
         self.fifo = sandbox.open_output(fifo)
         self.memory = memory.controller(config.attempt, config.memory_mib)
         self.memory.peak = state.peak
-        self.output = self.delivery = self.info = self.start_fifo = None
+        self.output = self.delivery = self.start_fifo = None
         self.statuses = {}  # of ended children, by pid
         self.next_look = self.next_sample = 0.0
         self.kill_at = None
@@ -130,13 +130,12 @@ class Runner:
     def _fork(self, network):
         with contextlib.suppress(FileExistsError):
             os.mkfifo(self.attempt.path("start.fifo"), 0o600)
-        self.info, info_writer = os.pipe()
         pid = os.fork()
         if pid == 0:
-            self._become(network, info_writer)
-        os.close(info_writer)
+            self._become(network)
+        self._keep()
 
-    def _become(self, network, info):
+    def _become(self, network):
         """In the child. It holds the runner's lock until it is the sandbox's program, so that no other runner can be unsure of it."""
         try:
             os.setsid()
@@ -147,13 +146,13 @@ class Runner:
             self.memory.join()
             with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
                 file.write("500")  # rather the job than the server
-            self._command(network, info)
+            self._command(network)
         except BaseException as error:
             os.write(2, f"mlteam: the sandbox did not start: {error}\n".encode())
         finally:
             os._exit(126)
 
-    def _command(self, network, info):
+    def _command(self, network):
         command, venv = self.config.command, self.state.venv
         if venv == "build":
             from runner import packages
@@ -162,9 +161,9 @@ class Runner:
         if self.config.isolation == "bare":
             from runner import bare
 
-            bare.become(self.attempt, self.config, command=command, venv=venv, info=info)
+            bare.become(self.attempt, self.config, command=command, venv=venv)
         os.umask(0o022)
-        sandbox.become(self.attempt, self.config, command=command, venv=venv, network=network, info=info)
+        sandbox.become(self.attempt, self.config, command=command, venv=venv, network=network)
 
     def _keep(self):
         """A process that only holds the FIFO, so that output written while no runner lives is not lost when the job ends then."""
@@ -200,10 +199,8 @@ class Runner:
 
     def _child(self):
         """Pid of the sandbox's first process, None if the sandbox failed before it had one."""
-        if self.info is not None:
-            with open(self.info, "rb") as file:
-                file.read()  # until the sandbox has written it all, in two parts
-        return processes.wait_until(lambda: self._status().get("child-pid") or not self._waiting(), 10) and self._status().get("child-pid")
+        processes.wait_until(lambda: "child-pid" in self._status() or not self._waiting(), 10)
+        return self._status().get("child-pid")
 
     def _waiting(self):
         return processes.is_alive(self.attempt.identity("sandbox"))

@@ -55,6 +55,7 @@ def _become_slirp(attempt, program, child, user_namespace, ready):
         attempt.remember("network")
         for number in (user_namespace, ready):
             os.set_inheritable(number, True)
+        processes.wait_until(lambda: _has_loopback(child), 10)
         os.dup2(os.open("/dev/null", os.O_RDWR), 1)
         options = ["--configure", "--mtu=65520", "--disable-host-loopback", f"--ready-fd={ready}"]
         options += [f"--userns-path=/proc/self/fd/{user_namespace}", str(child), "tap0"]
@@ -62,6 +63,15 @@ def _become_slirp(attempt, program, child, user_namespace, ready):
     except BaseException as error:
         print(f"slirp4netns: {error}", flush=True)
     os._exit(127)
+
+
+def _has_loopback(child):
+    """Whether bubblewrap has given `child` its 127.0.0.1. Where slirp4netns does so first, bubblewrap fails for finding it there."""
+    try:
+        with open(f"/proc/{child}/net/fib_trie") as file:
+            return "127.0.0.1" in file.read()
+    except OSError:
+        return True  # gone, or a kernel that does not tell: go on
 
 
 def _cut_off(namespaces):
@@ -87,7 +97,9 @@ def _cut_off(namespaces):
 def _blackhole(network, prefix):
     """One netlink message: what `ip route add blackhole` does."""
     destination = struct.pack("=HH4s", 8, _RTA_DST, socket.inet_aton(network))
-    route = struct.pack("=BBBBBBBBI", socket.AF_INET, prefix, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, 0, _RTN_BLACKHOLE, 0)
+    route = struct.pack(
+        "=BBBBBBBBI", socket.AF_INET, prefix, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, 0, _RTN_BLACKHOLE, 0
+    )
     flags = 0x1 | 0x4 | 0x400 | 0x100  # request, acknowledge, create, replace
     header = struct.pack("=IHHII", 16 + len(route) + len(destination), _RTM_NEWROUTE, flags, 1, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:

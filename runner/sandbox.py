@@ -45,7 +45,7 @@ def _workdir(config):
 def arguments(config, *, command, venv, network, located, descriptors):
     """bubblewrap's argv after its own name.
 
-    `located` maps host paths to where they can be reached now; `descriptors` holds the numbers of info, block, status and of the files of /etc.
+    `located` maps host paths to where they can be reached now; `descriptors` holds the numbers of block, status and of the files of /etc.
     """
     argv = ["--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     argv += ["--new-session", "--cap-drop", "ALL", "--hostname", "job", "--clearenv"]
@@ -59,7 +59,7 @@ def arguments(config, *, command, venv, network, located, descriptors):
     for name, value in environment(config, venv).items():
         argv += ["--setenv", name, value]
     argv += ["--chdir", _workdir(config)]
-    argv += ["--info-fd", str(descriptors["info"]), "--block-fd", str(descriptors["block"])]
+    argv += ["--block-fd", str(descriptors["block"])]
     argv += ["--json-status-fd", str(descriptors["status"]), "--", *command]
     return argv
 
@@ -122,12 +122,12 @@ def _host_resolver():
         return ""
 
 
-def become(attempt, config, *, command, venv, network, info):
+def become(attempt, config, *, command, venv, network):
     """In the forked child: turn into bubblewrap. Returns only by an exception; what it says goes to the job's log."""
     status = os.open(attempt.path("sandbox.status"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     # Read and write: the block lasts until someone writes, also when the runner dies before.
     block = os.open(attempt.path("start.fifo"), os.O_RDWR)
-    descriptors = {"info": info, "status": status, "block": block}
+    descriptors = {"status": status, "block": block}
     for name, text in etc_files(config, network).items():
         descriptors[name] = _holding(text)
     for number in descriptors.values():

@@ -11,10 +11,12 @@ _NEWNS, _BIND, _REC, _SLAVE, _NOSUID, _NODEV = 0x20000, 0x1000, 0x4000, 0x80000,
 
 def program_root(program):
     """The directory to bind so that a program outside /usr finds its libraries: a wheel keeps them two levels above it."""
-    program = os.path.realpath(program)
+    program = os.path.realpath(program, strict=True)
     if program.startswith("/usr/"):
         return "/usr"
-    return os.path.dirname(os.path.dirname(os.path.dirname(program)))
+    directory = os.path.dirname(program)
+    above = os.path.dirname(os.path.dirname(directory))
+    return directory if above == "/" else above
 
 
 def relocated(program, located):
