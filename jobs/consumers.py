@@ -76,7 +76,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             while True:
                 refusal = await in_database(self._refusal)
                 if refusal:
-                    return await self._end(refusal)
+                    return await self._end(NOT_ALLOWED if admitted else refusal)
                 if not admitted:
                     admitted = True
                     self.start(self.run())
@@ -335,7 +335,7 @@ class ProjectConsumer(FragmentConsumer):
         await super().run()
 
     def look(self) -> set[str]:
-        newest = dict(Job.objects.in_project(self.project).newest().values_list("id", "changed_at")[:NEWEST])
+        newest = dict(Job.objects.in_project(self.project).newest_first().values_list("id", "changed_at")[:NEWEST])
         before, self._seen = self._seen, newest
         return {job_id for job_id, changed_at in newest.items() if before.get(job_id) != changed_at}
 

@@ -47,7 +47,13 @@ async def put(attempt, offset, data, **more):  # noqa: F811
 
 
 async def end(attempt, data, **log):  # noqa: F811
-    closed = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "lines": data.count(b"\n"), "gaps": [], **log}
+    closed = {
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "lines": data.count(b"\n"),
+        "gaps": [],
+        **log,
+    }
     report = {"reason": "exited", "exit_status": 0, "log": closed}
     return await call(f"/runner/{attempt.id}/end", method="POST", body=json.dumps(report).encode())
 
@@ -126,12 +132,10 @@ async def test_other_addresses_and_methods_are_refused(attempt):  # noqa: F811
 async def test_a_full_disk_is_said_and_nothing_is_taken(attempt, monkeypatch):  # noqa: F811
     """The device that is always full stands for the server's disk."""
     await put(attempt, 0, b"first\n")
-    full = open("/dev/full", "wb", buffering=0)
     real = logs.os.pwrite
-    with monkeypatch.context() as patch:
+    with open("/dev/full", "wb", buffering=0) as full, monkeypatch.context() as patch:
         patch.setattr(logs.os, "pwrite", lambda log, data, at: real(full.fileno(), data, at))
         assert await put(attempt, 6, b"second\n") == (507, {"size": 6})
-    full.close()
     assert await put(attempt, 6, b"second\n") == (200, {"size": 13})
 
 
