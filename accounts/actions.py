@@ -60,8 +60,9 @@ def check_password(password: str, **about: str) -> None:
 @transaction.atomic
 def prove_address(*, user: User) -> None:
     """Marks the account's address as its own: something that was sent only there has come back."""
-    address, _ = EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
-    EmailAddress.objects.filter(pk=address.pk).update(verified=True)
+    EmailAddress.objects.filter(user=user, primary=True).exclude(email=user.email).update(primary=False)
+    proven = {"primary": True, "verified": True}
+    EmailAddress.objects.update_or_create(user=user, email=user.email, defaults=proven)
 
 
 @transaction.atomic

@@ -1,7 +1,6 @@
 """Forms about accounts. Labels are those that people and tests look for."""
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from allauth.account import forms as allauth_forms
 from django import forms
@@ -10,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.invited import Invited
-from accounts.models import User
+from accounts.models import User, time_zones
 
 
 class LoginForm(allauth_forms.LoginForm):
@@ -61,7 +60,7 @@ class SetupForm(forms.Form):
 class ProfileForm(forms.ModelForm):
     """One's own account."""
 
-    time_zone = forms.ChoiceField(choices=lambda: [(name, name) for name in sorted(available_timezones())])
+    time_zone = forms.ChoiceField(choices=lambda: [(name, name) for name in sorted(time_zones())])
 
     class Meta:
         model = User
