@@ -14,7 +14,7 @@ import sys
 
 from runner import processes, sandbox
 
-OWN_VENV = "/work/.venv"
+OWN_VENV = sandbox.OWN_ENVIRONMENT
 READY = ".mlteam-ready"
 BUILD_FAILED = 213
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*([(<>=!~][^@/;]*)?\s*(;.*)?")

@@ -8,6 +8,8 @@ from runner import stage
 
 # Where the pieces lie inside.
 WORK, OUTPUT, UV = "/work", "/output", "/run/mlteam/uv"
+ENVIRONMENT = "/environment"  # a shared one; its host path could lie below a directory of the same name as the job's
+OWN_ENVIRONMENT = f"{WORK}/.venv"  # built in the job's own sandbox
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYSTEM_LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 _ETC = ("/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
@@ -21,15 +23,20 @@ def needed_paths(config, venv):
     prefix = config.base_prefix
     if prefix and not prefix.startswith("/usr/") and prefix != "/usr":
         paths.append(prefix)
-    if venv and venv.startswith("/") and not venv.startswith(WORK + "/"):
+    if venv and inside(venv) == ENVIRONMENT:
         paths.append(venv)
     if config.packages:
         paths.append(config.packages["uv"])
     return paths
 
 
+def inside(venv):
+    """Where the job sees its Python environment, if it has one."""
+    return venv if venv in (None, "", OWN_ENVIRONMENT) else ENVIRONMENT
+
+
 def environment(config, venv):
-    """The job's environment, complete: what the server says, and where things are inside."""
+    """The job's environment, complete: what the server says, and where things are; `venv` as the job sees it."""
     values = {"PATH": PATH, "LANG": "C.UTF-8", **config.environment}
     values.update(HOME=WORK, USER="job", LOGNAME="job", PWD=_workdir(config), MLTEAM_OUTPUT=OUTPUT, TMPDIR="/tmp")  # noqa: S108
     values["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.get("uuid") or str(gpu["index"]) for gpu in config.gpus)
@@ -56,7 +63,7 @@ def arguments(config, *, command, venv, network, located, descriptors):
     argv += ["--bind", located[config.work], WORK, "--bind", located[config.output], OUTPUT]
     argv += _extras(config, venv, located)
     argv += ["--remount-ro", "/dev", "--remount-ro", "/"]  # memory that no limit of the job's would count
-    for name, value in environment(config, venv).items():
+    for name, value in environment(config, inside(venv)).items():
         argv += ["--setenv", name, value]
     argv += ["--chdir", _workdir(config)]
     argv += ["--block-fd", str(descriptors["block"])]
@@ -97,8 +104,9 @@ def _devices(config):
 def _extras(config, venv, located):
     argv = []
     for path in needed_paths(config, venv)[2:]:
-        inside = UV if config.packages and path == config.packages["uv"] else path
-        argv += ["--ro-bind", located[path], inside]
+        shown_at = {config.packages["uv"]: UV} if config.packages else {}
+        shown_at[venv] = ENVIRONMENT
+        argv += ["--ro-bind", located[path], shown_at.get(path, path)]
     return argv
 
 
