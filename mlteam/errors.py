@@ -1,15 +1,10 @@
 """Pages for what went wrong."""
 
-import logging
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from access import Refused
-
-log = logging.getLogger(__name__)
-
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "400.html", status=400)
@@ -17,10 +12,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A member without the right: says which rule is missing, for people and (X-Reason-Code) for programs."""
-    decision = exception.decision if isinstance(exception, Refused) else None
-    response = render(request, "403.html", {"reason": decision.reason if decision else ""}, status=403)
-    if decision:
-        response["X-Reason-Code"] = decision.code
+    if not isinstance(exception, Refused):
+        return render(request, "403.html", {"reason": ""}, status=403)
+    response = render(request, "403.html", {"reason": exception.decision.reason}, status=403)
+    response["X-Reason-Code"] = exception.decision.code
     return response
 
 

@@ -21,7 +21,8 @@ def active_project(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
 
 
 def _opened(request: HttpRequest, response: HttpResponse) -> str | None:
-    if request.method != "GET" or response.status_code != 200 or request.htmx or not request.user.is_authenticated:
+    fragment = request.htmx and not request.htmx.boosted
+    if request.method != "GET" or response.status_code != 200 or fragment or not request.user.is_authenticated:
         return None
     if not response.get("Content-Type", "").startswith("text/html") or request.resolver_match is None:
         return None

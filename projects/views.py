@@ -256,7 +256,8 @@ def _members(request: HttpRequest, project: Project, form: Form) -> HttpResponse
         "levels": Level.choices,
         "kinds": KIND_LABELS,
     }
-    return render(request, "projects/_members.html" if request.htmx else "projects/members.html", context)
+    fragment = request.htmx and not request.htmx.boosted
+    return render(request, "projects/_members.html" if fragment else "projects/members.html", context)
 
 
 def _project(request: HttpRequest, slug: str) -> Project:

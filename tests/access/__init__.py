@@ -1,0 +1,1 @@
+"""Access: every answer, every way of asking, every route."""
