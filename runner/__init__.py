@@ -14,6 +14,7 @@ import sys
 import typing
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # What of the worker's environment a runner may see: how to reach the package index, and nothing that is secret.
@@ -21,22 +22,49 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE",
 _PASSED_PREFIXES = ("UV_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
-def launch(directory: Path, *, python: str = sys.executable) -> None:
-    """Start a runner for the attempt in `directory` and return at once; it is no child of the caller, and one that finds another alive leaves."""
+@contextlib.contextmanager
+def claim(directory: Path) -> Iterator[int | None]:
+    """The right to start a runner for the attempt in `directory`, for as long as the block runs: the locked descriptor of
+    its runner.lock, to be given to `launch`. None while a runner lives or somebody else is about to start one."""
+    lock = os.open(os.path.join(directory, "runner.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield lock if _taken(lock) else None
+    finally:
+        os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def launch(directory: Path, lock: int | None = None, *, python: str = sys.executable) -> None:
+    """Start a runner for the attempt in `directory` and return at once; it is no child of the caller.
+
+    The runner takes the caller's claim over, so that the attempt is never without one in between; without a claim, one is
+    made here, and nothing is started while another runner lives.
+    """
+    if lock is None:
+        with claim(directory) as lock:
+            return None if lock is None else launch(directory, lock, python=python)
     import subprocess
 
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
     # The shell is the first fork: it puts the runner into the background of a new session and is gone within a millisecond.
     script = 'exec 0<&-; "$@" </dev/null >/dev/null 2>&1 &'
-    command = ["/bin/sh", "-c", script, "runner", python, "-I", "-S", program, os.fspath(directory)]
+    command = ["/bin/sh", "-c", script, "runner", python, "-I", "-S", program, os.fspath(directory), str(lock)]
     subprocess.run(
         command, check=True, cwd="/", env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        stderr=subprocess.DEVNULL, start_new_session=True, pass_fds=(lock,),
     )  # fmt: skip
+    return None
 
 
 def alive(directory: Path) -> bool:
-    """Whether a runner lives for the attempt in `directory`."""
+    """Whether a runner lives for the attempt in `directory`, or is being started."""
     try:
         lock = os.open(os.path.join(directory, "runner.lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

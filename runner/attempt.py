@@ -1,6 +1,5 @@
-"""An attempt's directory as the runner sees it: what the server wrote, what the runner remembers, and the lock."""
+"""An attempt's directory as the runner sees it: what the server wrote, and what the runner remembers."""
 
-import fcntl
 import json
 import os
 
@@ -68,16 +67,6 @@ class Attempt:
 
     def state(self):
         return State.load(self.path("state.json"))
-
-    def lock(self):
-        """The lock's descriptor, or None while another runner lives. Closed on exec: a child that has not yet become its program keeps it."""
-        lock = os.open(self.path("runner.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return None
-        return lock
 
     def stop_request(self):
         """What stop.json says, or None."""

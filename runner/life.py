@@ -19,12 +19,10 @@ class CouldNotStart(Exception):
     """The job never began; the text is for people."""
 
 
-def main(directory):
+def main(directory, lock):
+    """`lock` is the descriptor that says that this attempt has a runner; it ends with this process."""
     attempt = Attempt(directory)
-    _detach(attempt)
-    lock = attempt.lock()
-    if lock is None:
-        return 0
+    _detach(attempt, lock)
     state = attempt.state()
     if state.phase == "done":
         return 0
@@ -32,15 +30,17 @@ def main(directory):
     return 0
 
 
-def _detach(attempt):
-    """Nothing of who started us: our own troubles go to runner.log, everything else is closed."""
+def _detach(attempt, lock):
+    """Nothing of who started us but the lock: our own troubles go to runner.log, everything else is closed."""
     os.umask(0o077)
     os.chdir(attempt.directory)
     nothing = os.open("/dev/null", os.O_RDONLY)
     log = os.open("runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for target, source in ((0, nothing), (1, log), (2, log)):
         os.dup2(source, target)
-    os.closerange(3, 1024)
+    os.closerange(3, lock)
+    os.closerange(lock + 1, 1024)
+    os.set_inheritable(lock, False)  # a child that has not yet become its program keeps it
     with contextlib.suppress(OSError):
         os.setsid()
 

@@ -7,7 +7,6 @@ Bytes move with splice(2), from pipe to file inside the kernel: a runner killed 
     log.raw.<base>   only where something is masked: bytes from stream offset <base> on, not masked yet
 """
 
-import contextlib
 import os
 
 from runner import masks
@@ -27,6 +26,7 @@ class Output:
         self.head = config.log_cap // 2 if config.log_cap else None
         self.piece = max((config.log_cap or 0) // 2 // PIECES, 1)
         self.masks = masks.Masks(config.masks) if config.masks else None
+        self.raw = self.raw_base = None
         self.full = False
         self._open_tail()
 
@@ -56,8 +56,7 @@ class Output:
             pass
         if self.masks:
             self.mask(final=True)
-            for base in self._numbers("log.raw."):
-                os.unlink(self.attempt.path(f"log.raw.{base}"))
+            self._rescue()
         self._append_tail()
 
     def _splice(self, file, offset, room):
@@ -130,8 +129,8 @@ class Output:
         if size >= RAW_FILE:
             base, size = base + size, 0
             path = self.attempt.path(f"log.raw.{base}")
-        if getattr(self, "raw_base", None) != base:
-            with contextlib.suppress(AttributeError):
+        if self.raw_base != base:
+            if self.raw_base is not None:
                 os.close(self.raw)
             self.raw, self.raw_base = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), base
         return self.raw, size, RAW_FILE - size
@@ -153,21 +152,17 @@ class Output:
 
     def _raw(self, position):
         """(bytes before `position` for context, bytes from there on), None when there are none."""
-        context = b""
-        data = b""
         start = max(position - self.masks.longest, 0)
+        data = b""
         for base in self._numbers("log.raw."):
+            if base > start + len(data) and data:
+                break  # enough for now
+            start = max(start, base - len(data))  # what was before is long decided
             with open(self.attempt.path(f"log.raw.{base}"), "rb") as file:
-                if base < start:
-                    file.seek(start - base)
-                got = file.read(MOVE - len(data))
-            origin = max(base, start)
-            split = min(max(position - origin, 0), len(got))
-            context += got[:split]
-            data += got[split:]
-            if len(data) >= MOVE:
-                break
-        return (context, data) if data else None
+                file.seek(start + len(data) - base)
+                data += file.read(self.masks.longest + MOVE - len(data))
+        before = max(position - start, 0)
+        return (data[:before], data[before:]) if len(data) > before else None
 
     def _forget_raw(self, position):
         bases = self._numbers("log.raw.")
@@ -186,6 +181,21 @@ class Output:
             self._kept(written)
             data = data[written:]
         return True
+
+    def _rescue(self):
+        """What a full disk kept from being masked: the raw files make room for it; what still does not fit is a gap."""
+        rest = []
+        while (found := self._raw(self.position() + sum(map(len, rest)))) is not None:
+            rest.append(self.masks.apply(*found, final=True))
+        for base in self._numbers("log.raw."):
+            os.unlink(self.attempt.path(f"log.raw.{base}"))
+        if self.raw_base is not None:
+            os.close(self.raw)  # the last hold on the space
+            self.raw_base = None
+        for data in rest:
+            before = self.position()
+            if not self._write(data):
+                self._gap(len(data) - (self.position() - before))
 
     # The end.
 

@@ -107,7 +107,7 @@ class Job:
         report = self.record.end
         assert report["log"]["size"] == len(self.log)
         assert report["log"]["sha256"] == hashlib.sha256(self.log).hexdigest()
-        assert self.left() == []
+        until(lambda: not self.left(), 20, lambda: f"left: {self.left()}")
         return report
 
     def run(self, patience=20):
