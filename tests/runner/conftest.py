@@ -91,9 +91,19 @@ class Job:
 
     def _launch_as_user(self):
         os.chown(self.directory / "attempt.json", self.user, self.user)
-        script = "import sys, pathlib, runner; runner.launch(pathlib.Path(sys.argv[1]))"
+        self._as_user("runner.launch(directory)")
+
+    def _as_user(self, call):
+        script = f"import sys, pathlib, runner; directory = pathlib.Path(sys.argv[1]); {call}"
         drop = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "/usr/bin/python3"]
         subprocess.run([*drop, "-c", script, self.directory], check=True, cwd=HOUSE)
+
+    def stop(self, reason="stopped", grace=0):
+        """Ask the runner to end the job, as the server does."""
+        if self.user is None:
+            runner.request_stop(self.directory, reason, grace)
+        else:
+            self._as_user(f"runner.request_stop(directory, {reason!r}, {grace})")
 
     def _url(self):
         if self.server.http is None:
@@ -209,8 +219,3 @@ def _clean(job):
 
 def encoded(text):
     return base64.b64encode(text.encode()).decode()
-
-
-def user_of_tests():
-    """A name for who runs the tests."""
-    return subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()

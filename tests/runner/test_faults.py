@@ -85,7 +85,7 @@ def test_a_newer_generation_takes_over_and_the_older_leaves_without_a_trace(make
     job.generation = 5
     job.start()
     until(lambda: job.pid("runner") != pid and runner.alive(job.directory), 10, job.trouble)
-    runner.request_stop(job.directory, "stopped", 0)
+    job.stop()
     assert job.wait()["reason"] == "stopped"
 
 
@@ -190,7 +190,7 @@ def test_a_runner_killed_before_the_end_was_acknowledged(make_job, server):
 def test_a_stop_goes_on_under_the_next_runner(make_job):
     job = make_job("trap '' TERM; echo up; while :; do sleep 0.1; done")
     job.start().until_log("up")
-    runner.request_stop(job.directory, "stopped", 1.0)
+    job.stop(grace=1.0)
     until(lambda: job.state().get("stopping"), 5, job.trouble)
     job.kill_runner()
     job.start()
@@ -205,7 +205,7 @@ def test_the_networks_helper_is_found_again(make_job):
     job.kill_runner()
     assert os.path.exists(f"/proc/{helper}")
     job.start()
-    runner.request_stop(job.directory, "stopped", 0)
+    job.stop()
     job.wait()
     until(lambda: not os.path.exists(f"/proc/{helper}"), 5)
 

@@ -202,7 +202,7 @@ def test_stop_sends_sigterm_to_every_process(make_job, isolation):
                    "trap 'echo parent got it; wait; exit 7' TERM; echo up; while :; do sleep 0.05; done", isolation=isolation)  # fmt: skip
     job.start()
     until(lambda: job.text.count("up") == 2, 10, job.trouble)
-    runner.request_stop(job.directory, "stopped", 10)
+    job.stop(grace=10)
     report = job.wait()
     assert (report["reason"], report["exit_status"]) == ("stopped", 7)
     assert "child got it" in job.text
@@ -214,14 +214,14 @@ def test_what_ignores_sigterm_is_killed_after_the_grace(make_job, isolation):
     job = make_job("trap '' TERM; (setsid sh -c 'trap \"\" TERM; while :; do sleep 0.1; done') & echo up; while :; do sleep 0.1; done",
                    isolation=isolation)  # fmt: skip
     job.start().until_log("up")
-    runner.request_stop(job.directory, "stopped", 0.5)
+    job.stop(grace=0.5)
     report = job.wait()
     assert (report["reason"], report["signal"]) == ("stopped", 9)
 
 
 def test_a_stop_that_came_before_the_runner_holds(make_job):
     job = make_job("sleep 100")
-    runner.request_stop(job.directory, "stopped", 1)
+    job.stop(grace=1)
     assert job.run()["reason"] == "stopped"
 
 
@@ -295,7 +295,7 @@ def test_alive_tells_the_truth(make_job):
     assert not runner.alive(job.directory)
     job.start().until_log("up")
     assert runner.alive(job.directory)
-    runner.request_stop(job.directory, "stopped", 0)
+    job.stop()
     job.wait()
     assert not runner.alive(job.directory)
 
@@ -311,7 +311,7 @@ def test_launch_leaves_no_child_and_no_descriptor(make_job):
     inside = ("/dev/null", str(job.directory), "pipe:", "socket:", "anon_inode:")
     assert all(target.startswith(inside) for target in targets), targets
     assert os.getsid(pid) != os.getsid(0)
-    runner.request_stop(job.directory, "stopped", 0)
+    job.stop()
     job.wait()
 
 
@@ -319,7 +319,7 @@ def test_a_runner_is_small(make_job):
     job = make_job("seq 200000; echo up; sleep 100")
     job.start().until_log("up")
     assert processes.pss(job.pid("runner")) < 30 << 20
-    runner.request_stop(job.directory, "stopped", 0)
+    job.stop()
     job.wait()
 
 
@@ -329,7 +329,7 @@ def test_files_of_an_attempt_are_the_servers_alone(make_job):
     modes = {name: os.stat(job.directory / name).st_mode & 0o777 for name in os.listdir(job.directory)}
     assert modes.pop("log.fifo") in (0o600, 0o620)
     assert set(modes.values()) == {0o600}, modes
-    runner.request_stop(job.directory, "stopped", 0)
+    job.stop()
     job.wait()
 
 
