@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from jobs.spec import Spec
 from mlteam import state
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
-LAUNCH_GRACE = 5.0  # seconds that a new runner has to take its lock
+LONGEST_PAUSE = 30  # seconds between two runners of an attempt, when one after the other dies
 
 
 def token(attempt_id: str) -> str:
@@ -34,16 +35,24 @@ def token_hash(attempt_id: str) -> str:
 
 
 def start(attempt: Attempt) -> None:
-    """Starts a runner for the attempt; one that lives already keeps its lock, and the new one leaves."""
+    """Starts a runner for the attempt, unless one lives or is being started by somebody else."""
+    directory = _directory(attempt)
+    with runner.claim(directory) as lock:
+        if lock is None or not _raise_generation(attempt):
+            return
+        if not (directory / "attempt.json").exists():
+            _prepare(attempt)
+        runner.write_attempt(directory, _config(attempt))
+        runner.launch(directory, lock)
+
+
+def _raise_generation(attempt: Attempt) -> bool:
+    """Whether the attempt still lives as we know it; from now on the server refuses its earlier runners."""
     raised = Attempt.objects.filter(pk=attempt.pk, ended_at=None, generation=attempt.generation).update(
         generation=F("generation") + 1
     )
-    if not raised:
-        return
-    attempt.generation += 1
-    directory = _prepare(attempt)
-    runner.write_attempt(directory, _config(attempt))
-    runner.launch(directory)
+    attempt.generation += raised
+    return bool(raised)
 
 
 def stop(attempt: Attempt, *, reason: str) -> None:
@@ -54,34 +63,37 @@ def stop(attempt: Attempt, *, reason: str) -> None:
 
 
 def alive(attempt: Attempt) -> bool:
-    """Whether a runner stands beside the attempt."""
+    """Whether a runner stands beside the attempt, or is being started."""
     directory = places.attempt_directory(attempt.job_id, attempt.index)
     return directory.is_dir() and runner.alive(directory)
 
 
-def launched_seconds_ago(attempt: Attempt, now: float) -> float:
-    """Since a runner was last started; infinite when none ever was."""
+def rests(attempt: Attempt) -> bool:
+    """Whether a runner was started so lately that, should it be dead, the next one waits: longer each time."""
     try:
-        return now - (places.attempt_directory(attempt.job_id, attempt.index) / "attempt.json").stat().st_mtime
+        launched_at = (places.attempt_directory(attempt.job_id, attempt.index) / "attempt.json").stat().st_mtime
     except OSError:
-        return float("inf")
+        return False
+    return time.time() - launched_at < min(attempt.generation, LONGEST_PAUSE)
 
 
-def _prepare(attempt: Attempt) -> Path:
-    """The directories of the job and the attempt; work/ begins with the files uploaded with the job."""
-    job = places.job_directory(attempt.job_id)
+def _directory(attempt: Attempt) -> Path:
+    """The attempt's directory, made when it is missing."""
     state.directory("jobs", 0o711)
-    job.mkdir(mode=0o711, exist_ok=True)
+    places.job_directory(attempt.job_id).mkdir(mode=0o711, exist_ok=True)
+    directory = places.attempt_directory(attempt.job_id, attempt.index)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory
+
+
+def _prepare(attempt: Attempt) -> None:
+    """What the job finds: work/, which begins with the files uploaded with it, and output/. Killed half-way, it is done again."""
+    job = places.job_directory(attempt.job_id)
     if not (job / "work").exists():
         _fill_work(job)
     (job / "output").mkdir(mode=0o700, exist_ok=True)
-    directory = places.attempt_directory(attempt.job_id, attempt.index)
-    if directory.exists():  # the job may be running: its files are its own
-        return directory
     for name in ("work", "output") if attempt.uid is not None else ():
         trees.hand_over(job / name, attempt.uid)  # type: ignore[arg-type]
-    directory.mkdir(mode=0o700)
-    return directory
 
 
 def _fill_work(job: Path) -> None:

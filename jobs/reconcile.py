@@ -5,7 +5,6 @@ or reports how it ended. A row never decides that a job is dead.
 """
 
 import logging
-import time
 
 from compute.models import ComputeResource
 from jobs import engine, places, queue
@@ -28,9 +27,7 @@ def step(attempt: Attempt) -> None:
     """What one attempt needs now."""
     if attempt.job.state == JobState.CANCELLING and not _asked(attempt):
         engine.stop(attempt, reason=Reason.STOPPED)
-    if engine.alive(attempt):
-        return
-    if engine.launched_seconds_ago(attempt, time.time()) > engine.LAUNCH_GRACE:
+    if not engine.alive(attempt) and not engine.rests(attempt):
         engine.start(attempt)
 
 
