@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import access
 from jobs import actions, logs
 from jobs.log_hub import hub, in_database, in_files
 from jobs.models import Attempt
@@ -58,6 +59,7 @@ class Known:
 _known: dict[str, Known] = {}
 
 
+@access.route("token")
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """The ASGI application; only for HTTP."""
     try:

@@ -234,6 +234,7 @@ def stop(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 
 
 @access.route("job:get")
+@require_GET
 async def artifact(request: HttpRequest, slug: str, job_id: str, path: str) -> HttpResponseBase:
     """One file that the job wrote: an image as one, everything else as an attachment."""
     job = await sync_to_async(job_for)(request, slug, job_id, "job:get")
@@ -260,6 +261,7 @@ async def _pieces(stack: ExitStack, head: bytes, file: Any) -> AsyncIterator[byt
 
 
 @access.route("job:get")
+@require_GET
 async def artifacts_zip(request: HttpRequest, slug: str, job_id: str) -> HttpResponseBase:
     """All that the job wrote as one archive."""
     job = await sync_to_async(job_for)(request, slug, job_id, "job:get")

@@ -1,0 +1,268 @@
+"""Every route, for everybody: one table of what is answered, and a walk over all routes to compare with it.
+
+A route without a row fails, and so does one whose view names no action. Each GET is also made with writing refused.
+"""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from access.decisions import split_action
+from access.routes import PLAIN
+from compute.models import ComputeResource
+from jobs import places, runner_api
+from jobs.models import Attempt, Job
+from mlteam.asgi import websocket_urlpatterns
+from projects import actions, links
+from projects.levels import KINDS, PRESETS
+from projects.models import Member
+from tests.conftest import no_writes
+
+# Columns. own: level own, on what they created; other: the same person on another's.
+WHO = "anon invited stranger removed none read own other all owner admin".split()
+
+# in: to sign-in; go: done, and on to another page; numbers: the status.
+TABLE = """
+                                              anon inv  str  rem  none read own  oth  all  own  adm
+home                                     GET  in   go   go   go   go   go   go   go   go   go   go
+setup                                    GET  404  404  404  404  404  404  404  404  404  404  404
+setup                                    POST 404  404  404  404  404  404  404  404  404  404  404
+profile                                  GET  in   200  200  200  200  200  200  200  200  200  200
+profile                                  POST in   200  200  200  200  200  200  200  200  200  200
+account_login                            GET  200  go   go   go   go   go   go   go   go   go   go
+account_login                            POST 200  go   go   go   go   go   go   go   go   go   go
+account_logout                           GET  go   200  200  200  200  200  200  200  200  200  200
+account_logout                           POST go   go   go   go   go   go   go   go   go   go   go
+account_inactive                         GET  200  200  200  200  200  200  200  200  200  200  200
+account_signup                           GET  200  go   go   go   go   go   go   go   go   go   go
+account_signup                           POST 200  go   go   go   go   go   go   go   go   go   go
+account_email                            GET  in   200  200  200  200  200  200  200  200  200  200
+account_email                            POST in   go   go   go   go   go   go   go   go   go   go
+account_change_password                  GET  in   200  200  200  200  200  200  200  200  200  200
+account_change_password                  POST in   200  200  200  200  200  200  200  200  200  200
+account_reset_password                   GET  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password                   POST 200  200  200  200  200  200  200  200  200  200  200
+account_reset_password_done              GET  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password_from_key_done     GET  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password_from_key          GET  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password_from_key          POST 200  200  200  200  200  200  200  200  200  200  200
+account_email_verification_sent          GET  200  200  200  200  200  200  200  200  200  200  200
+account_confirm_email                    GET  200  200  200  200  200  200  200  200  200  200  200
+account_confirm_email                    POST 404  404  404  404  404  404  404  404  404  404  404
+projects:list                            GET  in   200  200  200  200  200  200  200  200  200  200
+projects:new                             GET  in   200  200  200  200  200  200  200  200  200  200
+projects:new                             POST in   200  200  200  200  200  200  200  200  200  200
+projects:switch                          POST in   404  404  404  go   go   go   go   go   go   404
+projects:invitation                      GET  200  200  200  200  200  200  200  200  200  200  200
+projects:invitation                      POST 403  go   403  403  403  403  403  403  403  403  403
+projects:members                         GET  in   404  404  404  200  200  200  200  200  200  404
+projects:invite                          POST in   404  404  404  403  403  403  403  403  200  404
+projects:member_set                      POST in   404  404  404  403  403  403  403  403  go   404
+projects:member_remove                   GET  in   404  404  404  403  403  403  403  403  200  404
+projects:member_remove                   POST in   404  404  404  403  403  403  403  403  go   404
+projects:invitation_resend               POST in   404  404  404  403  403  403  403  403  go   404
+projects:invitation_revoke               POST in   404  404  404  403  403  403  403  403  go   404
+projects:leave                           GET  in   404  404  404  200  200  200  200  200  403  404
+projects:leave                           POST in   404  404  404  go   go   go   go   go   403  404
+projects:settings                        GET  in   404  404  404  200  200  200  200  200  200  404
+projects:settings                        POST in   404  404  404  403  403  403  403  403  200  404
+projects:remove                          GET  in   404  404  404  403  403  403  403  403  200  404
+projects:remove                          POST in   404  404  404  403  403  403  403  403  200  404
+jobs:list                                GET  in   404  404  404  403  200  200  200  200  200  404
+jobs:new                                 GET  in   404  404  404  403  403  200  200  200  200  404
+jobs:new                                 POST in   404  404  404  403  403  422  422  422  422  404
+jobs:preview                             POST in   404  404  404  403  403  200  200  200  200  404
+jobs:detail                              GET  in   404  404  404  404  200  200  200  200  200  404
+jobs:artifacts                           GET  in   404  404  404  404  200  200  200  200  200  404
+jobs:spec                                GET  in   404  404  404  404  200  200  200  200  200  404
+jobs:history                             GET  in   404  404  404  404  200  200  200  200  200  404
+jobs:stop                                POST in   404  404  404  404  403  go   403  go   go   404
+jobs:artifact                            GET  in   404  404  404  404  200  200  200  200  200  404
+jobs:artifacts_zip                       GET  in   404  404  404  404  200  200  200  200  200  404
+jobs:log_raw                             GET  in   404  404  404  404  200  200  200  200  200  404
+jobs:log_page                            GET  in   404  404  404  404  200  200  200  200  200  404
+jobs:log_search                          GET  in   404  404  404  404  200  200  200  200  200  404
+"""
+
+# Close codes, or open. A line is opened by a page: who gets no page may still try.
+LINES = """
+                                              anon inv  str  rem  none read own  oth  all  own  adm
+ws/p/<slug:slug>/jobs                    WS   4403 4404 4404 4404 open open open open open open 4404
+ws/jobs/<slug:job_id>                    WS   4403 4404 4404 4404 4404 open open open open open 4404
+ws/jobs/<slug:job_id>/<int:index>/log    WS   4403 4404 4404 4404 4404 open open open open open 4404
+"""
+
+
+def rows(table: str) -> dict[tuple[str, str], dict[str, str]]:
+    """(route, method) -> who -> what is answered."""
+    parsed = [line.split() for line in table.strip().splitlines()[1:]]
+    return {(name, method): dict(zip(WHO, answers, strict=True)) for name, method, *answers in parsed}
+
+
+def routes(patterns=None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+    """Every route of the installation by its full name."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            yield from routes(pattern.url_patterns, inner)
+        else:
+            assert pattern.name, f"{pattern} has no name"
+            yield prefix + pattern.name, pattern
+
+
+def test_every_route_has_its_row_and_every_row_its_route():
+    assert {name for name, _ in routes()} == {name for name, _ in rows(TABLE)}
+    assert {str(pattern.pattern) for pattern in websocket_urlpatterns} == {name for name, _ in rows(LINES)}
+
+
+def test_every_route_names_its_action():
+    views = [(name, pattern.callback) for name, pattern in routes()]
+    lines = [(str(pattern.pattern), pattern.callback.consumer_class) for pattern in websocket_urlpatterns]
+    for name, view in [*views, *lines, ("runner", runner_api.application)]:
+        action = getattr(view, "access_action", None)
+        assert action, f"{name} names no action"
+        assert action in PLAIN or split_action(action), name
+
+
+def test_a_route_about_a_project_names_an_action_on_it_and_asks_for_a_sign_in():
+    for name, pattern in routes():
+        action = pattern.callback.access_action
+        if "slug" in pattern.pattern.converters:
+            assert action not in PLAIN, name
+        if action not in {"public", "token"}:
+            assert getattr(pattern.callback, "login_required", True), f"{name} is open to everybody"
+
+
+@pytest.fixture
+def world(db, owner, project, make_user, join):
+    """Everybody in WHO, and one of everything that an address can name."""
+    levels = {level: dict.fromkeys(KINDS, level) for level in ("none", "read", "own", "all")}
+    people = {level: join(project, make_user(f"m-{level}"), chosen).user for level, chosen in levels.items()}
+    people |= {"other": people["own"], "owner": owner, "anon": None}
+    people |= {name: make_user(f"u-{name}") for name in ("invited", "stranger", "removed")}
+    people["admin"] = make_user("anna", admin=True)
+    actions.remove_member(member=join(project, people["removed"], "Full"), by=owner)
+    offer = actions.invite(project=project, email=people["invited"].email, levels=PRESETS["Viewer"], by=owner)
+    jobs = {who: _job(project, people[creator]) for who, creator in (("own", "own"), ("other", "owner"), ("all", "own"))}
+    return {
+        "people": people,
+        "sessions": {who: _session(user) for who, user in people.items()},
+        "jobs": {who: jobs.get(who, jobs["other"]) for who in WHO},
+        "offer": offer,
+        "member": Member.objects.get(user=people["read"]),
+    }
+
+
+def _job(project, by) -> Job:
+    spec = {"name": "digits", "command": "true"}
+    job = Job.objects.create(project=project, name="digits", created_by=by, spec=spec, state="running")
+    host, _ = ComputeResource.objects.get_or_create(name="here", defaults={"cpu_milli": 4000, "memory_mib": 4096})
+    Attempt.objects.create(job=job, index=0, resource=host, token_hash="", started_at=timezone.now())
+    output = places.output_directory(job.id)
+    output.mkdir(parents=True)
+    (output / "model.txt").write_text("weights")
+    return job
+
+
+def _session(user) -> str:
+    client = Client()
+    if user is None:
+        return ""
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+def _arguments(world, who: str) -> dict[str, object]:
+    return {
+        "slug": "vision",
+        "member_id": world["member"].pk,
+        "invitation_id": world["offer"].pk,
+        "token": links.token_of(world["offer"], links.EMAILED),
+        "job_id": world["jobs"][who].pk,
+        "index": 0,
+        "path": "model.txt",
+        "uidb36": "a",
+        "key": "b-c",
+    }
+
+
+def _address(name: str, pattern: URLPattern, world, who: str) -> str:
+    wanted = set(pattern.pattern.converters) | set(re.findall(r"\?P<(\w+)>", str(pattern.pattern)))
+    known = _arguments(world, who)
+    return reverse(name, kwargs={argument: known[argument] for argument in wanted})
+
+
+def _ask(world, who: str, method: str, address: str) -> str:
+    """What is answered, as the table writes it; nothing that it did is left."""
+    client = Client()
+    if world["sessions"][who]:
+        client.cookies[settings.SESSION_COOKIE_NAME] = world["sessions"][who]
+    with transaction.atomic():
+        if method == "GET":
+            with no_writes():
+                response = client.get(address)
+        else:
+            response = client.post(address, {"project": "vision", "preset": "Viewer"})
+        if response.streaming:
+            async_to_sync(_read)(response)
+        transaction.set_rollback(True)
+    return _written(response)
+
+
+async def _read(response) -> None:
+    async for _ in response.streaming_content:
+        pass
+
+
+def _written(response) -> str:
+    if response.status_code != 302:
+        return str(response.status_code)
+    return "in" if response["Location"].startswith("/accounts/login/?next=") else "go"
+
+
+@pytest.mark.slow
+def test_every_answer_is_the_tables(world):
+    known, wrong = dict(routes()), []
+    for (name, method), expected in rows(TABLE).items():
+        for who in WHO:
+            answer = _ask(world, who, method, _address(name, known[name], world, who))
+            if answer != expected[who]:
+                wrong.append(f"{name} {method} for {who}: {answer}, not {expected[who]}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+def test_a_method_without_a_row_is_not_served(world):
+    table, wrong = rows(TABLE), []
+    for name, pattern in routes():
+        for method in ("GET", "POST"):
+            if (name, method) not in table:
+                answer = _ask(world, "owner", method, _address(name, pattern, world, "owner"))
+                wrong += [] if answer == "405" else [f"{name} {method}: {answer}"]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_line_is_open_to_whom_the_table_says(world):
+    for pattern in websocket_urlpatterns:
+        expected = rows(LINES)[str(pattern.pattern), "WS"]
+        for who in WHO:
+            known = _arguments(world, who)
+            consumer = pattern.callback.consumer_class()
+            consumer.scope = {
+                "user": world["people"][who] or AnonymousUser(),
+                "url_route": {"kwargs": {name: known[name] for name in pattern.pattern.converters}},
+            }
+            assert str(consumer._refusal() or "open") == expected[who], f"{pattern.pattern} for {who}"
+
+
+def test_writing_in_a_get_would_be_noticed(world):
+    with pytest.raises(AssertionError, match="a GET wrote"), no_writes(), connection.cursor() as cursor:
+        cursor.execute("UPDATE projects_project SET name = 'x'")
