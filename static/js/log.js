@@ -372,6 +372,7 @@ class LogView {
     this.rows.repaint(changed);
     if (this.following) this.toBottom();
     this.mark();
+    this.fill();
   }
 
   /** The window is full while somebody reads further up: the end is let go, and read again when it is scrolled to. */
@@ -420,7 +421,8 @@ class LogView {
   fill() {
     const { scrollTop, scrollHeight, clientHeight } = this.view;
     if (this.loading || this.locked || !this.rows.all.length) return;
-    if (scrollTop < NEAR && this.rows.first.offset > 0 && !this.following) this.load(() => this.loadOlder());
+    const older = this.following ? scrollHeight <= clientHeight : scrollTop < NEAR; // who follows wants a full view at least
+    if (older && this.rows.first.offset > 0) this.load(() => this.loadOlder());
     else if (this.below !== null && scrollHeight - scrollTop - clientHeight < NEAR) this.load(() => this.loadNewer());
   }
 
@@ -453,6 +455,7 @@ class LogView {
     first.headless &&= next < first.offset;
     this.rows.repaint([first]);
     const dropped = this.rows.prepend(created);
+    if (this.following) this.toBottom();
     if (dropped.length) this.detach(dropped[0]);
   }
 

@@ -1,14 +1,19 @@
 """What tests of open lines share: a running attempt, and threads whose database connections end with the test."""
 
+import asyncio
+import contextlib
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import uvicorn
 from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
 from django.db import connections
 
 from jobs import log_hub, queue, runner_api, transitions
+from mlteam.asgi import application
 
 TOKEN = "a runner's token"
 THREADS = 2
@@ -41,3 +46,21 @@ def attempt(threads, queued, resource, project, owner):
     attempt.save()
     transitions.started(attempt, {})
     return attempt
+
+
+@contextlib.asynccontextmanager
+async def serving():
+    """The dashboard on a free port of this event loop; answers the port."""
+    config = uvicorn.Config(application, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    running = uvicorn.Server(config)
+    task = asyncio.create_task(running._serve())
+    while not running.started:
+        await asyncio.sleep(0.01)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    settings.WEBSOCKET_ORIGINS.append(f"http://localhost:{port}")  # the list that the application looks into
+    try:
+        yield port
+    finally:
+        settings.WEBSOCKET_ORIGINS.pop()
+        running.should_exit = True
+        await task

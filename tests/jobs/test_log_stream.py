@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 
-import httptools  # noqa: F401 - uvicorn's parser, as in an installation
 import pytest
-import uvicorn
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.urls import reverse
@@ -18,26 +16,17 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from jobs import actions, consumers, logs, transitions
 from jobs.log_hub import hub
 from jobs.models import Attempt, Job
-from mlteam.asgi import application
 from projects import actions as projects
 from projects.models import Member
-from tests.jobs.live import attempt, threads  # noqa: F401 - fixtures
+from tests.jobs.live import attempt, serving, threads  # noqa: F401 - fixtures
 
 # ruff: noqa: F811
 
 
 @pytest.fixture
 async def server():
-    """The dashboard on a free port; answers the port."""
-    config = uvicorn.Config(application, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-    running = uvicorn.Server(config)
-    running.install_signal_handlers = lambda: None
-    serving = asyncio.create_task(running._serve())
-    while not running.started:
-        await asyncio.sleep(0.01)
-    yield running.servers[0].sockets[0].getsockname()[1]
-    running.should_exit = True
-    await serving
+    async with serving() as port:
+        yield port
 
 
 @pytest.fixture
