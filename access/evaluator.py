@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db.models import Q
 
@@ -13,9 +13,14 @@ from access.sources import registered
 class Holder(Protocol):
     """Somebody who holds rules: a user, or nobody."""
 
-    pk: str | None
-    is_active: bool
-    is_authenticated: bool
+    @property
+    def pk(self) -> Any: ...
+
+    @property
+    def is_active(self) -> Any: ...
+
+    @property
+    def is_authenticated(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Who you are: users, and the moment an installation got its first one."""
 
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -71,7 +71,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.username
 
     @transaction.atomic
-    def save(self, *args: object, **kwargs: object) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         """One transaction with what other apps make for a new account, whichever way it comes to be."""
         super().save(*args, **kwargs)
 
@@ -92,7 +92,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def verified(self) -> bool:
         """Whether the address is proven. An account that has not proven it may use only the project it was invited to."""
-        return self.emailaddress_set.filter(email=self.email, verified=True).exists()
+        from allauth.account.models import EmailAddress  # it needs this module first
+
+        return EmailAddress.objects.filter(user=self, email=self.email, verified=True).exists()
 
 
 class Installation(models.Model):

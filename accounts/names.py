@@ -1,13 +1,19 @@
 """What a username may be."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
 # Words of the command line: `mlteam user ls` must never mean a user called ls.
 RESERVED = frozenset(
-    "accounts admin all api app artifacts clone configure data dataset datasets datastore doctor exec get help info job jobs kill login logout logs "
-    "ls me member members mlteam model models my new none open organization personal policy project projects pull push rm role root "
-    "rule run runs session set settings setup status submit system team teams user users volume volumes whoami".split()
+    """
+    accounts admin all api app artifacts clone configure data dataset datasets datastore doctor exec get help
+    info job jobs kill login logout logs ls me member members mlteam model models my new none open
+    organization personal policy project projects pull push rm role root rule run runs session set settings
+    setup status submit system team teams user users volume volumes whoami
+    """.split()  # noqa: SIM905 - words are easier to read and to add to than a list of strings
 )
 
 username_pattern = RegexValidator(
@@ -22,7 +28,7 @@ def not_reserved(name: str) -> None:
         raise ValidationError(f"“{name}” is a word of mlteam itself; choose another username.")
 
 
-username_validators = [username_pattern, not_reserved]
+username_validators: list[Callable[[Any], None]] = [username_pattern, not_reserved]
 
 
 def fold_email(address: str) -> str:

@@ -46,7 +46,5 @@ urlpatterns: list[URLPattern] = [
         _public(allauth.email_verification_sent),
         name="account_email_verification_sent",
     ),
-    re_path(
-        r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", _token(allauth.confirm_email), name="account_confirm_email"
-    ),
+    re_path(r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", _token(allauth.confirm_email), name="account_confirm_email"),
 ]

@@ -18,6 +18,7 @@ import access
 from accounts import actions, first, invited
 from accounts.forms import ProfileForm, SetupForm
 from accounts.models import User
+from accounts.requests import UserRequest
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -47,7 +48,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
 
 @access.route("self")
 @require_http_methods(["GET", "POST"])
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: UserRequest) -> HttpResponse:
     """One's own account."""
     # The form gets a copy: a name that was refused must not be shown in the header.
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=request.user.pk))

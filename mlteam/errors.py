@@ -6,6 +6,7 @@ from django.template.loader import render_to_string
 
 from access import Refused
 
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "400.html", status=400)
 

@@ -13,7 +13,9 @@ from projects.rules import owner_proven
 
 MOST = 100  # projects in the switcher; the list of projects has all
 
-UNSANDBOXED = "This server runs jobs without a sandbox (MLTEAM_UNSANDBOXED): whoever may start a job can read all of it."
+UNSANDBOXED = (
+    "This server runs jobs without a sandbox (MLTEAM_UNSANDBOXED): whoever may start a job can read all of it."
+)
 
 
 class Shell:
@@ -30,7 +32,9 @@ class Shell:
         if self._user is None:
             return []
         named = active.named(self._request)
-        first = Case(*(When(slug=slug, then=Value(place)) for place, slug in enumerate(named)), default=Value(len(named)))
+        first = Case(
+            *(When(slug=slug, then=Value(place)) for place, slug in enumerate(named)), default=Value(len(named))
+        )
         visible = Project.objects.visible_to(self._user).annotate(owner_proven=owner_proven())
         ordering = visible.query.order_by
         rows = list(visible.order_by(first, *ordering)[:MOST] if named else visible[:MOST])
@@ -50,7 +54,7 @@ class Shell:
     @cached_property
     def can(self) -> dict[str, bool]:
         """What the navigation of the active project offers."""
-        if self.project is None:
+        if self._user is None or self.project is None:
             return {"jobs": False, "new_job": False, "settings": False}
         held = access.abilities(self._user, self.project)
         asked = {"jobs": "job:get", "new_job": "job:new", "settings": "project:set"}
@@ -59,8 +63,7 @@ class Shell:
     @property
     def unverified(self) -> bool:
         """Whether the account has yet to prove its address."""
-        personal = self._personal
-        return personal is not None and not personal.owner_proven
+        return self._personal is not None and not self._personal.owner_proven  # type: ignore[attr-defined]
 
     @property
     def notices(self) -> list[str]:
@@ -68,8 +71,7 @@ class Shell:
 
     @property
     def _personal(self) -> Project | None:
-        mine = (project for project in self.projects if project.personal and project.owner_id == self._user.pk)
-        return next(mine, None)
+        return next((project for project in self.projects if project.personal), None)  # nobody sees another's
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

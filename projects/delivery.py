@@ -30,7 +30,7 @@ def send(invitation: Invitation) -> None:
     )
 
 
-def note(sender: type, email: "OutgoingEmail", error: str, **_: object) -> None:
+def note(sender: type, email: "OutgoingEmail", error: str, **more: object) -> None:
     """Lets the inviter see whether it went out; a resent invitation no longer hears of its older email."""
     kind, _, rest = email.reference.partition(":")
     if kind == KIND:

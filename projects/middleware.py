@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
+from accounts.requests import UserRequest
 from projects import active
 
 
-def active_project(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def active_project(get_response: Callable[[UserRequest], HttpResponse]) -> Callable[[UserRequest], HttpResponse]:
     """Remembers the project of a page that was shown; fragments do not count, they may come from a forgotten tab."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def middleware(request: UserRequest) -> HttpResponse:
         response = get_response(request)
         slug = _opened(request, response)
         if slug and request.COOKIES.get(active.COOKIE) != slug:
@@ -20,7 +21,7 @@ def active_project(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     return middleware
 
 
-def _opened(request: HttpRequest, response: HttpResponse) -> str | None:
+def _opened(request: UserRequest, response: HttpResponse) -> str | None:
     fragment = request.htmx and not request.htmx.boosted
     if request.method != "GET" or response.status_code != 200 or fragment or not request.user.is_authenticated:
         return None

@@ -17,7 +17,9 @@ from projects.querysets import InvitationQuerySet, ProjectQuerySet
 if TYPE_CHECKING:
     from accounts.models import User
 
-slug_pattern = RegexValidator(r"^[a-z0-9][a-z0-9_-]*\Z", "Use lower-case letters, digits, - and _, beginning with a letter or digit.")
+slug_pattern = RegexValidator(
+    r"^[a-z0-9][a-z0-9_-]*\Z", "Use lower-case letters, digits, - and _, beginning with a letter or digit."
+)
 
 
 class Project(models.Model):
@@ -39,7 +41,9 @@ class Project(models.Model):
             models.UniqueConstraint(fields=["owner"], condition=Q(personal=True), name="one_personal_project"),
         ]
         # The levels of projects.levels; view_project is Django's own.
-        permissions = [(permission(kind, level), f"{level.capitalize()} on {kind}s") for kind in KINDS for level in VERBS]
+        permissions = [
+            (permission(kind, level), f"{level.capitalize()} on {kind}s") for kind in KINDS for level in VERBS
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -124,5 +128,10 @@ class AuditEntry(models.Model):
 def record(*, by: "User | None", project: Project, action: str, urn: str = "", **details: object) -> None:
     """Writes one entry of the audit trail; call inside the transaction that it tells of. No secrets in the details."""
     AuditEntry.objects.create(
-        by=by, by_name=by.username if by else "mlteam", project_id=project.id, action=action, urn=urn or project.urn, details=details
+        by=by,
+        by_name=by.username if by else "mlteam",
+        project_id=project.id,
+        action=action,
+        urn=urn or project.urn,
+        details=details,
     )

@@ -64,7 +64,9 @@ class Ownership:
     @staticmethod
     def _owned(project_id: str, **owner: str) -> Iterable[tuple[str, Rules]]:
         rows = Project.objects.present().filter(pk=project_id, owner__is_active=True, **owner)
-        for owner_id, personal, proven in rows.annotate(proven=owner_proven()).values_list("owner_id", "personal", "proven"):
+        for owner_id, personal, proven in rows.annotate(proven=owner_proven()).values_list(
+            "owner_id", "personal", "proven"
+        ):
             yield owner_id, OWNERS if not personal else PERSONAL if proven else UNPROVEN
 
     @staticmethod

@@ -8,13 +8,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from accounts.requests import UserRequest
 from projects import actions, active, links, listing, work
 from projects.errors import Impossible, InvalidInvitation, OtherAccount
 from projects.forms import KIND_LABELS, InviteForm, LevelsForm, ProjectForm, RemoveForm
@@ -24,7 +25,7 @@ from projects.models import Invitation, Member, Project
 
 @access.route("self")
 @require_GET
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: UserRequest) -> HttpResponse:
     """To the active project."""
     project = active.find(request.user, request)
     return redirect(active.landing_for(request.user, project) if project else reverse("projects:list"))
@@ -32,7 +33,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @access.route("self")
 @require_GET
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: UserRequest) -> HttpResponse:
     """All projects that one sees."""
     projects = listing.projects_of(request.user)
     context = {
@@ -45,7 +46,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @access.route("self")
 @require_http_methods(["GET", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: UserRequest) -> HttpResponse:
     """A new project."""
     form = ProjectForm(request.POST or None)
     if form.is_valid():
@@ -57,7 +58,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @access.route("project:get")
 @require_POST
-def switch(request: HttpRequest) -> HttpResponse:
+def switch(request: UserRequest) -> HttpResponse:
     """Makes another project the active one."""
     project = _project(request, request.POST.get("project", ""))
     response = redirect(active.landing_for(request.user, project))
@@ -67,14 +68,14 @@ def switch(request: HttpRequest) -> HttpResponse:
 
 @access.route("project:get")
 @require_GET
-def members(request: HttpRequest, slug: str) -> HttpResponse:
+def members(request: UserRequest, slug: str) -> HttpResponse:
     """Who is in the project; its owner also sees invitations and invites."""
     return _members(request, _project(request, slug), InviteForm())
 
 
 @access.route("project:share")
 @require_POST
-def invite(request: HttpRequest, slug: str) -> HttpResponse:
+def invite(request: UserRequest, slug: str) -> HttpResponse:
     """Invites an address."""
     project = _project(request, slug)
     actions.require(request.user, "project:share", project, "shared")
@@ -93,7 +94,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
 
 @access.route("project:share")
 @require_POST
-def member_set(request: HttpRequest, slug: str, member_id: str) -> HttpResponse:
+def member_set(request: UserRequest, slug: str, member_id: str) -> HttpResponse:
     """Changes a member's levels."""
     member = _member(request, slug, member_id)
     form = LevelsForm(request.POST)
@@ -107,7 +108,7 @@ def member_set(request: HttpRequest, slug: str, member_id: str) -> HttpResponse:
 
 @access.route("project:share")
 @require_http_methods(["GET", "POST"])
-def member_remove(request: HttpRequest, slug: str, member_id: str) -> HttpResponse:
+def member_remove(request: UserRequest, slug: str, member_id: str) -> HttpResponse:
     """Asks, then ends a membership."""
     member = _member(request, slug, member_id)
     if request.method == "POST":
@@ -121,7 +122,7 @@ def member_remove(request: HttpRequest, slug: str, member_id: str) -> HttpRespon
 
 @access.route("project:share")
 @require_POST
-def invitation_resend(request: HttpRequest, slug: str, invitation_id: str) -> HttpResponse:
+def invitation_resend(request: UserRequest, slug: str, invitation_id: str) -> HttpResponse:
     """Sends an invitation again."""
     found = _invitation(request, slug, invitation_id)
     return _attempt(request, slug, lambda: actions.resend(invitation=found, by=request.user), "Sent again.")
@@ -129,7 +130,7 @@ def invitation_resend(request: HttpRequest, slug: str, invitation_id: str) -> Ht
 
 @access.route("project:share")
 @require_POST
-def invitation_revoke(request: HttpRequest, slug: str, invitation_id: str) -> HttpResponse:
+def invitation_revoke(request: UserRequest, slug: str, invitation_id: str) -> HttpResponse:
     """Takes an invitation back."""
     found = _invitation(request, slug, invitation_id)
     done = f"The invitation of {found.email} is void."
@@ -138,7 +139,7 @@ def invitation_revoke(request: HttpRequest, slug: str, invitation_id: str) -> Ht
 
 @access.route("project:get")
 @require_http_methods(["GET", "POST"])
-def leave(request: HttpRequest, slug: str) -> HttpResponse:
+def leave(request: UserRequest, slug: str) -> HttpResponse:
     """Asks, then ends one's own membership."""
     project = _project(request, slug)
     actions.require_member(project, request.user)
@@ -151,7 +152,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
 
 @access.route("project:get")
 @require_http_methods(["GET", "POST"])
-def settings(request: HttpRequest, slug: str) -> HttpResponse:
+def settings(request: UserRequest, slug: str) -> HttpResponse:
     """About the project; its owner renames it here."""
     project = _project(request, slug)
     held = access.abilities(request.user, project)
@@ -174,7 +175,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
 
 @access.route("project:rm")
 @require_http_methods(["GET", "POST"])
-def remove(request: HttpRequest, slug: str) -> HttpResponse:
+def remove(request: UserRequest, slug: str) -> HttpResponse:
     """Asks for the name, then removes the project."""
     project = _project(request, slug)
     actions.require(request.user, "project:rm", project, "removed")
@@ -196,14 +197,14 @@ def remove(request: HttpRequest, slug: str) -> HttpResponse:
 @login_not_required
 @never_cache
 @require_http_methods(["GET", "POST"])
-def invitation(request: HttpRequest, token: str) -> HttpResponse:
+def invitation(request: UserRequest, token: str) -> HttpResponse:
     """Where an invitation's link leads: what one is invited to, and how to accept it."""
     if request.method == "POST" and request.user.is_authenticated:
         return _accept(request, token)
     return _show_invitation(request, token)
 
 
-def _accept(request: HttpRequest, token: str) -> HttpResponse:
+def _accept(request: UserRequest, token: str) -> HttpResponse:
     try:
         project = actions.accept(token=token, by=request.user)
     except (InvalidInvitation, OtherAccount):
@@ -212,7 +213,7 @@ def _accept(request: HttpRequest, token: str) -> HttpResponse:
     return redirect(active.landing_for(request.user, project))
 
 
-def _show_invitation(request: HttpRequest, token: str) -> HttpResponse:
+def _show_invitation(request: UserRequest, token: str) -> HttpResponse:
     found = links.find(token)
     if found is None:
         return render(request, "projects/invitation.html", {"state": "invalid"}, status=404)
@@ -235,13 +236,13 @@ def _show_invitation(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "projects/invitation.html", context, status=403 if request.method == "POST" else 200)
 
 
-def _state(request: HttpRequest, row: Invitation) -> str:
+def _state(request: UserRequest, row: Invitation) -> str:
     if not request.user.is_authenticated:
         return "signed_out"
     return "accept" if actions.is_for(row, request.user) else "other_account"
 
 
-def _members(request: HttpRequest, project: Project, form: Form) -> HttpResponse:
+def _members(request: UserRequest, project: Project, form: Form) -> HttpResponse:
     can_share = bool(access.abilities(request.user, project).decide("project:share", project))
     rows = listing.members_of(project, seen_by=request.user)
     context: dict[str, Any] = {
@@ -260,28 +261,28 @@ def _members(request: HttpRequest, project: Project, form: Form) -> HttpResponse
     return render(request, "projects/_members.html" if fragment else "projects/members.html", context)
 
 
-def _project(request: HttpRequest, slug: str) -> Project:
+def _project(request: UserRequest, slug: str) -> Project:
     rows = Project.objects.present().select_related("owner")
     return access.fetch(request.user, "project:get", rows, slug=slug)
 
 
-def _shared(request: HttpRequest, slug: str) -> Project:
+def _shared(request: UserRequest, slug: str) -> Project:
     project = _project(request, slug)
     access.require(request.user, "project:share", project)
     return project
 
 
-def _member(request: HttpRequest, slug: str, member_id: str) -> Member:
+def _member(request: UserRequest, slug: str, member_id: str) -> Member:
     rows = Member.objects.filter(project=_shared(request, slug)).select_related("project", "user")
     return get_object_or_404(rows, pk=member_id)
 
 
-def _invitation(request: HttpRequest, slug: str, invitation_id: str) -> Invitation:
+def _invitation(request: UserRequest, slug: str, invitation_id: str) -> Invitation:
     rows = Invitation.objects.filter(project=_shared(request, slug)).select_related("project", "invited_by")
     return get_object_or_404(rows, pk=invitation_id)
 
 
-def _attempt(request: HttpRequest, slug: str, action: Callable[[], None], done: str) -> HttpResponse:
+def _attempt(request: UserRequest, slug: str, action: Callable[[], None], done: str) -> HttpResponse:
     try:
         action()
     except Impossible as error:

@@ -83,4 +83,3 @@ def test_the_number_of_queries_grows_with_nothing(world, django_assert_num_queri
         access.abilities(users[3], one.project)
     with django_assert_num_queries(2):
         access.who_is_allowed("job:get", one)
-

@@ -127,4 +127,3 @@ def test_an_action_that_does_not_exist_is_a_bug(project, owner):
         access.allowed(owner, "job:destroy", project)
     with pytest.raises(ValueError, match="asked about a job"):
         access.allowed(owner, "dataset:get", job(project, owner))
-

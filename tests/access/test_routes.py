@@ -27,7 +27,7 @@ from projects.models import Member
 from tests.conftest import no_writes
 
 # Columns. own: level own, on what they created; other: the same person on another's.
-WHO = "anon invited stranger removed none read own other all owner admin".split()
+WHO = ["anon", "invited", "stranger", "removed", "none", "read", "own", "other", "all", "owner", "admin"]
 
 # in: to sign-in; go: done, and on to another page; numbers: the status.
 TABLE = """
@@ -151,7 +151,9 @@ def world(db, owner, project, make_user, join):
     people["admin"] = make_user("anna", admin=True)
     actions.remove_member(member=join(project, people["removed"], "Full"), by=owner)
     offer = actions.invite(project=project, email=people["invited"].email, levels=PRESETS["Viewer"], by=owner)
-    jobs = {who: _job(project, people[creator]) for who, creator in (("own", "own"), ("other", "owner"), ("all", "own"))}
+    jobs = {
+        who: _job(project, people[creator]) for who, creator in (("own", "own"), ("other", "owner"), ("all", "own"))
+    }
     return {
         "people": people,
         "sessions": {who: _session(user) for who, user in people.items()},

@@ -51,4 +51,3 @@ def populate(make_user, join) -> tuple[list, list[Job]]:
     Job.objects.in_project(gone).update(state="succeeded", ended_at=timezone.now())
     actions.remove(project=gone, by=owner)
     return users, jobs
-

@@ -158,7 +158,9 @@ def test_changing_levels_raises_the_access_generation_and_is_recorded(project, o
     assert details == {"user": "carl", "before": PRESETS["Collaborator"], "levels": PRESETS["Viewer"]}
 
 
-@pytest.mark.parametrize("levels", [{}, {"job": "all"}, dict.fromkeys(KINDS, "root"), dict.fromkeys((*KINDS, "key"), "all")])
+@pytest.mark.parametrize(
+    "levels", [{}, {"job": "all"}, dict.fromkeys(KINDS, "root"), dict.fromkeys((*KINDS, "key"), "all")]
+)
 def test_levels_that_do_not_exist_are_refused(project, owner, collaborator, levels):
     with pytest.raises(ValidationError):
         actions.set_levels(member=Member.objects.get(user=collaborator), levels=levels, by=owner)
@@ -208,7 +210,9 @@ def test_the_owner_cannot_leave_and_a_stranger_learns_nothing(project, owner, st
         actions.leave(project=project, by=stranger)
 
 
-def test_setting_permissions_costs_the_same_for_every_level(project, owner, collaborator, django_assert_max_num_queries):
+def test_setting_permissions_costs_the_same_for_every_level(
+    project, owner, collaborator, django_assert_max_num_queries
+):
     from projects.members import set_permissions
 
     for preset in PRESETS.values():

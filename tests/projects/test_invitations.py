@@ -182,7 +182,9 @@ def test_the_owner_and_members_are_not_invited(project, owner, collaborator):
             actions.invite(project=project, email=email, levels=PRESETS["Full"], by=owner)
 
 
-@pytest.mark.parametrize("email", ["", "x", "x@", "@example.com", "a b@example.com", "a@example.com\nbcc: b@example.com"])
+@pytest.mark.parametrize(
+    "email", ["", "x", "x@", "@example.com", "a b@example.com", "a@example.com\nbcc: b@example.com"]
+)
 def test_what_is_no_address_is_refused(project, owner, email):
     with pytest.raises(ValidationError):
         actions.invite(project=project, email=email, levels=PRESETS["Viewer"], by=owner)

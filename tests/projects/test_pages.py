@@ -143,7 +143,11 @@ def test_the_owner_sees_invitations_with_the_link_to_copy_and_members_do_not(as_
     assert shown["link"] in page.content.decode()
     assert links.token_of(offer, links.EMAILED) not in page.content.decode()
     theirs = as_user(viewer).get("/p/vision/members")
-    assert (theirs.context["invitations"], theirs.context["can_share"], theirs.context["can_leave"]) == ([], False, True)
+    assert (theirs.context["invitations"], theirs.context["can_share"], theirs.context["can_leave"]) == (
+        [],
+        False,
+        True,
+    )
     assert "new@example.com" not in theirs.content.decode()
 
 
@@ -196,7 +200,9 @@ def test_changing_levels_from_the_page(as_user, owner, collaborator, project):
     assert levels_by_user(project)[collaborator.pk] == NONE | {"job": "own"}
 
 
-def test_removing_a_member_from_the_page_lists_what_runs_on_and_what_is_cancelled(as_user, owner, collaborator, project):
+def test_removing_a_member_from_the_page_lists_what_runs_on_and_what_is_cancelled(
+    as_user, owner, collaborator, project
+):
     queued, running = job(project, collaborator), job(project, collaborator)
     type(running).objects.filter(pk=running.pk).update(state="running")
     member = Member.objects.get(user=collaborator)

@@ -1,0 +1,1 @@
+"""Who you are: users, the first account, sign-in, email."""

@@ -1,0 +1,1 @@
+"""What is shared: projects, members, invitations, the audit trail."""
