@@ -35,23 +35,41 @@ function look({ glow }) {
 }
 
 look({ glow: false });
-for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "htmx:wsAfterMessage"]) {
-  document.addEventListener(name, () => look({ glow: true }));
+for (const name of ["htmx:afterSettle", "htmx:wsAfterMessage"]) {
+  // after htmx has settled what it put in, or it would take the class off again
+  document.addEventListener(name, () => setTimeout(() => look({ glow: true }), 60));
 }
 
 // A job that the page does not show yet, and whatever happened while the line was down: the list is read again.
+const list = () => document.getElementById("jobs");
+const firstPage = () => !new URLSearchParams(location.search).has("page");
 let waiting = 0, wasOpen = false;
 
 function readAgain() {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
-    const list = document.getElementById("jobs");
-    if (!list) location.reload(); // the first job of an empty project
-    else if (!new URLSearchParams(location.search).has("page") && !list.contains(document.activeElement)) htmx.trigger(list, "refresh");
+    const row = document.activeElement.closest("tbody tr[id]");
+    if (!list()) location.reload(); // the first job of an empty project
+    else if (!firstPage()) return;
+    else if (!row && list().contains(document.activeElement)) readAgain(); // somebody is at the filters
+    else refresh(row?.id);
   }, 400);
 }
 
-document.addEventListener("htmx:oobErrorNoTarget", readAgain);
+/** Reads the list again and leaves the keyboard where it was. */
+function refresh(rowId) {
+  const back = () => rowId && document.getElementById(rowId)?.querySelector("a.row-link").focus({ preventScroll: true });
+  document.addEventListener("htmx:afterSettle", back, { once: true });
+  htmx.trigger(list(), "refresh");
+}
+
+document.addEventListener("htmx:wsBeforeMessage", (event) => {
+  const ids = [...String(event.detail.message).matchAll(/<tr id="([\w-]+)"/g)].map((match) => match[1]);
+  const known = ids.filter((id) => document.getElementById(id));
+  if (known.length === ids.length) return;
+  readAgain();
+  if (!known.length) event.preventDefault(); // nothing to put anywhere
+});
 document.addEventListener("htmx:wsOpen", () => {
   if (wasOpen) readAgain();
   wasOpen = true;
