@@ -12,7 +12,8 @@ def bump() -> None:
     """Raises the generation; call inside the revoking transaction."""
     rows = apps.get_model("access", "Generation").objects
     if not rows.filter(pk=1).update(number=F("number") + 1):
-        rows.create(pk=1, number=1)
+        rows.bulk_create([rows.model(pk=1)], ignore_conflicts=True)  # the first ever, perhaps two at once
+        rows.filter(pk=1).update(number=F("number") + 1)
 
 
 def generation() -> int:
