@@ -39,7 +39,7 @@ doctor: env
 # With DATABASE=postgresql the tests run on a private PostgreSQL that is made for them and removed afterwards.
 test: dev-env
 ifeq ($(DATABASE),postgresql)
-	@exec $(IN_VENV) -m tests.postgresql $(IN_VENV) $(PYTEST) -m "not browser and not faults" $(TESTS)
+	@exec $(IN_VENV) -m tests.postgresql $(IN_VENV) $(PYTEST) -m "not browser and not faults and not serial" $(TESTS)
 else
 	@exec $(IN_VENV) $(PYTEST) $(TESTS)
 endif

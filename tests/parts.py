@@ -2,7 +2,7 @@
 
 `@pytest.mark.needs("chromium", "slirp4netns")` skips a test where a part is missing; the run ends with a list of what
 was left out and the `apt install` line that brings it. With `CI=1` a missing part fails the test, unless no package
-could bring it (a GPU, being root). Tests marked `browser` or `faults` run one after another, beside the rest.
+could bring it (a GPU, being root). What is in SERIAL runs one after another on one worker, beside the rest.
 """
 
 import functools
@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +93,10 @@ PARTS = {
     "unprivileged": Part(lambda: os.geteuid() != 0, otherwise="not being root"),
     "gpu": Part(_gpu, otherwise="an NVIDIA GPU and its driver"),
 }
+# What a marker says about the machine by itself.
+IMPLIED = {"browser": ("chromium",), "sandbox": ("bwrap",), "index": ("index",)}
+# Whole servers, browsers, and processes that are killed: two of these at once would be too much for two cores.
+SERIAL = ("tests/browser/", "tests/faults/", "tests/runner/test_faults.py", "tests/test_supervisor.py")
 NEVER_IN_CI = {"root", "unprivileged", "gpu"}  # a machine has them or not: nothing that .ci/run installs brings them
 
 
@@ -118,46 +124,64 @@ def need(*names: str) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*parts): parts of the machine without which the test cannot run")
-    config.addinivalue_line("markers", "serial: runs on one worker, one after another")
+    config.addinivalue_line("markers", "serial: starts whole servers; left out where the database is not its subject")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadgroup`: a file to a worker at a time, and all of SERIAL to one of them.
+
+    xdist's own grouping writes into the ids of tests, which pytest 9.2 no longer reads from there.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class OneAfterAnother(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "serial" if nodeid.startswith(SERIAL) else nodeid.split("::", 1)[0]
+
+    return OneAfterAnother(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in item.iter_markers("needs"):
-            unknown = set(mark.args) - set(PARTS)
-            if unknown:
-                raise pytest.UsageError(
-                    f"{item.nodeid} needs {', '.join(sorted(unknown))}, of which tests/parts.py knows nothing"
-                )
-        if any(item.get_closest_marker(name) for name in ("browser", "faults", "serial")):
-            item.add_marker(pytest.mark.xdist_group("serial"))
+            if unknown := set(mark.args) - set(PARTS):
+                raise pytest.UsageError(f"{item.nodeid} needs {', '.join(sorted(unknown))}: see tests/parts.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    need(*(name for mark in item.iter_markers("needs") for name in mark.args))
+    named = [name for mark in item.iter_markers("needs") for name in mark.args]
+    implied = [name for marker, names in IMPLIED.items() if item.get_closest_marker(marker) for name in names]
+    need(*dict.fromkeys(named + implied))
 
 
-def pytest_terminal_summary(terminalreporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What was left out, and what brings it."""
-    left_out = _left_out(terminalreporter.stats.get("skipped", []))
-    if not left_out:
+    skipped = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
+    if not skipped:
         return
     terminalreporter.section("left out on this machine")
-    for name, count in sorted(left_out.items()):
+    wanted: Counter[str] = Counter()
+    for reason, count in sorted(skipped.items()):
+        if found := LEFT_OUT.search(reason):
+            wanted.update(dict.fromkeys(found["parts"].split(", "), count))
+        else:
+            terminalreporter.line(f"{_tests(count)}: {reason}")
+    for name, count in sorted(wanted.items()):
         words = PARTS[name].otherwise or f"package {' '.join(PARTS[name].packages)}"
-        terminalreporter.line(f"{count} test{'s' if count > 1 else ''} for want of {name}: {words}")
-    packages = sorted({package for name in left_out for package in PARTS[name].packages})
+        terminalreporter.line(f"{_tests(count)} for want of {name}: {words}")
+    packages = sorted({package for name in wanted for package in PARTS[name].packages})
     if packages:
         terminalreporter.line(f"To run them too: apt install {' '.join(packages)}")
 
 
-def _left_out(reports) -> dict[str, int]:
-    """How many skipped tests want each part."""
-    counts: dict[str, int] = {}
-    for report in reports:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        if found := LEFT_OUT.search(reason):
-            for name in found["parts"].split(", "):
-                counts[name] = counts.get(name, 0) + 1
-    return counts
+def _reason(report: Any) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
+
+
+def _tests(count: int) -> str:
+    return f"{count} test{'s' if count > 1 else ''}"

@@ -32,13 +32,13 @@ class Server:
         self.output = var.with_suffix(f".{output}")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         self.environment = clean | {"MLTEAM_VAR": str(var), "PORT": "0"} | environment
-        with self.output.open("w") as output:
+        with self.output.open("w") as said:
             self.process = psutil.Popen(
                 [sys.executable, "-m", "mlteam.supervisor", "up"],
                 cwd=state.ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=said,
                 stderr=subprocess.STDOUT,
             )
 
