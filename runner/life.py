@@ -66,7 +66,7 @@ class Runner:
         self.output = self.delivery = self.start_fifo = None
         self.statuses = {}  # of ended children, by pid
         self.next_look = self.next_sample = 0.0
-        self.kill_at = None
+        self.kill_at = self.keeper = self.sandbox = None
         self.last_pump = 0.0
 
     def run(self):
@@ -90,11 +90,12 @@ class Runner:
                 return
         if self.state.phase == "spawning":
             self._spawn()
+        self.sandbox = self.sandbox or self.attempt.identity("sandbox")
         self._start_delivery()
         if self.state.phase == "spawned":
             self._connect()
         self._begin()
-        self._follow(self.attempt.identity("sandbox"), sample=True)
+        self._follow(self.sandbox, sample=True)
         self._end()
 
     def _prepare(self):
@@ -118,7 +119,8 @@ class Runner:
     def _spawn(self):
         """Start the sandbox, unless an earlier runner did: it waits for its start either way."""
         network = "own" if self.config.isolation == "sandbox" and self.config.network == "own" and self._has_slirp() else "host"
-        if self.attempt.identity("sandbox") is None:
+        self.sandbox = self.attempt.identity("sandbox")
+        if self.sandbox is None:
             self._fork(network)
         self.state.save(phase="spawned", network=network, memory=self.memory.kind)
 
@@ -133,6 +135,7 @@ class Runner:
         pid = os.fork()
         if pid == 0:
             self._become(network)
+        self.sandbox = processes.identify(pid)
         self._keep()
 
     def _become(self, network):
@@ -157,7 +160,7 @@ class Runner:
         if venv == "build":
             from runner import packages
 
-            command, venv = packages.building(self.config), packages.OWN_VENV
+            command, venv = packages.building(self.config), packages.own_environment(self.config)
         if self.config.isolation == "bare":
             from runner import bare
 
@@ -167,10 +170,10 @@ class Runner:
 
     def _keep(self):
         """A process that only holds the FIFO, so that output written while no runner lives is not lost when the job ends then."""
-        if processes.is_alive(self.attempt.identity("keeper")):
+        if self.keeper or processes.is_alive(self.attempt.identity("keeper")):
             return
-        pid = os.fork()
-        if pid == 0:
+        self.keeper = os.fork()
+        if self.keeper == 0:
             try:
                 os.setsid()
                 os.dup2(self.fifo, 0)
@@ -184,7 +187,7 @@ class Runner:
         child = self._child()
         self.state.child = processes.identify(child) if child else None
         if self.state.child is None:
-            processes.end(self.attempt.identity("sandbox"))
+            processes.end(self.sandbox)
             raise CouldNotStart(self._last_words())
         if self.state.network == "own":
             from runner import network
@@ -193,7 +196,7 @@ class Runner:
                 network.start(self.attempt, self.config, child)
             except (OSError, network.NetworkError) as error:
                 processes.end(self.state.child)
-                processes.end(self.attempt.identity("sandbox"))
+                processes.end(self.sandbox)
                 raise CouldNotStart(f"The job's network could not be set up: {error}") from error
         self.state.save(phase="ready", started_at=time.time())
 
@@ -203,7 +206,7 @@ class Runner:
         return self._status().get("child-pid")
 
     def _waiting(self):
-        return processes.is_alive(self.attempt.identity("sandbox"))
+        return processes.is_alive(self.sandbox)
 
     def _status(self):
         """What the sandbox's supervisor has written, all lines as one mapping."""
@@ -244,6 +247,9 @@ class Runner:
         while pid not in self.statuses:
             self.idle(0.01)
             self._reap()
+        while self.output.pump():
+            pass  # what it said last is looked at
+        self.delivery.grown(self.output.size)
         return self.statuses.pop(pid)
 
     def idle(self, seconds):
@@ -384,7 +390,7 @@ class Runner:
         """Whether the supervisor was killed, rather than having said that the command could not start."""
         if processes.is_alive(self.state.child):
             return True
-        status = self.statuses.get(self.attempt.identity("sandbox")["pid"])
+        status = self.statuses.get(self.sandbox["pid"])
         if status is not None:
             return os.WIFSIGNALED(status)
         self.output.pump()
@@ -464,7 +470,7 @@ class Runner:
         self.delivery.join()
         if self.delivery.outcome == "superseded":
             os._exit(0)
-        processes.end(self.attempt.identity("keeper"))
+        processes.end(processes.identify(self.keeper) if self.keeper else self.attempt.identity("keeper"))
         self.state.save(phase="done")
         self.output.remove()
 

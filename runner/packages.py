@@ -14,7 +14,6 @@ import sys
 
 from runner import processes, sandbox
 
-OWN_VENV = sandbox.OWN_ENVIRONMENT
 READY = ".mlteam-ready"
 BUILD_FAILED = 213
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*([(<>=!~][^@/;]*)?\s*(;.*)?")
@@ -150,23 +149,29 @@ def _unless_stopped(runner):
 
 def building(config):
     """The job's command, preceded by the building of its environment."""
-    wanted = config.packages
-    install = [*wanted.get("options", []), "--", *(line.strip() for line in wanted["requirements"])]
-    quoted = " ".join(_quoted(word) for word in install)
+    wanted, venv = config.packages, own_environment(config)
+    options = list(wanted.get("options", []))
+    uv, cache = wanted["uv"], f"{config.work}/.cache/uv"
+    if config.isolation != "bare":
+        uv, cache = sandbox.UV, f"{sandbox.WORK}/.cache/uv"
+        places = sandbox.option_places(config)
+        options = [places.get(option, option) for option in options]
+    python = os.path.realpath(wanted["python"])  # a link to it may lead through places that the sandbox does not show
+    words = " ".join(_quoted(word) for word in [*options, "--", *(line.strip() for line in wanted["requirements"])])
     script = (
-        f"if [ ! -e {OWN_VENV}/{READY} ]; then\n"
-        f"  export UV_CACHE_DIR=/work/.cache/uv UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never\n"
-        f"  {sandbox.UV} venv --quiet --allow-existing --python {_quoted(_base_python(wanted))} {OWN_VENV} || exit {BUILD_FAILED}\n"
-        f"  {sandbox.UV} pip install --python {OWN_VENV}/bin/python {quoted} || exit {BUILD_FAILED}\n"
-        f"  : > {OWN_VENV}/{READY}\n"
-        'fi\nunset UV_CACHE_DIR UV_NO_PROGRESS UV_PYTHON_DOWNLOADS\nexec "$@"\n'
+        f"if [ ! -e {_quoted(venv)}/{READY} ]; then\n"
+        f"  export UV_CACHE_DIR={_quoted(cache)} UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never NO_COLOR=1\n"
+        f"  {_quoted(uv)} venv --quiet --allow-existing --python {_quoted(python)} {_quoted(venv)} || exit {BUILD_FAILED}\n"
+        f"  {_quoted(uv)} pip install --python {_quoted(venv)}/bin/python {words} || exit {BUILD_FAILED}\n"
+        f"  : > {_quoted(venv)}/{READY}\n"
+        '  unset UV_CACHE_DIR UV_NO_PROGRESS UV_PYTHON_DOWNLOADS NO_COLOR\nfi\nexec "$@"\n'
     )
     return ["/bin/sh", "-c", script, "job", *config.command]
 
 
-def _base_python(wanted):
-    """The interpreter itself: an environment's link to it may lead through places that the sandbox does not show."""
-    return os.path.realpath(wanted["python"])
+def own_environment(config):
+    """Where the job sees the environment that it builds."""
+    return f"{config.work}/.venv" if config.isolation == "bare" else sandbox.OWN_ENVIRONMENT
 
 
 def _quoted(word):

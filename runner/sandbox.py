@@ -7,7 +7,7 @@ import signal
 from runner import stage
 
 # Where the pieces lie inside.
-WORK, OUTPUT, UV = "/work", "/output", "/run/mlteam/uv"
+WORK, OUTPUT, UV, OPTIONS = "/work", "/output", "/run/mlteam/uv", "/run/mlteam/options"
 ENVIRONMENT = "/environment"  # a shared one; its host path could lie below a directory of the same name as the job's
 OWN_ENVIRONMENT = f"{WORK}/.venv"  # built in the job's own sandbox
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -17,17 +17,24 @@ _SYS = ("/sys/devices", "/sys/bus", "/sys/class", "/sys/module", "/sys/dev")
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/nvidia-caps")
 
 
-def needed_paths(config, venv):
-    """Host paths that the sandbox shows although they may lie where only the server's user can go."""
-    paths = [config.work, config.output]
+def shown(config, venv):
+    """Host path -> where the job sees it. They may lie where only the server's user can go."""
+    places = {config.work: WORK, config.output: OUTPUT}
     prefix = config.base_prefix
     if prefix and not prefix.startswith("/usr/") and prefix != "/usr":
-        paths.append(prefix)
-    if venv and inside(venv) == ENVIRONMENT:
-        paths.append(venv)
-    if config.packages:
-        paths.append(config.packages["uv"])
-    return paths
+        places[prefix] = prefix
+    if venv == OWN_ENVIRONMENT:
+        places[config.packages["uv"]] = UV
+        places.update(option_places(config))
+    elif venv:
+        places[venv] = ENVIRONMENT
+    return places
+
+
+def option_places(config):
+    """Directories among uv's options (`--find-links /wheels`) -> where the job sees them while it builds."""
+    directories = [option for option in config.packages.get("options", []) if os.path.isabs(option) and os.path.isdir(option)]
+    return {path: f"{OPTIONS}/{number}" for number, path in enumerate(directories)}
 
 
 def inside(venv):
@@ -96,17 +103,15 @@ def _devices(config):
     size = str((config.memory_mib or 1024) * 1024 * 1024)
     argv = ["--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--size", size, "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
     if config.gpus:
-        for path in [*(f"/dev/nvidia{gpu['index']}" for gpu in config.gpus), *_GPU_DEVICES]:
+        for path in [*(f"/dev/nvidia{gpu.get('minor', gpu['index'])}" for gpu in config.gpus), *_GPU_DEVICES]:
             argv += ["--dev-bind-try", path, path]
     return argv
 
 
 def _extras(config, venv, located):
     argv = []
-    for path in needed_paths(config, venv)[2:]:
-        shown_at = {config.packages["uv"]: UV} if config.packages else {}
-        shown_at[venv] = ENVIRONMENT
-        argv += ["--ro-bind", located[path], shown_at.get(path, path)]
+    for path, place in list(shown(config, venv).items())[2:]:
+        argv += ["--ro-bind", located[path], place]
     return argv
 
 
@@ -140,7 +145,7 @@ def become(attempt, config, *, command, venv, network):
         descriptors[name] = _holding(text)
     for number in descriptors.values():
         os.set_inheritable(number, True)
-    paths = [*needed_paths(config, venv), stage.program_root(config.bwrap)]
+    paths = [*shown(config, venv), stage.program_root(config.bwrap)]
     located = stage.reachable(paths) if os.getuid() == 0 else {path: path for path in paths}
     program = stage.relocated(config.bwrap, located)
     if os.getuid() == 0:
