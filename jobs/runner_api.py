@@ -49,11 +49,8 @@ class Known:
     token_hash: str
     generation: int
     closed: bool
+    path: Path
     at: float
-
-    @property
-    def path(self) -> Path:
-        return logs.path_of(self.job_id, self.index)
 
 
 _known: dict[str, Known] = {}
@@ -126,7 +123,8 @@ def _read(attempt_id: str) -> Known | None:
     if row is None:
         return None
     job_id, index, token_hash, generation, log_size = row
-    return Known(attempt_id, job_id, index, token_hash, generation, log_size is not None, time.monotonic())
+    path = logs.path_of(job_id, index)
+    return Known(attempt_id, job_id, index, token_hash, generation, log_size is not None, path, time.monotonic())
 
 
 # What it sends

@@ -55,6 +55,7 @@ class Rows {
     if (before) this.view.scrollTop -= before - this.view.scrollHeight;
     const kept = rows.slice(Math.max(0, surplus - dropped.length));
     this.all.push(...kept);
+    if (this.all.length) this.view.style.setProperty("--digits", Math.max(4, String(this.last.number).length));
     this.list.append(...kept.map((row) => this.#element(row)));
   }
 
@@ -245,7 +246,7 @@ class Search {
     if (direction > 0 && this.at === this.matches.length - 1 && this.done && this.query) await this.#scan(); // the log may have grown
     if (!this.matches.length) return null;
     const from = this.matches.findIndex((match) => match.line >= line);
-    if (this.at < 0) this.at = from < 0 ? this.matches.length - 1 : from;
+    if (this.at < 0) this.at = from >= 0 ? from : this.done ? this.matches.length - 1 : 0;
     else this.at = (this.at + direction + this.matches.length) % this.matches.length;
     this.changed();
     return this.matches[this.at];
@@ -500,7 +501,12 @@ class LogView {
     const row = this.rows.ofLine(line);
     if (!row) return;
     this.current(row);
-    row.element.scrollIntoView({ block: "center" });
+    this.bring(row, (this.view.clientHeight - row.element.offsetHeight) / 2);
+  }
+
+  /** Scrolls the log, and nothing around it, until the row is so many pixels below its top. */
+  bring(row, below) {
+    this.view.scrollTop += row.element.getBoundingClientRect().top - this.view.getBoundingClientRect().top - Math.max(0, below);
     this.scrolled = this.view.scrollTop;
   }
 
@@ -566,7 +572,7 @@ class LogView {
     const [top] = this.rows.visible();
     this.view.classList.toggle("wrap", on);
     if (this.following) this.toBottom();
-    else top?.element.scrollIntoView({ block: "start" });
+    else if (top) this.bring(top, 0);
     localStorage.setItem("log-wrap", on ? "yes" : "no");
   }
 
