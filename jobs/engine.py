@@ -1,5 +1,6 @@
 """The local engine: starts and stops runners on this host. Every function may be repeated, and returns at once."""
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -21,6 +22,7 @@ from jobs.spec import Spec
 from mlteam import state
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+TIDY_AFTER = 5.0  # seconds after which a runner that has died with its work all but done is started once more
 LONGEST_PAUSE = 30  # seconds between two runners of an attempt, when one after the other dies
 
 
@@ -43,6 +45,7 @@ def start(attempt: Attempt) -> None:
         if not (directory / "attempt.json").exists():
             _prepare(attempt)
         runner.write_attempt(directory, _config(attempt))
+        _mark(attempt.id, directory)
         runner.launch(directory, lock)
 
 
@@ -53,6 +56,39 @@ def _raise_generation(attempt: Attempt) -> bool:
     )
     attempt.generation += raised
     return bool(raised)
+
+
+def _mark(attempt_id: str, directory: Path) -> None:
+    """Remembers on this host that a runner was started, until `tidy` has seen that it is done."""
+    with contextlib.suppress(FileExistsError):
+        _marks().joinpath(attempt_id).symlink_to(directory)
+
+
+def _marks() -> Path:
+    return state.directory(f"runners/{host.name()}")
+
+
+def tidy(living: set[str]) -> None:
+    """Starts a runner once more where one died after the server had heard of the end, but before it had left nothing
+    behind. `living`: ids of the attempts that have not ended, of which others take care."""
+    for mark in list(_marks().iterdir()):
+        if mark.name not in living and time.time() - mark.lstat().st_mtime > TIDY_AFTER:
+            _tidy(mark)
+
+
+def _tidy(mark: Path) -> None:
+    directory = mark.readlink()
+    if not directory.is_dir():
+        mark.unlink()
+        return
+    with runner.claim(directory) as lock:
+        if lock is None:
+            return
+        if runner.done(directory):
+            mark.unlink()
+            return
+        os.utime(mark, follow_symlinks=False)
+        runner.launch(directory, lock)
 
 
 def stop(attempt: Attempt, *, reason: str) -> None:

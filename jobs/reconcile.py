@@ -15,12 +15,14 @@ log = logging.getLogger(__name__)
 
 
 def host(resource: ComputeResource) -> None:
-    """One step for every attempt that lives on this host."""
-    for attempt in queue.living(resource):
+    """One step for every attempt that lives on this host, and a look at what the others left."""
+    living = queue.living(resource)
+    for attempt in living:
         try:
             step(attempt)
         except Exception:  # one broken attempt must not keep the others from being looked at
             log.exception("attempt %s of job %s", attempt.index, attempt.job_id)
+    engine.tidy({attempt.id for attempt in living})
 
 
 def step(attempt: Attempt) -> None:

@@ -78,6 +78,15 @@ def alive(directory: Path) -> bool:
     return False
 
 
+def done(directory: Path) -> bool:
+    """Whether the attempt's last runner has delivered everything and left nothing behind."""
+    try:
+        with open(os.path.join(directory, "state.json")) as file:
+            return json.load(file)["phase"] == "done"
+    except FileNotFoundError:
+        return False
+
+
 def request_stop(directory: Path, reason: str, grace: float) -> None:
     """Ask the runner to end the job: SIGTERM to all its processes, `grace` seconds later SIGKILL. Holds also for a runner that starts later."""
     replace(os.path.join(directory, "stop.json"), {"reason": reason, "grace": grace})

@@ -388,11 +388,12 @@ class Runner:
 
     def _lost(self):
         """Whether the supervisor was killed, rather than having said that the command could not start."""
-        if processes.is_alive(self.state.child):
-            return True
         status = self.statuses.get(self.sandbox["pid"])
         if status is not None:
             return os.WIFSIGNALED(status)
+        # It was another runner's child. After a failed start its first process ends with it; after a kill it lives on.
+        if not processes.wait_until(lambda: not processes.is_alive(self.state.child), 0.5):
+            return True
         self.output.pump()
         return not self.last_line().startswith(("bwrap: ", "mlteam: "))
 
@@ -471,8 +472,8 @@ class Runner:
         if self.delivery.outcome == "superseded":
             os._exit(0)
         processes.end(processes.identify(self.keeper) if self.keeper else self.attempt.identity("keeper"))
-        self.state.save(phase="done")
         self.output.remove()
+        self.state.save(phase="done")
 
 
 def _joined(text):

@@ -1,0 +1,37 @@
+"""Jobs that print numbered lines, and what must have become of them."""
+
+FAST, MEDIUM, SLOW = 0.01, 0.06, 0.4  # seconds between two lines
+
+
+def printing(count, pause=MEDIUM, status=0):
+    """A command that prints so many numbered lines and ends with that exit status."""
+    return f'for ((i = 1; i <= {count}; i++)); do echo "line $i of {count}"; sleep {pause}; done; exit {status}'
+
+
+def expected(count):
+    """What it prints."""
+    return b"".join(b"line %d of %d\n" % (number, count) for number in range(1, count + 1))
+
+
+def assert_ended(job, row, count, status=0, attempts=1):
+    """It went through as if nothing had happened: state, exit status, every line once and in order, a verified log."""
+    assert (row["state"], row["reason"], row["exit_status"]) == (
+        "failed" if status else "succeeded", "exited", status,
+    ), row  # fmt: skip
+    assert len(row["attempts"]) == attempts, row
+    last = row["attempts"][-1]
+    log = job.log(last["index"])
+    assert log == expected(count), f"{len(log)} bytes:\n{log.decode(errors='replace')}"
+    assert_verified(last, log, lines=count)
+
+
+def assert_verified(attempt, log, lines):
+    """Its log is closed: complete, its checksum compared, without a gap."""
+    assert (attempt["log_size"], attempt["log_lines"], attempt["log_verified"], attempt["gaps"]) == (
+        len(log), lines, True, [],
+    ), attempt  # fmt: skip
+
+
+def assert_prefix(log, count):
+    """As much of it as was written, from its beginning: whole, once, in order."""
+    assert expected(count).startswith(log), log[-2000:]

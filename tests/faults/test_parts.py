@@ -1,0 +1,42 @@
+"""`kill -9` of web, worker, beat and Redis, each while jobs run and print numbered lines."""
+
+import pytest
+
+from tests.faults.lines import FAST, MEDIUM, SLOW, assert_ended, printing
+from tests.faults.viewer import Viewer
+from tests.server import PARTS
+
+pytestmark = pytest.mark.needs("bwrap", "slirp4netns")
+
+# (lines, seconds between them, exit status)
+BEFORE = [(250, FAST, 0), (70, MEDIUM, 3), (12, SLOW, 0)]
+AFTER = [(150, FAST, 7), (1, 0, 0)]
+
+
+def specs(jobs):
+    return [{"command": printing(*job)} for job in jobs]
+
+
+@pytest.mark.parametrize("part", list(PARTS))
+def test_jobs_run_on_and_their_pages_recover(server, part):
+    jobs = server.submit_all(specs(BEFORE))
+    viewers = [Viewer(job) for job in jobs]
+    server.until_running(jobs)
+    server.kill(part)
+    later = server.submit_all(specs(AFTER))
+    for job, row, (count, _, status) in zip(jobs + later, server.ended(jobs + later), BEFORE + AFTER, strict=True):
+        assert_ended(job, row, count, status)
+        assert all(attempt["generation"] == 1 for attempt in row["attempts"]), row
+    for job, viewer in zip(jobs, viewers, strict=True):
+        assert viewer.wait() == job.log()
+        assert (viewer.end["verified"], viewer.end["missing"]) == (True, 0)
+        assert viewer.lines_opened >= (2 if part == "web" else 1)
+    assert server.idle()
+
+
+def test_all_of_them_at_once_and_again(server):
+    jobs = server.submit_all(specs(BEFORE + AFTER))
+    for part in list(PARTS) * 2:
+        server.kill(part)
+    for job, row, (count, _, status) in zip(jobs, server.ended(jobs), BEFORE + AFTER, strict=True):
+        assert_ended(job, row, count, status)
