@@ -90,7 +90,10 @@ def _remedy() -> str:
         knob = Path("/proc/sys") / name.replace(".", "/")
         if knob.exists() and knob.read_text().strip() == ("1" if wanted == "0" else "0"):
             return f"User namespaces are switched off: run `sysctl -w {name}={wanted}` and start mlteam again."
-    return "In a container, allow user namespaces (for Docker: --security-opt seccomp=unconfined), or set MLTEAM_UNSANDBOXED=1 where every member is trusted with this server."
+    return (
+        "In a container, allow user namespaces (for Docker: --security-opt seccomp=unconfined), or set MLTEAM_UNSANDBOXED=1 "
+        "where every member is trusted with this server."
+    )
 
 
 def name() -> str:

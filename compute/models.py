@@ -7,7 +7,7 @@ from accounts.ids import new_id
 
 
 class ComputeResource(models.Model):
-    """A host with a worker. What it has is found by the worker and refreshed while it lives; what is free follows from the attempts on it."""
+    """A host with a worker, which finds what it has and refreshes it; what is free follows from the attempts on it."""
 
     id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
     name = models.CharField(max_length=100, unique=True)

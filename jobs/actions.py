@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -156,10 +157,10 @@ def stop(*, job: Job, by: "User") -> None:
 
 def _stop(job: Job, *, sentence: str, by: "User | None") -> bool:
     """False when there is nothing left to stop."""
-    said = {"reason": Reason.STOPPED, "sentence": sentence, "by": by}
-    if transitions.move(job, JobState.CANCELLED, only_from=WAITING, stop_by=by, **said):
+    move = partial(transitions.move, job, reason=Reason.STOPPED, sentence=sentence, by=by, stop_by=by)
+    if move(JobState.CANCELLED, only_from=WAITING):
         return True
-    if not transitions.move(job, JobState.CANCELLING, stop_by=by, **said):
+    if not move(JobState.CANCELLING):
         return False
     attempt = job.attempts.filter(ended_at=None).select_related("resource").first()
     if attempt:

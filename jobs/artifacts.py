@@ -61,6 +61,8 @@ def image_type(path: str, head: bytes) -> str | None:
 class _Sink:
     """Where zipfile writes: gathers what has come since it was last emptied; cannot seek, so nothing has to be kept."""
 
+    mode = "wb"
+
     def __init__(self) -> None:
         self.parts: list[bytes] = []
 
@@ -79,7 +81,7 @@ class _Sink:
 def zipped(root: Path) -> Iterator[bytes]:
     """All regular files below root as a zip, piece by piece in constant memory."""
     sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[call-overload]
         for entry in trees.walk(root, limit=1_000_000):
             if entry.kind == "file":
                 yield from _pack(archive, sink, root, entry)

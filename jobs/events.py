@@ -39,4 +39,4 @@ def _client() -> redis.Redis:
 
 
 def _prefix() -> str:
-    return settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]
+    return settings.CHANNEL_PREFIX

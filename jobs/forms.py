@@ -77,7 +77,7 @@ class JobForm(forms.Form):
     bid = forms.CharField(required=False, help_text="0 to 100; higher bids start first.")
     tags = forms.CharField(required=False, help_text="Separated by commas.")
     line_buffered = forms.BooleanField(required=False, label="Line-buffered output")
-    files = ManyFilesField(
+    files = ManyFilesField(  # type: ignore[assignment]
         required=False, label="Files", help_text="They lie in the working directory when the command starts."
     )
     job_yml = forms.FileField(required=False, label="job.yml")
@@ -91,6 +91,11 @@ class JobForm(forms.Form):
         except SpecErrors as error:
             self.add_spec_errors(error)
         return self.cleaned_data
+
+    def start_anew(self) -> None:
+        """Without any check of what was typed: room for the errors of an uploaded job.yml alone."""
+        self.cleaned_data: dict[str, Any] = {}
+        self._errors = self.error_class()
 
     def add_spec_errors(self, error: SpecErrors) -> None:
         """Puts each error beside its field; what belongs to none of them goes to the top."""

@@ -13,6 +13,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 import access
+from accounts.requests import UserRequest
 from jobs import logs
 from jobs.log_hub import in_files
 from jobs.models import Job
@@ -27,7 +28,7 @@ _range = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
 @sync_to_async
-def _job(request: HttpRequest, slug: str, job_id: str, index: int) -> Job:
+def _job(request: UserRequest, slug: str, job_id: str, index: int) -> Job:
     """The job, for somebody who may see it, under its project's address; it has had this attempt or waits for it."""
     job = job_for(request, slug, job_id, "job:get")
     if index > job.attempts.count():
@@ -35,7 +36,7 @@ def _job(request: HttpRequest, slug: str, job_id: str, index: int) -> Job:
     return job
 
 
-async def _log(request: HttpRequest, slug: str, job_id: str, index: int) -> Path:
+async def _log(request: UserRequest, slug: str, job_id: str, index: int) -> Path:
     job = await _job(request, slug, job_id, index)
     return logs.path_of(job.id, index)
 
@@ -45,7 +46,7 @@ async def _log(request: HttpRequest, slug: str, job_id: str, index: int) -> Path
 
 @access.route("job:get")
 @require_safe
-async def raw(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpResponseBase:
+async def raw(request: UserRequest, slug: str, job_id: str, index: int) -> HttpResponseBase:
     """The log as it is, or a range of it, in constant memory; as a download with ?download."""
     job = await _job(request, slug, job_id, index)
     path = logs.path_of(job.id, index)
@@ -113,7 +114,7 @@ async def _bytes(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
 
 @access.route("job:get")
 @require_safe
-async def page(request: HttpRequest, slug: str, job_id: str, index: int) -> HttpResponse:
+async def page(request: UserRequest, slug: str, job_id: str, index: int) -> HttpResponse:
     """Some lines: from ?line=N or ?offset=N on, or those that end at ?before=N, which is the log's end unless named."""
     path = await _log(request, slug, job_id, index)
     count = min(_number(request, "lines", PAGE_LINES), PAGE_LINES_AT_MOST)
@@ -141,7 +142,7 @@ def _number(request: HttpRequest, name: str, default: int) -> int:
 
 @access.route("job:get")
 @require_safe
-async def search(request: HttpRequest, slug: str, job_id: str, index: int) -> JsonResponse:
+async def search(request: UserRequest, slug: str, job_id: str, index: int) -> JsonResponse:
     """Lines that hold ?q=, looking from byte ?from= on for a moment: {matches: [{line, offset}], next, done, size}."""
     path = await _log(request, slug, job_id, index)
     query = request.GET.get("q", "")[:QUERY_AT_MOST].partition("\n")[0].encode(errors="replace")

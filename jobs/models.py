@@ -1,6 +1,6 @@
 """Jobs, their attempts, and their history."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +13,9 @@ from compute.models import ComputeResource
 from jobs.querysets import JobQuerySet
 from jobs.states import ACTIVE, FINAL, JobState
 from projects.models import Project
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 
 class Job(models.Model):
@@ -45,6 +48,12 @@ class Job(models.Model):
     bid = models.PositiveSmallIntegerField(default=0)
     restartable = models.BooleanField(default=False)
     preemptable = models.BooleanField(default=False)
+
+    # What jobs.rows.prepare adds for a list.
+    creator: "User | None"
+    elapsed: float | None
+    last_line: str
+    position: int | None
 
     objects: ClassVar = JobQuerySet.as_manager()
 

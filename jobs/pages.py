@@ -144,7 +144,9 @@ def artifacts_context(job: Job) -> dict[str, Any]:
     ]
     return {
         "artifacts": shown,
-        "shown_json": list(_json_texts(job, [item["path"] for item in shown if item["kind"] == "json"][:5])),
+        "shown_json": list(
+            _json_texts(job, [entry.path for entry in entries if artifacts.kind_of(entry) == "json"][:5])
+        ),
         "total_size": sum(entry.size for entry in entries if entry.kind == "file"),
         "truncated": truncated,
         "zip_url": reverse("jobs:artifacts_zip", kwargs=here),

@@ -8,6 +8,7 @@ on. Preemption ends only `preemptable` jobs, and only for a higher bid.
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Count
@@ -100,7 +101,8 @@ def place(resource: ComputeResource) -> list[Attempt]:
         # On PostgreSQL this row is the lock; SQLite's transactions exclude each other anyway.
         resource = ComputeResource.objects.select_for_update().get(pk=resource.pk)
         attempts = living(resource)
-        slots, placed = free(resource, attempts), []
+        slots = free(resource, attempts)
+        placed: list[Attempt] = []
         whole = free(resource, [])
         for job in in_order(attempts):
             if not whole.fits(job):
@@ -154,7 +156,7 @@ def _preempt_for(job: Job, slots: Slots, attempts: list[Attempt]) -> None:
         chosen.append(attempt)
     if room.fits(job):
         for attempt in chosen:
-            transaction.on_commit(lambda attempt=attempt: engine.stop(attempt, reason=Reason.PREEMPTED))
+            transaction.on_commit(partial(engine.stop, attempt, reason=Reason.PREEMPTED))
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from urllib.parse import quote, urlencode
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from accounts.requests import UserRequest
 from compute import resources, trees
 from jobs import actions, artifacts, pages, places, queue, rows
 from jobs.forms import JobForm, initial_from_last, initial_of
@@ -24,12 +25,12 @@ from projects.models import Project
 NOTHING_SHOWN = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
-def project_for(request: HttpRequest, slug: str, action: str) -> Project:
+def project_for(request: UserRequest, slug: str, action: str) -> Project:
     """The project of an address, when the user may do the action in it."""
     return access.fetch(request.user, action, Project.objects.present().select_related("owner"), slug=slug)
 
 
-def job_for(request: HttpRequest, slug: str, job_id: str, action: str) -> Job:
+def job_for(request: UserRequest, slug: str, job_id: str, action: str) -> Job:
     """The job of an address, when the user may do the action to it."""
     return access.fetch(
         request.user, action, Job.objects.as_rows().filter(project__removed_at=None), project__slug=slug, id=job_id
@@ -38,7 +39,7 @@ def job_for(request: HttpRequest, slug: str, job_id: str, action: str) -> Job:
 
 @access.route("job:get")
 @require_GET
-def list_jobs(request: HttpRequest, slug: str) -> HttpResponse:
+def list_jobs(request: UserRequest, slug: str) -> HttpResponse:
     """Mine or everyone's jobs of a project, newest first."""
     project = project_for(request, slug, "job:get")
     filters = {
@@ -73,7 +74,7 @@ def _filtered(jobs: Any, filters: dict[str, Any], user: Any) -> Any:
     return jobs.matching(filters["q"]) if filters["q"] else jobs
 
 
-def _page_url(request: HttpRequest, cursor: str) -> str:
+def _page_url(request: UserRequest, cursor: str) -> str:
     if not cursor:
         return ""
     kept = {key: value for key, value in request.GET.items() if key != "page"}
@@ -82,7 +83,7 @@ def _page_url(request: HttpRequest, cursor: str) -> str:
 
 @access.route("job:new")
 @require_http_methods(["GET", "POST"])
-def new(request: HttpRequest, slug: str) -> HttpResponse:
+def new(request: UserRequest, slug: str) -> HttpResponse:
     """The form; `clone` prefills it from another job, a job.yml fills it."""
     project = project_for(request, slug, "job:new")
     cloned = _cloned(request, slug)
@@ -100,25 +101,25 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("jobs:detail", slug=project.slug, job_id=job.id)
 
 
-def _cloned(request: HttpRequest, slug: str) -> Job | None:
+def _cloned(request: UserRequest, slug: str) -> Job | None:
     job_id = request.GET.get("clone") or request.POST.get("clone")
     return job_for(request, slug, job_id, "job:get") if job_id else None
 
 
-def _filled(request: HttpRequest) -> JobForm:
+def _filled(request: UserRequest) -> JobForm:
     """The form with what an uploaded job.yml says, or with what is wrong in it."""
     file = request.FILES.get("job_yml")
     try:
         return JobForm(initial=initial_of(parse(load_yaml(file.read() if file else b""))))
     except SpecErrors as error:
         form = JobForm(request.POST)
-        form.cleaned_data, form._errors = {}, form.error_class()  # type: ignore[assignment]
+        form.start_anew()
         for path, message in error.errors:
             form.add_error("job_yml", f"{path}: {message}" if path != "job.yml" else message)
         return form
 
 
-def _submitted(request: HttpRequest, project: Project, form: JobForm, cloned: Job | None) -> Job | None:
+def _submitted(request: UserRequest, project: Project, form: JobForm, cloned: Job | None) -> Job | None:
     """The new job, or None with the form saying what is wrong."""
     if not form.is_valid():
         return None
@@ -139,7 +140,7 @@ def _submitted(request: HttpRequest, project: Project, form: JobForm, cloned: Jo
 
 
 def _form_page(
-    request: HttpRequest, project: Project, form: JobForm, cloned: Job | None, status: int = 200
+    request: UserRequest, project: Project, form: JobForm, cloned: Job | None, status: int = 200
 ) -> HttpResponse:
     context = {
         "project": project,
@@ -159,13 +160,13 @@ def _preview(form: JobForm) -> dict[str, Any]:
         bound.is_valid()
     if getattr(bound, "spec", None):
         return {"spec_yaml": bound.spec.as_yaml(), "errors": []}
-    wrong = [(field, " ".join(said)) for field, said in bound.errors.items() if said != ["is needed"]]
+    wrong = [(field, " ".join(map(str, said))) for field, said in bound.errors.items() if said != ["is needed"]]
     return {"spec_yaml": as_yaml(bound.as_data()), "errors": wrong}
 
 
 @access.route("job:new")
 @require_POST
-def preview(request: HttpRequest, slug: str) -> HttpResponse:
+def preview(request: UserRequest, slug: str) -> HttpResponse:
     """The live job.yml beside the form."""
     project = project_for(request, slug, "job:new")
     return render(request, "jobs/_spec.html", {"project": project, **_preview(JobForm(request.POST))})
@@ -173,21 +174,21 @@ def preview(request: HttpRequest, slug: str) -> HttpResponse:
 
 @access.route("job:get")
 @require_GET
-def detail(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+def detail(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
     """The job with its live log."""
     return _tab(request, slug, job_id, "log", "jobs/detail.html")
 
 
 @access.route("job:get")
 @require_GET
-def artifacts_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+def artifacts_tab(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
     """What the job wrote."""
     return _tab(request, slug, job_id, "artifacts", "jobs/artifacts.html", pages.artifacts_context)
 
 
 @access.route("job:get")
 @require_GET
-def spec_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+def spec_tab(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
     """The job.yml that makes this job."""
     return _tab(
         request,
@@ -201,7 +202,7 @@ def spec_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 
 @access.route("job:get")
 @require_GET
-def history_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+def history_tab(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
     """Every change of state with its time and reason."""
     return _tab(
         request,
@@ -213,7 +214,7 @@ def history_tab(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     )
 
 
-def _tab(request: HttpRequest, slug: str, job_id: str, tab: str, template: str, more: Any = None) -> HttpResponse:
+def _tab(request: UserRequest, slug: str, job_id: str, tab: str, template: str, more: Any = None) -> HttpResponse:
     job = job_for(request, slug, job_id, "job:get")
     context = pages.detail_context(request.user, job, tab=tab, chosen=request.GET.get("attempt", ""))
     return render(request, template, {**context, **(more(job) if more else {})})
@@ -221,7 +222,7 @@ def _tab(request: HttpRequest, slug: str, job_id: str, tab: str, template: str, 
 
 @access.route("job:stop")
 @require_POST
-def stop(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+def stop(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
     """Ends the job."""
     job = job_for(request, slug, job_id, "job:stop")
     try:
@@ -235,7 +236,7 @@ def stop(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 
 @access.route("job:get")
 @require_GET
-async def artifact(request: HttpRequest, slug: str, job_id: str, path: str) -> HttpResponseBase:
+async def artifact(request: UserRequest, slug: str, job_id: str, path: str) -> HttpResponseBase:
     """One file that the job wrote: an image as one, everything else as an attachment."""
     job = await sync_to_async(job_for)(request, slug, job_id, "job:get")
     stack = ExitStack()
@@ -262,7 +263,7 @@ async def _pieces(stack: ExitStack, head: bytes, file: Any) -> AsyncIterator[byt
 
 @access.route("job:get")
 @require_GET
-async def artifacts_zip(request: HttpRequest, slug: str, job_id: str) -> HttpResponseBase:
+async def artifacts_zip(request: UserRequest, slug: str, job_id: str) -> HttpResponseBase:
     """All that the job wrote as one archive."""
     job = await sync_to_async(job_for)(request, slug, job_id, "job:get")
     pieces = _asynchronously(artifacts.zipped(places.output_directory(job.id)))
@@ -272,6 +273,7 @@ async def artifacts_zip(request: HttpRequest, slug: str, job_id: str) -> HttpRes
 
 async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The same pieces, each made in a thread."""
-    while (piece := await sync_to_async(next, thread_sensitive=False)(pieces, None)) is not None:
+    following = sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
+    while (piece := await following()) is not None:
         if piece:
             yield piece

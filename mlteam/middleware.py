@@ -1,6 +1,7 @@
 """Headers that every page carries."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
@@ -11,28 +12,24 @@ POLICY = (
 )
 
 
-class _PolicyMiddleware:
+class ContentSecurityPolicy:
     """Sets the policy unless the view has set a stricter one of its own; works for sync and async views."""
 
     sync_capable = async_capable = True
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
-        if iscoroutinefunction(self):
-            return self._async(request)
-        return self._with_policy(self.get_response(request))  # type: ignore[arg-type]
+    def __call__(self, request: HttpRequest) -> Any:
+        return self._later(request) if self.is_async else _with_policy(self.get_response(request))
 
-    async def _async(self, request: HttpRequest) -> HttpResponse:
-        return self._with_policy(await self.get_response(request))  # type: ignore[misc]
-
-    @staticmethod
-    def _with_policy(response: HttpResponse) -> HttpResponse:
-        response.headers.setdefault("Content-Security-Policy", POLICY)
-        return response
+    async def _later(self, request: HttpRequest) -> HttpResponse:
+        return _with_policy(await self.get_response(request))
 
 
-content_security_policy = _PolicyMiddleware
+def _with_policy(response: HttpResponse) -> HttpResponse:
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    return response

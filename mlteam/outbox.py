@@ -11,4 +11,5 @@ class EmailBackend(FileBackend):
 
     def write_message(self, message: EmailMessage) -> None:
         super().write_message(message)
-        sys.stderr.write(f"email to {', '.join(message.to)}: {message.subject} ({self._get_filename()})\n")
+        name = self._get_filename()  # type: ignore[attr-defined]
+        sys.stderr.write(f"email to {', '.join(message.to)}: {message.subject} ({name})\n")

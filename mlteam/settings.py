@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -60,7 +61,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "channels",
     "django_htmx",
-    "bootstrap",
     "mlteam",
     "accounts",
     "access",
@@ -70,7 +70,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "mlteam.middleware.content_security_policy",
+    "mlteam.middleware.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -108,7 +108,7 @@ TEMPLATES = [
 ]
 
 # SQLite takes its write lock when a transaction begins: waiting writers queue instead of failing at their first write.
-_sqlite = {
+_sqlite: dict[str, Any] = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": state.database_file(),
     "OPTIONS": {
@@ -121,15 +121,16 @@ _sqlite = {
 if env("DATABASE_URL"):
     DATABASES = {"default": dj_database_url.parse(env("DATABASE_URL"), conn_max_age=60, conn_health_checks=True)}
 else:
-    DATABASES = {"default": _sqlite}
+    DATABASES = {"default": _sqlite}  # type: ignore[dict-item]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = state.redis_url()
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CHANNEL_PREFIX = "mlteam"
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [state.redis_url()], "prefix": "mlteam"},
+        "CONFIG": {"hosts": [state.redis_url()], "prefix": CHANNEL_PREFIX},
     }
 }
 

@@ -47,7 +47,9 @@ class Command(BaseCommand):
 
     def _join(self, project: Project, owner: User, username: str, name: str, password: str, preset: str) -> None:
         invitation = projects.invite(project=project, email=_email(username), levels=PRESETS[preset], by=owner)
-        user = accounts.create_account(email=_email(username), username=username, name=name, password=password, verified=True)
+        user = accounts.create_account(
+            email=_email(username), username=username, name=name, password=password, verified=True
+        )
         projects.accept(token=links.token_of(invitation, links.EMAILED), by=user)
 
 
