@@ -14,6 +14,8 @@ ACTIONS: dict[str, frozenset[str]] = {
     "project": frozenset({"get", "set", "share", "new", "rm"}),
     "key": frozenset({"use", "set"}),
     "user": frozenset({"get", "set"}),
+    "team": frozenset({"get", "set"}),
+    "role": frozenset({"get", "set"}),
 }
 
 
