@@ -421,7 +421,8 @@ class LogView {
   /** Loads what is near. */
   fill() {
     const { scrollTop, scrollHeight, clientHeight } = this.view;
-    if (this.loading || this.locked || !this.rows.all.length) return;
+    const arriving = this.following && this.terminal?.offset < this.logSize;
+    if (this.loading || this.locked || arriving || !this.rows.all.length) return;
     const older = this.following ? scrollHeight <= clientHeight : scrollTop < NEAR; // who follows wants a full view at least
     if (older && this.rows.first.offset > 0) this.load(() => this.loadOlder());
     else if (this.below !== null && scrollHeight - scrollTop - clientHeight < NEAR) this.load(() => this.loadNewer());
