@@ -1,0 +1,130 @@
+"""A real server and a real Chromium; people who are signed in; and a watch over what their browsers complain of."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
+
+from tests import parts
+from tests.browser.hands import Team, sign_in
+from tests.server import PATIENCE, Server, running
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CPUS = 4  # that the installation believes it has: so many jobs run at once
+NEEDED = ("chromium", "bwrap", "slirp4netns")
+
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(scope="session")
+def team() -> Iterator[Team]:
+    """A server with the cast and the projects of tests.browser.world; shared by all tests here but the story."""
+    parts.need(*NEEDED)
+    with running(MLTEAM_CPUS=str(CPUS), MLTEAM_STOP_GRACE="2") as server:
+        made = server.manage("shell", "--no-imports", "-v", "0", "-c", "from tests.browser import world; world.make()")
+        yield Team(server, json.loads(made))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The system's browser, started anew for each module: Playwright's event loop must not stand in other tests' way."""
+    parts.need(*NEEDED)
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Watch:
+    """What the pages of a test complained of: errors of scripts, of the console, of the policy; dialogs that came up."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        self.expected = [r"Failed to load resource: the server responded with a status of 4\d\d"]
+
+    def over(self, context: BrowserContext) -> None:
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.complaints.append(f"script: {error.error}"))
+        context.on("dialog", self._dialog)
+
+    def expect(self, pattern: str) -> None:
+        """Takes complaints that match for what the test wants to see."""
+        self.expected.append(pattern)
+
+    def unexpected(self) -> list[str]:
+        return [one for one in self.complaints if not any(re.search(known, one) for known in self.expected)]
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        if dialog.type != "beforeunload":
+            self.complaints.append(f"dialog: {dialog.message}")
+        dialog.accept()
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Fails the test when a page complained."""
+    made = Watch()
+    yield made
+    assert not made.unexpected()
+
+
+@pytest.fixture
+def new_page(chromium: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
+    """new_page(base_url=…, …) is a page in a browser context of its own, so that nobody is signed in."""
+    contexts = []
+
+    def make(**options: object) -> Page:
+        context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        context.set_default_timeout(PATIENCE * 1000)
+        watch.over(context)
+        contexts.append(context)
+        return context.new_page()
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def signed_in() -> dict[str, dict]:
+    """The cookies of those who have signed in already, by name."""
+    return {}
+
+
+@pytest.fixture
+def page_of(team: Team, new_page: Callable[..., Page], signed_in: dict[str, dict]) -> Callable[..., Page]:
+    """page_of("ada") is a page in which Ada is signed in at the team's server; page_of("") one with nobody."""
+
+    def make(name: str, **options: object) -> Page:
+        if name and name not in signed_in:
+            page = new_page(base_url=team.url)
+            sign_in(page, team.email(name), team.password)
+            signed_in[name] = page.context.storage_state()
+        state = {"storage_state": signed_in[name]} if name else {}
+        return new_page(base_url=team.url, **state, **options)
+
+    return make
+
+
+@pytest.fixture
+def fresh() -> Iterator[Server]:
+    """A server that nobody has an account at."""
+    parts.need(*NEEDED)
+    with running() as server:
+        yield server
