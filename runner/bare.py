@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import signal
+import warnings  # noqa: F401 - os.execvpe imports it, too late when the job's user may not read the library
 
 from runner import processes, sandbox
 
@@ -50,6 +51,8 @@ def _command(config, command, venv, block, starter):
         os.execvpe(command[0], command, values)  # noqa: S606
     except OSError as error:
         os.write(2, f"mlteam: execvp {command[0]}: {error.strerror}\n".encode())
+    except BaseException as error:
+        os.write(2, f"mlteam: the job did not start: {error!r}\n".encode())
     finally:
         os.write(starter, b"1")
         os._exit(1)

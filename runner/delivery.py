@@ -1,11 +1,18 @@
 """Bringing states, log bytes and the end to the server: in that order, each until acknowledged, for ever if need be."""
 
-import hashlib
+import _socket  # without what `socket` adds, which costs more to import than all else here
 import json
 import os
-import socket
 import threading
 import time
+
+try:  # likewise without OpenSSL, which `hashlib` loads
+    from _sha2 import sha256
+except ImportError:
+    try:
+        from _sha256 import sha256
+    except ImportError:
+        from hashlib import sha256
 
 CHUNK = 1 << 20
 PACE = 0.04  # seconds between two calls with little in them; the first after silence goes at once
@@ -50,13 +57,15 @@ class Server:
         self.host, slash, prefix = rest.partition("/")
         self.prefix = (slash + prefix).rstrip("/")
         name, _, port = self.host.rpartition(":") if self.host.rpartition(":")[2].isdigit() else (self.host, "", "")
-        address = (name.strip("[]"), int(port or (443 if scheme == "https" else 80)))
-        self.connection = socket.create_connection(address, TIMEOUT)
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if scheme == "https":
+        secure = scheme == "https"
+        self.connection = _connected(name.strip("[]"), int(port or (443 if secure else 80)))
+        if secure:
+            import socket
             import ssl
 
-            self.connection = ssl.create_default_context().wrap_socket(self.connection, server_hostname=address[0])
+            plain = socket.socket(fileno=self.connection.detach())
+            plain.settimeout(TIMEOUT)
+            self.connection = ssl.create_default_context().wrap_socket(plain, server_hostname=name.strip("[]"))
         self.buffer = b""
 
     def _more(self):
@@ -104,6 +113,22 @@ class Server:
             self.connection = None
 
 
+def _connected(host, port):
+    """A connection to the first of the host's addresses that answers."""
+    trouble = OSError(f"no address for {host}")
+    for family, kind, protocol, _, address in _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM):
+        connection = _socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(TIMEOUT)
+            connection.connect(address)
+            connection.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            return connection
+        except OSError as error:
+            trouble = error
+            connection.close()
+    raise trouble
+
+
 def _mapping(body):
     try:
         answer = json.loads(body)
@@ -125,7 +150,7 @@ class Delivery(threading.Thread):
         self.states, self.report, self.outcome = [], None, None
         self.size = self.offset = self.hashed = self.lines = 0
         self.last = b"\n"
-        self.digest = hashlib.sha256()
+        self.digest = sha256()
         self.asked = not resume  # whether the server's size is known
         self.bell, self.closing = threading.Event(), threading.Event()
         self.pause = 0.1

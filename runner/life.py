@@ -136,7 +136,6 @@ class Runner:
         if pid == 0:
             self._become(network)
         self.sandbox = processes.identify(pid)
-        self._keep()
 
     def _become(self, network):
         """In the child. It holds the runner's lock until it is the sandbox's program, so that no other runner can be unsure of it."""
@@ -169,8 +168,8 @@ class Runner:
         sandbox.become(self.attempt, self.config, command=command, venv=venv, network=network)
 
     def _keep(self):
-        """A process that only holds the FIFO, so that output written while no runner lives is not lost when the job ends then."""
-        if self.keeper or processes.is_alive(self.attempt.identity("keeper")):
+        """A process that only holds the FIFO, as the network's helper does where there is one."""
+        if self.state.network == "own" or self.keeper or processes.is_alive(self.attempt.identity("keeper")):
             return
         self.keeper = os.fork()
         if self.keeper == 0:
@@ -193,11 +192,12 @@ class Runner:
             from runner import network
 
             try:
-                network.start(self.attempt, self.config, child)
+                network.start(self.attempt, self.config, child, fifo=self.fifo)
             except (OSError, network.NetworkError) as error:
                 processes.end(self.state.child)
                 processes.end(self.sandbox)
                 raise CouldNotStart(f"The job's network could not be set up: {error}") from error
+        self._keep()
         self.state.save(phase="ready", started_at=time.time())
 
     def _child(self):
@@ -222,7 +222,6 @@ class Runner:
         start = os.open(self.attempt.path("start.fifo"), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         os.write(start, b"1")
         self.start_fifo = start  # kept open: what is in a FIFO that nobody has open is lost
-        self._keep()
         self.delivery.post_state(state="running", at=self.state.started_at, network=self.state.network, memory=self.state.memory)
 
     # While it runs.

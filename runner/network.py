@@ -1,10 +1,10 @@
 """A network of the job's own: slirp4netns carries what goes out; the host's loopback and link-local addresses are not there."""
 
+import _socket
 import ctypes
 import fcntl
 import os
 import select
-import socket
 import struct
 
 from runner import processes
@@ -19,14 +19,17 @@ class NetworkError(Exception):
     """The job's network could not be set up; the text is for people."""
 
 
-def start(attempt, config, child):
-    """Connect the network namespace of process `child`; returns when it is ready. One that an earlier runner started is replaced."""
+def start(attempt, config, child, *, fifo):
+    """Connect the network namespace of process `child`; returns when it is ready. One that an earlier runner started is replaced.
+
+    The helper also keeps the output's FIFO open, so that what the job writes while no runner lives is not lost when the job ends then.
+    """
     end(attempt)
     ready, ready_writer = os.pipe()
     namespaces = _namespaces(child)
     pid = os.fork()
     if pid == 0:
-        _become_slirp(attempt, config.slirp4netns, child, namespaces[0], ready_writer)
+        _become_slirp(attempt, config.slirp4netns, child, namespaces[0], ready_writer, fifo)
     os.close(ready_writer)
     try:
         _cut_off(namespaces)
@@ -49,13 +52,14 @@ def _namespaces(child):
     return fcntl.ioctl(net, _NS_GET_USERNS), net
 
 
-def _become_slirp(attempt, program, child, user_namespace, ready):
+def _become_slirp(attempt, program, child, user_namespace, ready, fifo):
     try:
         os.setsid()
         attempt.remember("network")
         for number in (user_namespace, ready):
             os.set_inheritable(number, True)
         processes.wait_until(lambda: _has_loopback(child), 10)
+        os.dup2(fifo, 0)
         os.dup2(os.open("/dev/null", os.O_RDWR), 1)
         options = ["--configure", "--mtu=65520", "--disable-host-loopback", f"--ready-fd={ready}"]
         options += [f"--userns-path=/proc/self/fd/{user_namespace}", str(child), "tap0"]
@@ -96,15 +100,15 @@ def _cut_off(namespaces):
 
 def _blackhole(network, prefix):
     """One netlink message: what `ip route add blackhole` does."""
-    destination = struct.pack("=HH4s", 8, _RTA_DST, socket.inet_aton(network))
+    destination = struct.pack("=HH4s", 8, _RTA_DST, _socket.inet_aton(network))
     route = struct.pack(
-        "=BBBBBBBBI", socket.AF_INET, prefix, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, 0, _RTN_BLACKHOLE, 0
+        "=BBBBBBBBI", _socket.AF_INET, prefix, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, 0, _RTN_BLACKHOLE, 0
     )
     flags = 0x1 | 0x4 | 0x400 | 0x100  # request, acknowledge, create, replace
     header = struct.pack("=IHHII", 16 + len(route) + len(destination), _RTM_NEWROUTE, flags, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
-        netlink.sendto(header + route + destination, (0, 0))
-        answer = netlink.recv(4096)
+    netlink = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, 0)
+    netlink.sendto(header + route + destination, (0, 0))
+    answer = netlink.recv(4096)
     error = struct.unpack_from("=i", answer, 16)[0]
     if error:
         raise OSError(-error, os.strerror(-error))
