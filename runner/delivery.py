@@ -116,7 +116,8 @@ class Server:
 def _connected(host, port):
     """A connection to the first of the host's addresses that answers."""
     trouble = OSError(f"no address for {host}")
-    for family, kind, protocol, _, address in _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM):
+    # As bytes the name needs no IDNA codec, whose tables are large.
+    for family, kind, protocol, _, address in _socket.getaddrinfo(host.encode(), port, 0, _socket.SOCK_STREAM):
         connection = _socket.socket(family, kind, protocol)
         try:
             connection.settimeout(TIMEOUT)

@@ -379,11 +379,11 @@ class Runner:
             raise CouldNotStart(self._last_words())
 
     def _own_reason(self, code):
+        if self.state.venv != "build":
+            return "exited"
         from runner import packages
 
-        if self.state.venv == "build" and packages.build_failed(self.config, code):
-            return "environment"
-        return "exited"
+        return "environment" if packages.build_failed(self.config, code) else "exited"
 
     def _lost(self):
         """Whether the supervisor was killed, rather than having said that the command could not start."""
