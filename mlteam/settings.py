@@ -226,5 +226,7 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("MLTEAM_LOG_LEVEL", "WARNING")},
+    # Redis being away is no error here: hints are lost and found by looking. It would say so each second.
+    "loggers": {"channels_redis": {"level": "CRITICAL"}},
 }
 MLTEAM_ORGANIZATION = env("MLTEAM_ORGANIZATION", "mlteam")  # the first part of every URN

@@ -10,7 +10,12 @@ async function refresh() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const facts = page.getElementById("job-facts");
   if (facts) document.getElementById("job-facts")?.replaceWith(facts);
+  if (address(page) !== address(document) && following()) location.reload();
 }
+
+// A restarted job has a new attempt with a log of its own: whoever follows is led on to it, whoever reads is left alone.
+const address = (page) => page.querySelector("[data-log]")?.dataset.socket;
+const following = () => document.querySelector("[data-log-follow]")?.getAttribute("aria-pressed") === "true";
 
 function look() {
   const now = state();
