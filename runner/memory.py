@@ -1,6 +1,8 @@
-"""How much memory a job may take: a cgroup of its own where the host lets us make one, else the sum of its processes looked at each second."""
+"""How much memory a job may take: a cgroup of its own where the host lets us make one, else the sum of its processes each second."""
 
+import contextlib
 import os
+import signal
 
 from runner import processes
 
@@ -17,7 +19,7 @@ class Summed:
         """Sample the processes below `root`; True when the job has had more than it may."""
         used = sum(processes.pss(pid) for pid in [root, *processes.descendants(root)])
         self.peak = max(self.peak, used)
-        self.exceeded = self.exceeded or bool(self.limit) and used > self.limit
+        self.exceeded = self.exceeded or (bool(self.limit) and used > self.limit)
         return self.exceeded
 
     def join(self):
@@ -61,10 +63,22 @@ class Cgroup(Summed):
         _write(f"{self.path}/cgroup.procs", "0")
 
     def remove(self):
-        try:
+        """End whatever is still in it: a sandbox, for instance, whose supervisor died before anybody could know it."""
+        processes.wait_until(self._removed, 2)  # an empty cgroup that stays costs nothing
+
+    def _removed(self):
+        for pid in self._members():
+            processes.send(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
             os.rmdir(self.path)
+        return not os.path.isdir(self.path)
+
+    def _members(self):
+        try:
+            with open(f"{self.path}/cgroup.procs") as file:
+                return [int(line) for line in file]
         except OSError:
-            pass  # a process is still on its way out; an empty cgroup costs nothing
+            return []
 
 
 def controller(attempt_id, limit_mib):
@@ -115,10 +129,8 @@ def _make(path, limit, version):
 
 
 def _optional(path, text):
-    try:
+    with contextlib.suppress(OSError):  # not on this kernel
         _write(path, text)
-    except OSError:
-        pass  # not on this kernel
 
 
 def _write(path, text):

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from mlteam import state
+from runner import processes
 from tests import server
 from tests.faults import remains
 
@@ -83,12 +84,12 @@ class Installation(server.Server):
 
     def power_off(self):
         """Everything dies at once, and the kernel that comes up afterwards is another one."""
-        doomed = remains.of_installation(self.var, self.process)
-        for pid in doomed:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        supervisor = self.process
+        while doomed := remains.of_installation(self.var, supervisor):
+            for pid in doomed:
+                processes.send(pid, signal.SIGKILL)
+            supervisor = None
         self.process.wait(timeout=PATIENCE)
-        until(lambda: not any(map(remains.lives, doomed)), "the end of everything")
         for path in (self.var / "jobs").glob("*/*/*"):
             if path.name == "state.json" or path.suffix == ".pid":
                 self._of_another_boot(path)
@@ -103,9 +104,8 @@ class Installation(server.Server):
         if self.process:
             self.process.kill()
             self.process.wait(timeout=PATIENCE)
-            for pid in remains.of_installation(self.var, None):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            for pid in remains.of_installation(self.var):
+                processes.send(pid, signal.SIGKILL)
         if self.desk:
             self.desk.stdin.close()
             self.desk.wait(timeout=PATIENCE)
@@ -243,8 +243,7 @@ class Job:
         identity = self.identity("runner", index)
         if not remains.is_that(identity):
             return False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(identity["pid"], signal.SIGKILL)
+        processes.send(identity["pid"], signal.SIGKILL)
         return True
 
     def first_process(self, index=0):

@@ -4,8 +4,9 @@ FAST, MEDIUM, SLOW = 0.01, 0.06, 0.4  # seconds between two lines
 
 
 def printing(count, pause=MEDIUM, status=0):
-    """A command that prints so many numbered lines and ends with that exit status."""
-    return f'for ((i = 1; i <= {count}; i++)); do echo "line $i of {count}"; sleep {pause}; done; exit {status}'
+    """A command that prints so many numbered lines and ends with that exit status. It waits without a second process."""
+    loop = f'for ((i = 1; i <= {count}; i++)); do echo "line $i of {count}"; read -t {pause} -u 9; done'
+    return f"exec 9<> <(:); {loop}; exit {status}"
 
 
 def expected(count):

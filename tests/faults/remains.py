@@ -72,8 +72,8 @@ def _noted(jobs, attempts):
                     yield identity
 
 
-def of_installation(var, supervisor):
-    """Pids of all processes of an installation and its jobs, the supervisor first."""
+def of_installation(var, supervisor=None):
+    """Pids of all living processes of an installation's jobs, and before them those of its server."""
     server = [supervisor.pid, *(child.pid for child in supervisor.children(recursive=True))] if supervisor else []
     ids = [path.name.encode() for path in (var / "jobs").glob("*")]
     beside = []
@@ -84,7 +84,7 @@ def of_installation(var, supervisor):
     helpers = [
         identity["pid"] for path in (var / "jobs").glob("*/*/network.pid") if is_that(identity := _identity(path))
     ]
-    return list(dict.fromkeys([*server, *beside, *helpers]))
+    return [pid for pid in dict.fromkeys([*server, *beside, *helpers]) if lives(pid)]
 
 
 def _identity(path):
