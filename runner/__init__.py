@@ -1,6 +1,7 @@
 """The process beside every attempt of a job, and how the server starts, stops and asks after it.
 
-Standard library only; imports nothing of the server. The runner itself is `runner/__main__.py`; docs/runner-protocol.md says how the two speak.
+Standard library only; imports nothing of the server. The runner itself is `runner/__main__.py`;
+docs/runner-protocol.md says how the two speak.
 """
 
 import contextlib
@@ -86,7 +87,10 @@ def done(directory: "Path") -> bool:
 
 
 def request_stop(directory: "Path", reason: str, grace: float) -> None:
-    """Ask the runner to end the job: SIGTERM to all its processes, `grace` seconds later SIGKILL. Holds also for a runner that starts later."""
+    """Ask the runner to end the job: SIGTERM to all its processes, `grace` seconds later SIGKILL.
+
+    Holds also for a runner that starts later.
+    """
     replace(os.path.join(directory, "stop.json"), {"reason": reason, "grace": grace})
     with contextlib.suppress(OSError, ValueError, KeyError):
         with open(os.path.join(directory, "runner.pid")) as file:

@@ -1,5 +1,6 @@
 """An attempt's directory as the runner sees it: what the server wrote, and what the runner remembers."""
 
+import contextlib
 import json
 import os
 
@@ -92,7 +93,5 @@ class Attempt:
 
     def forget(self, *names):
         for name in names:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path(name))
-            except FileNotFoundError:
-                pass

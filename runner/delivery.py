@@ -141,8 +141,9 @@ def _mapping(body):
 class Delivery(threading.Thread):
     """The thread that speaks to the server.
 
-    `spool` is the descriptor of the log on disk, of which `size` bytes may go. `outcome` becomes "delivered" when the server has acknowledged
-    the end, "superseded" when a newer runner has taken over, "gone" when the attempt is no longer known; then `told` is called.
+    `spool` is the descriptor of the log on disk, of which `size` bytes may go. `outcome` becomes "delivered" when the server has
+    acknowledged the end, "superseded" when a newer runner has taken over, "gone" when the attempt is no longer known; then `told`
+    is called.
     """
 
     def __init__(self, config, spool, *, told, resume):

@@ -118,7 +118,11 @@ class Runner:
 
     def _spawn(self):
         """Start the sandbox, unless an earlier runner did: it waits for its start either way."""
-        network = "own" if self.config.isolation == "sandbox" and self.config.network == "own" and self._has_slirp() else "host"
+        network = (
+            "own"
+            if self.config.isolation == "sandbox" and self.config.network == "own" and self._has_slirp()
+            else "host"
+        )
         self.sandbox = self.attempt.identity("sandbox")
         if self.sandbox is None:
             self._fork(network)
@@ -222,7 +226,9 @@ class Runner:
         start = os.open(self.attempt.path("start.fifo"), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         os.write(start, b"1")
         self.start_fifo = start  # kept open: what is in a FIFO that nobody has open is lost
-        self.delivery.post_state(state="running", at=self.state.started_at, network=self.state.network, memory=self.state.memory)
+        self.delivery.post_state(
+            state="running", at=self.state.started_at, network=self.state.network, memory=self.state.memory
+        )
 
     # While it runs.
 
@@ -346,7 +352,7 @@ class Runner:
             return
         exceeded = self.memory.look(root["pid"])
         self.state.peak = self.memory.peak
-        if exceeded and not (self.state.stopping or {}).get("reason") == "out_of_memory":
+        if exceeded and (self.state.stopping or {}).get("reason") != "out_of_memory":
             self.state.save(stopping={"reason": "out_of_memory", "kill_at": time.time()})
             self._kill()
 
@@ -372,7 +378,9 @@ class Runner:
             reason = "out_of_memory"
         if "exit-code" in status:
             code = status["exit-code"]
-            self._finish(reason or self._own_reason(code), exit_status=code, signal=code - 128 if 128 < code <= 192 else None)
+            self._finish(
+                reason or self._own_reason(code), exit_status=code, signal=code - 128 if 128 < code <= 192 else None
+            )
         elif lost or reason:
             self._finish(reason or "supervisor_lost")
         else:
@@ -460,7 +468,9 @@ class Runner:
         from runner.delivery import Delivery
 
         self.output = output.Output(self.attempt, self.config, self.fifo, self.state.gaps)
-        self.delivery = Delivery(self.config, self.output.spool, told=lambda: os.write(self.waker, b"1"), resume=self.resumed)
+        self.delivery = Delivery(
+            self.config, self.output.spool, told=lambda: os.write(self.waker, b"1"), resume=self.resumed
+        )
         self.delivery.start()
 
     def _deliver(self):
@@ -494,5 +504,3 @@ def _pidfd(identity):
         return os.pidfd_open(identity["pid"])
     except ProcessLookupError:
         return None
-
-

@@ -12,7 +12,10 @@ class Masks:
         self.longest = len(self.secrets[0]) if self.secrets else 0
 
     def apply(self, before, data, *, final):
-        """`data`, which follows on `before`, masked as far as it is decided: all but an end that may be the start of a secret, unless `final`."""
+        """`data`, which follows on `before`, masked as far as it is decided.
+
+        That is all but an end that may be the start of a secret, and all if it is `final`.
+        """
         whole = before + data
         masked = bytearray(whole)
         for secret in self.secrets:

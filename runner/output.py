@@ -1,12 +1,14 @@
 """The job's output on its way: out of the FIFO, masked, into the log's spool, never more than its cap.
 
-Bytes move with splice(2), from pipe to file inside the kernel: a runner killed at any moment loses none. What is where follows from file names and sizes alone:
+Bytes move with splice(2), from pipe to file inside the kernel: a runner killed at any moment loses none. What is where follows from
+file names and sizes alone:
 
     log.spool        what the server gets: the first half of the cap, and at the end the tail after it
     log.tail.<n>     the n-th piece of what came after the first half; the oldest go when the second half is full
     log.raw.<base>   only where something is masked: bytes from stream offset <base> on, not masked yet
 """
 
+import itertools
 import os
 
 from runner import masks
@@ -166,7 +168,7 @@ class Output:
 
     def _forget_raw(self, position):
         bases = self._numbers("log.raw.")
-        for base, following in zip(bases, bases[1:], strict=False):
+        for base, following in itertools.pairwise(bases):
             if following + self.masks.longest <= position:
                 os.unlink(self.attempt.path(f"log.raw.{base}"))
 

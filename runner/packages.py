@@ -1,7 +1,8 @@
 """The Python packages that a job names, before it starts.
 
-Wheels are resolved to a lock with hashes and installed into an environment that all jobs with the same lock share, read-only; nothing that
-is installed is run. What has to be built (a VCS, a URL, a local file, no wheel) is built inside the job's own sandbox, where its code may run.
+Wheels are resolved to a lock with hashes and installed into an environment that all jobs with the same lock share, read-only;
+nothing that is installed is run. What has to be built (a VCS, a URL, a local file, no wheel) is built inside the job's own sandbox,
+where its code may run.
 """
 
 import fcntl

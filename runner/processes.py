@@ -1,5 +1,6 @@
 """Processes, told apart by boot, pid and start time: a pid alone may be another process by now."""
 
+import contextlib
 import os
 import select
 import signal
@@ -96,10 +97,8 @@ def pss(pid):
 
 def send(pid, number):
     """Signal a process that may be gone."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def end(identity, patience=10.0):

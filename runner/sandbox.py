@@ -1,5 +1,6 @@
 """The sandbox: bubblewrap, started as an unprivileged user, with nothing of the host but /usr and what the job was given."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -12,7 +13,16 @@ ENVIRONMENT = "/environment"  # a shared one; its host path could lie below a di
 OWN_ENVIRONMENT = f"{WORK}/.venv"  # built in the job's own sandbox
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYSTEM_LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
-_ETC = ("/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
+_ETC = (
+    "/etc/ssl",
+    "/etc/ca-certificates",
+    "/etc/pki",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/etc/localtime",
+)
 _SYS = ("/sys/devices", "/sys/bus", "/sys/class", "/sys/module", "/sys/dev")
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/nvidia-caps")
 
@@ -33,7 +43,9 @@ def shown(config, venv):
 
 def option_places(config):
     """Directories among uv's options (`--find-links /wheels`) -> where the job sees them while it builds."""
-    directories = [option for option in config.packages.get("options", []) if os.path.isabs(option) and os.path.isdir(option)]
+    directories = [
+        option for option in config.packages.get("options", []) if os.path.isabs(option) and os.path.isdir(option)
+    ]
     return {path: f"{OPTIONS}/{number}" for number, path in enumerate(directories)}
 
 
@@ -61,7 +73,14 @@ def arguments(config, *, command, venv, network, located, descriptors):
 
     `located` maps host paths to where they can be reached now; `descriptors` holds the numbers of block, status and of the files of /etc.
     """
-    argv = ["--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    argv = [
+        "--unshare-user",
+        "--disable-userns",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+    ]
     argv += ["--new-session", "--cap-drop", "ALL", "--hostname", "job", "--clearenv"]
     argv += ["--unshare-net"] if network == "own" else []
     argv += _system()
@@ -101,7 +120,8 @@ def _etc(descriptors):
 
 def _devices(config):
     size = str((config.memory_mib or 1024) * 1024 * 1024)
-    argv = ["--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--size", size, "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
+    argv = ["--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm"]  # noqa: S108
+    argv += ["--size", size, "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
     if config.gpus:
         for path in [*(f"/dev/nvidia{gpu.get('minor', gpu['index'])}" for gpu in config.gpus), *_GPU_DEVICES]:
             argv += ["--dev-bind-try", path, path]
@@ -193,7 +213,7 @@ def attach_output(fifo_path):
 
 
 def make_output(fifo_path, uid):
-    """The FIFO. The job may open it for writing once more (/dev/stderr, /proc/self/fd/1), but neither change nor read what the runner owns."""
+    """The FIFO. The job may open it for writing once more (/dev/stderr, /proc/self/fd/1), but not change what the runner owns."""
     try:
         os.mkfifo(fifo_path, 0o600)
     except FileExistsError:
@@ -206,8 +226,6 @@ def make_output(fifo_path, uid):
 def open_output(fifo_path):
     """The runner's end: never at its end, never waiting, large."""
     fifo = os.open(fifo_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
+    with contextlib.suppress(OSError):  # a user's share of pipe memory is spent: the usual 64 KiB
         fcntl.fcntl(fifo, fcntl.F_SETPIPE_SZ, 1 << 20)
-    except OSError:
-        pass  # a user's share of pipe memory is spent: the usual 64 KiB
     return fifo

@@ -8,7 +8,6 @@ import threading
 
 import pytest
 
-import runner
 from runner import processes
 from tests.runner.conftest import until
 
@@ -45,7 +44,9 @@ def secret(room):
 
 
 def test_nothing_of_the_servers_files_is_there(make, secret, room):
-    job = make(f"cat {secret}; ls -A {room} /root /home /var /srv /mnt /opt /boot 2>&1; find / -name secret -not -path '/proc/*' 2>/dev/null")
+    job = make(
+        f"cat {secret}; ls -A {room} /root /home /var /srv /mnt /opt /boot 2>&1; find / -name secret -not -path '/proc/*' 2>/dev/null"
+    )
     job.run()
     assert "the-server's-secret" not in job.text
     assert "/secret\n" not in job.text.replace(f"cat: {secret}: No such file", "")
@@ -55,7 +56,9 @@ def test_nothing_of_the_servers_files_is_there(make, secret, room):
 def test_another_jobs_files_are_not_there(make):
     other = make("echo private > file; echo up; sleep 100").start()
     other.until_log("up")
-    job = make(f"cat {other.work}/file {other.output}/x; ls {other.top}; ls {other.directory}; find / -name file -path '*work*' 2>/dev/null; true")
+    job = make(
+        f"cat {other.work}/file {other.output}/x; ls {other.top}; ls {other.directory}; find / -name file -path '*work*' 2>/dev/null; true"
+    )
     job.run()
     assert "private" not in job.text
     assert f"{other.top}'" in job.text  # "cannot access"
@@ -119,7 +122,9 @@ REFUSED = {
 
 
 def test_whatever_is_beyond_a_job_is_refused(make):
-    script = "".join(f"if ( {command} ) >/dev/null 2>&1; then echo '{name}: worked'; fi\n" for name, command in REFUSED.items())
+    script = "".join(
+        f"if ( {command} ) >/dev/null 2>&1; then echo '{name}: worked'; fi\n" for name, command in REFUSED.items()
+    )
     job = make(script + "echo tried", environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
     job.run(patience=40)
     assert job.text == "tried\n"
@@ -167,7 +172,18 @@ def _accept(server):
 
 def test_the_hosts_loopback_does_not_answer(make):
     with listening() as port:
-        job = make([PYTHON, "-c", CONNECT, f"127.0.0.1:{port}", f"10.0.2.2:{port}", f"localhost:{port}", f"127.0.0.2:{port}", f"::1:{port}"])
+        job = make(
+            [
+                PYTHON,
+                "-c",
+                CONNECT,
+                f"127.0.0.1:{port}",
+                f"10.0.2.2:{port}",
+                f"localhost:{port}",
+                f"127.0.0.2:{port}",
+                f"::1:{port}",
+            ]
+        )
         job.run(patience=30)
         own_network(job)
         assert "open" not in job.text
@@ -175,16 +191,20 @@ def test_the_hosts_loopback_does_not_answer(make):
 
 
 def test_link_local_addresses_are_cut_off_at_once(make):
-    script = "import socket\ntry: socket.create_connection(('169.254.169.254', 80), 5)\nexcept OSError as e: print(type(e).__name__, e.errno)"
+    script = "import socket\ntry: socket.create_connection(('169.254.169.254', 80), 5)\nexcept OSError as e: print(e, e.errno)"
     job = make([PYTHON, "-c", script])
     job.run(patience=30)
     own_network(job)
     assert "timed out" not in job.text
-    assert job.text.split()[-1] in ("22", "101", "113"), job.text  # invalid argument or unreachable: from the route, not from outside
+    assert job.text.split()[-1] in ("22", "101", "113"), (
+        job.text
+    )  # invalid argument or unreachable: from the route, not from outside
 
 
 def test_another_jobs_port_does_not_answer(make):
-    listen = "import socket, time\ns = socket.create_server(('0.0.0.0', 8080))\nprint('up', flush=True)\ntime.sleep(100)"
+    listen = (
+        "import socket, time\ns = socket.create_server(('0.0.0.0', 8080))\nprint('up', flush=True)\ntime.sleep(100)"
+    )
     other = make([PYTHON, "-c", listen]).start()
     other.until_log("up")
     job = make([PYTHON, "-c", CONNECT, "127.0.0.1:8080", "10.0.2.100:8080", "10.0.2.2:8080"])
@@ -230,7 +250,9 @@ def test_the_outside_answers(make):
 
 
 def test_links_planted_in_the_output_stay_links(make, secret):
-    job = make(f"ln -s {secret} /output/link; ln -s / /output/root; ln {secret} /output/hard; mkfifo /output/pipe; ln -s /output/link /work/w; true")
+    job = make(
+        f"ln -s {secret} /output/link; ln -s / /output/root; ln {secret} /output/hard; mkfifo /output/pipe; ln -s /output/link /work/w"
+    )
     assert job.run()["exit_status"] == 0
     assert (job.output / "link").is_symlink()
     assert not (job.output / "hard").exists()

@@ -313,7 +313,9 @@ def small_disk(tmp_path):
     """A file system of 1 MiB."""
     place = tmp_path / "small"
     place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True, check=False
+    )
     if made.returncode:
         pytest.skip(f"no file system of its own: {made.stderr.strip()}")
     yield place
@@ -322,7 +324,9 @@ def small_disk(tmp_path):
 
 @pytest.mark.parametrize("masks", [[], [encoded("never said")]])
 def test_a_full_disk_leaves_a_gap_and_the_job_goes_on(make_job, small_disk, masks):
-    job = make_job("seq 500000; echo nearly; while [ ! -e go ]; do sleep 0.05; done; echo last words; exit 3", masks=masks)
+    job = make_job(
+        "seq 500000; echo nearly; while [ ! -e go ]; do sleep 0.05; done; echo last words; exit 3", masks=masks
+    )
     shutil.rmtree(job.directory)
     job.directory = small_disk / "0"
     job.directory.mkdir(mode=0o700)

@@ -227,7 +227,10 @@ def test_a_stop_that_came_before_the_runner_holds(make_job):
 
 @pytest.mark.parametrize("isolation", ["sandbox", "bare"])
 def test_daemons_end_with_the_job(make_job, isolation):
-    job = make_job("(setsid sh -c 'while :; do echo daemon; sleep 0.05; done' &) ; echo main; sleep 0.3; exit 4", isolation=isolation)
+    job = make_job(
+        "(setsid sh -c 'while :; do echo daemon; sleep 0.05; done' &) ; echo main; sleep 0.3; exit 4",
+        isolation=isolation,
+    )
     assert job.run()["exit_status"] == 4
     assert "daemon" in job.text
 

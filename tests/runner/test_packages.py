@@ -29,7 +29,8 @@ def make_wheel(directory, name, version, code="", *, pth="", requires=()):
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": code,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + "".join(f"Requires-Dist: {r}\n" for r in requires),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {r}\n" for r in requires),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{name}-says = {name}:main\n",
     }
@@ -49,19 +50,26 @@ def _digest(text):
 def make_source(directory, name, version, build):
     """A source distribution whose build backend is its own: `build` runs when it is built."""
     backend = (
-        "import os, zipfile\n" + build + "\n"
+        "import os, zipfile\n"
+        "WHEEL = 'Wheel-Version: 1.0\\nGenerator: tests\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'\n"
+        + build
+        + "\n"
         "def build_wheel(directory, config_settings=None, metadata_directory=None):\n"
         f"    name = '{name}-{version}-py3-none-any.whl'\n"
         "    with zipfile.ZipFile(os.path.join(directory, name), 'w') as wheel:\n"
         f"        wheel.writestr('{name}.py', 'BUILT = True')\n"
         f"        wheel.writestr('{name}-{version}.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n')\n"
-        f"        wheel.writestr('{name}-{version}.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        f"        wheel.writestr('{name}-{version}.dist-info/WHEEL', WHEEL)\n"
         f"        wheel.writestr('{name}-{version}.dist-info/RECORD', '')\n"
         "    return name\n"
     )
     project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     project += f'[project]\nname = "{name}"\nversion = "{version}"\n'
-    files = {"pyproject.toml": project, "backend.py": backend, "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"}
+    files = {
+        "pyproject.toml": project,
+        "backend.py": backend,
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+    }
     with tarfile.open(directory / f"{name}-{version}.tar.gz", "w:gz") as archive:
         for path, text in files.items():
             entry = tarfile.TarInfo(f"{name}-{version}/{path}")
@@ -122,7 +130,13 @@ def test_other_versions_are_other_environments(make, wheels, room):
 
 def test_what_is_installed_does_not_run_on_the_servers_side(make, wheels, room):
     proof = room / "proof"
-    make_wheel(wheels, "nasty", "1.0", f"open({str(proof)!r}, 'w')", pth=f"import os; os.path.isdir({str(room)!r}) and open({str(proof)!r}, 'w')\n")
+    make_wheel(
+        wheels,
+        "nasty",
+        "1.0",
+        f"open({str(proof)!r}, 'w')",
+        pth=f"import os; os.path.isdir({str(room)!r}) and open({str(proof)!r}, 'w')\n",
+    )
     job = make("echo done", "nasty")
     report = job.run(patience=60)
     assert report["exit_status"] == 0, report
