@@ -1,6 +1,7 @@
 """What a browser does: one kept connection, cookies, forms with their CSRF token, WebSockets."""
 
 import http.client
+import time
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
@@ -24,7 +25,7 @@ class Browser:
         self.url, self.cookies = url, dict(cookies or {})
         address = urlsplit(url)
         self.connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=120)
-        self.host = address.netloc
+        self.host, self.asked = address.netloc, 0.0
 
     def again(self) -> "Browser":
         """The same person over another connection."""
@@ -66,6 +67,9 @@ class Browser:
         return {"additional_headers": {"Cookie": self._cookie_header()}, "origin": self.url}
 
     def _ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        if time.monotonic() - self.asked > 3:  # the server closes connections that are idle for five seconds
+            self.connection.close()
+        self.asked = time.monotonic()
         sent = {"Host": self.host, "Cookie": self._cookie_header(), **(headers or {})}
         self.connection.request(method, path, body, sent)
         response = self.connection.getresponse()

@@ -5,6 +5,7 @@ From sending the form of a new job to the first line of its log in a WebSocket v
 """
 
 import os
+import re
 import select
 import subprocess
 import time
@@ -84,15 +85,12 @@ class ByHand:
     def run(self) -> float:
         """Milliseconds from the start to the first line."""
         begun = time.perf_counter()
-        info, info_writer = os.pipe()
+        status, status_writer = os.pipe()
         block, block_writer = os.pipe()
-        bwrap, line = self._bubblewrap(info_writer, block)
-        os.close(info_writer)
-        helper = None
-        with open(info) as file:
-            child = int(file.read().partition('"child-pid":')[2].partition(",")[0].strip(" }\n"))
-        if self.network == "own":
-            helper = self._slirp(child)
+        bwrap, line = self._bubblewrap(status_writer, block)
+        os.close(status_writer)
+        child = _child(status)
+        helper = self._slirp(child) if self.network == "own" else None
         os.write(block_writer, b"1")
         assert os.read(line, 100) == LINE
         taken = (time.perf_counter() - begun) * 1000
@@ -100,16 +98,15 @@ class ByHand:
         if helper:
             helper.kill()
             helper.wait(10)
-        for number in (line, block, block_writer):
+        for number in (line, status, block, block_writer):
             os.close(number)
         return taken
 
-    def _bubblewrap(self, info: int, block: int) -> tuple[subprocess.Popen, int]:
+    def _bubblewrap(self, status: int, block: int) -> tuple[subprocess.Popen, int]:
         from runner import sandbox
 
         line, line_writer = os.pipe()
-        status = os.open("/dev/null", os.O_WRONLY)
-        descriptors = {"info": info, "block": block, "status": status}
+        descriptors = {"block": block, "status": status}
         for name, text in sandbox.etc_files(self.config, self.network).items():
             descriptors[name] = sandbox._holding(text)
         located = {path: path for path in (self.config.work, self.config.output)}
@@ -129,7 +126,10 @@ class ByHand:
             pass_fds=[*descriptors.values()],
             **user,
         )
-        for number in (line_writer, *(number for name, number in descriptors.items() if name not in {"info", "block"})):
+        for number in (
+            line_writer,
+            *(number for name, number in descriptors.items() if name not in {"block", "status"}),
+        ):
             os.close(number)
         return process, line
 
@@ -153,3 +153,11 @@ class ByHand:
         for number in (ready, user_namespace, net):
             os.close(number)
         return helper
+
+
+def _child(status: int) -> int:
+    """The pid of the sandbox's first process, from what bubblewrap says of itself."""
+    said = ""
+    while not (found := re.search(r'"child-pid": (\d+)', said)):
+        said += os.read(status, 1000).decode()
+    return int(found[1])

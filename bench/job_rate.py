@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.client import Browser
 from bench.figures import Figure
-from bench.server import running, wait_for
+from bench.server import Server, running, wait_for
 
 JOBS = 200
 SENDERS = 2
@@ -20,12 +20,16 @@ def measure(var: Path) -> Iterator[Figure]:
     with running(var) as server:
         browser = server.first_account()
         browser.new_job("true")
+        before = _busy(server)
         small = [_round(var, browser, {}) for _ in range(REPETITIONS)]
+        spent = {name: (busy - before[name]) * 1000 / (REPETITIONS * JOBS) for name, busy in _busy(server).items()}
         whole = [_round(var, browser, DEFAULTS)]
     yield Figure(
         "200 × `true`, 0.1 CPU each", "jobs/s", [rate for rate, _ in small], bar=10, at_least=True, note="aim 20"
     )
     yield Figure("  forms taken", "forms/s", [forms for _, forms in small])
+    for name, milliseconds in spent.items():
+        yield Figure(f"  CPU of {name} for a job", "ms", [milliseconds])
     yield Figure("200 × `true`, 1 CPU each (the default)", "jobs/s", [rate for rate, _ in whole])
 
 
@@ -46,6 +50,11 @@ def _round(var: Path, browser: Browser, amounts: dict[str, str]) -> tuple[float,
 def _send(browser: Browser, amounts: dict[str, str]) -> None:
     for _ in range(JOBS // SENDERS):
         browser.new_job("true", **amounts)
+
+
+def _busy(server: Server) -> dict[str, float]:
+    """CPU seconds that parts of the server have used."""
+    return {name: sum(server.part(name).cpu_times()[:2]) for name in ("web", "worker", "redis")}
 
 
 def _ended(var: Path) -> int:

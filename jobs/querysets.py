@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 
 import access
-from jobs.states import ACTIVE, FINAL, JobState
+from jobs.states import ACTIVE, UNFINISHED, JobState
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -27,15 +27,21 @@ class JobQuerySet(models.QuerySet):
 
     def as_rows(self) -> "JobQuerySet":
         """With what jobs.rows shows: the creator, and `newest`, the index of the newest attempt."""
+        return self._with_newest_attempt().select_related("created_by", "project")
+
+    def as_list(self) -> "JobQuerySet":
+        """The same for many jobs of one project, whose few creators come once; without the spec, which no row shows."""
+        return self._with_newest_attempt().prefetch_related("created_by").defer("spec", "files")
+
+    def _with_newest_attempt(self) -> "JobQuerySet":
         attempts = apps.get_model("jobs", "Attempt").objects.filter(job=OuterRef("pk"))
-        newest = Subquery(attempts.order_by("-index").values("index")[:1])
-        return self.select_related("created_by", "project").annotate(newest=newest)
+        return self.annotate(newest=Subquery(attempts.order_by("-index").values("index")[:1]))
 
     def active(self) -> "JobQuerySet":
         return self.filter(state__in=ACTIVE)
 
     def unfinished(self) -> "JobQuerySet":
-        return self.exclude(state__in=FINAL)
+        return self.filter(state__in=UNFINISHED)  # named, not excluded: that is how the index by state finds them
 
     def queued(self) -> "JobQuerySet":
         return self.filter(state=JobState.QUEUED)

@@ -46,7 +46,7 @@ class Slots:
 
 def living(resource: ComputeResource) -> list[Attempt]:
     """The attempts that hold slots of a resource."""
-    return list(Attempt.objects.filter(resource=resource, ended_at=None).select_related("job", "job__project"))
+    return list(Attempt.objects.filter(resource=resource, ended_at=None).select_related("job").defer("job__spec"))
 
 
 def free(resource: ComputeResource, attempts: Iterable[Attempt]) -> Slots:
@@ -57,12 +57,9 @@ def free(resource: ComputeResource, attempts: Iterable[Attempt]) -> Slots:
     return slots
 
 
-def in_order(attempts: Iterable[Attempt]) -> Iterator[Job]:
+def in_order() -> Iterator[Job]:
     """Waiting jobs as they are to be placed. A job that this yields counts as its owner's use for the rest of the order."""
-    used: dict[str, int] = {}
-    for attempt in attempts:
-        owner = attempt.job.project.owner_id
-        used[owner] = used.get(owner, 0) + _weight(attempt.job)
+    used = _used()
     lines = {owner: _line(owner) for owner in _owners()}
     heap = [
         (-job.bid, used.get(owner, 0), job.queued_at, job.id, owner, job)
@@ -73,9 +70,18 @@ def in_order(attempts: Iterable[Attempt]) -> Iterator[Job]:
     while heap:
         *_, owner, job = heapq.heappop(heap)
         yield job
-        used[owner] = used.get(owner, 0) + _weight(job)
+        used[owner] = used.get(owner, 0) + _weight(job.cpu_milli, job.gpu)
         if following := next(lines[owner], None):
             heapq.heappush(heap, (-following.bid, used[owner], following.queued_at, following.id, owner, following))
+
+
+def _used() -> dict[str, int]:
+    """How much each owner's jobs hold now."""
+    used: dict[str, int] = {}
+    columns = ("job__project__owner_id", "job__cpu_milli", "job__gpu")
+    for owner, cpu, gpu in Attempt.objects.filter(ended_at=None).order_by().values_list(*columns):
+        used[owner] = used.get(owner, 0) + _weight(cpu, gpu)
+    return used
 
 
 def _owners() -> list[str]:
@@ -85,12 +91,12 @@ def _owners() -> list[str]:
 def _line(owner_id: str) -> Iterator[Job]:
     """One owner's waiting jobs by bid and age."""
     waiting = Job.objects.queued().filter(project__owner_id=owner_id).order_by("-bid", "queued_at", "id")
-    return waiting.select_related("project").defer("spec", "sentence")[:PER_OWNER].iterator(chunk_size=20)
+    return waiting.defer("spec", "sentence", "tags", "files")[:PER_OWNER].iterator(chunk_size=20)
 
 
-def _weight(job: Job) -> int:
+def _weight(cpu_milli: int, gpu: int) -> int:
     """How much of a host a job takes, for fair share: a GPU counts as much as eight cores."""
-    return job.cpu_milli + 8000 * job.gpu
+    return cpu_milli + 8000 * gpu
 
 
 def place(resource: ComputeResource) -> list[Attempt]:
@@ -104,7 +110,7 @@ def place(resource: ComputeResource) -> list[Attempt]:
         slots = free(resource, attempts)
         placed: list[Attempt] = []
         whole = free(resource, [])
-        for job in in_order(attempts):
+        for job in in_order():
             if not whole.fits(job):
                 continue
             if slots.fits(job) and (attempt := _place(job, resource, attempts + placed)):
@@ -169,9 +175,7 @@ class Waiting:
 
 def positions() -> dict[str, int]:
     """The places of the first EXPLAINED waiting jobs: job id -> place from 1."""
-    attempts = Attempt.objects.filter(ended_at=None).select_related("job", "job__project")
-    order = in_order(attempts)
-    return {job.id: place for place, job in zip(range(1, EXPLAINED + 1), order, strict=False)}
+    return {job.id: place for place, job in zip(range(1, EXPLAINED + 1), in_order(), strict=False)}
 
 
 def explain(job: Job) -> Waiting:
