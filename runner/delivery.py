@@ -6,7 +6,7 @@ import os
 import threading
 import time
 
-try:  # likewise without OpenSSL, which `hashlib` loads
+try:  # likewise without OpenSSL, which `hashlib` loads; only a long log is worth it
     from _sha2 import sha256
 except ImportError:
     try:
@@ -17,6 +17,7 @@ except ImportError:
 CHUNK = 1 << 20
 PACE = 0.04  # seconds between two calls with little in them; the first after silence goes at once
 ENOUGH = 1 << 18
+LONG = 4 << 20  # bytes of log from which on a quicker checksum pays
 TIMEOUT = 30
 
 
@@ -215,10 +216,18 @@ class Delivery(threading.Thread):
         """Take bytes that are new into the checksum and the count of lines."""
         new = data[max(self.hashed - offset, 0) :] if offset <= self.hashed else b""
         if new:
+            if self.hashed < LONG <= self.hashed + len(new):
+                self._quicken()
             self.digest.update(new)
             self.lines += new.count(b"\n")
             self.last = new[-1:]
             self.hashed += len(new)
+
+    def _quicken(self):
+        """Go on with OpenSSL's checksum, from the beginning."""
+        from hashlib import sha256
+
+        self.digest = sha256(os.pread(self.spool, self.hashed, 0))
 
     def _catch_up(self):
         """Bytes that an earlier runner delivered are in the checksum too."""
