@@ -57,6 +57,12 @@ def relative(at: datetime) -> str:
 
 
 @register.filter
+def cores(milli: int) -> str:
+    """CPU cores from thousandths of one: "0.5"."""
+    return f"{milli / 1000:g}"
+
+
+@register.filter
 def size(count: int | None) -> str:
     """Bytes in binary units: "1.4 MiB"."""
     if count is None:

@@ -46,8 +46,8 @@ const firstPage = () => !new URLSearchParams(location.search).has("page");
 let waiting = 0, wasOpen = false;
 
 function readAgain() {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => {
+  waiting ||= setTimeout(() => {
+    waiting = 0;
     const row = document.activeElement.closest("tbody tr[id]");
     if (!list()) location.reload(); // the first job of an empty project
     else if (!firstPage()) return;
@@ -68,7 +68,7 @@ document.addEventListener("htmx:wsBeforeMessage", (event) => {
   const known = ids.filter((id) => document.getElementById(id));
   if (known.length === ids.length) return;
   readAgain();
-  if (!known.length) event.preventDefault(); // nothing to put anywhere
+  if (!known.length || firstPage()) event.preventDefault(); // nothing to put anywhere, or all of it comes with the list
 });
 document.addEventListener("htmx:wsOpen", () => {
   if (wasOpen) readAgain();

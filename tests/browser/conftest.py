@@ -52,7 +52,10 @@ class Watch:
 
     def __init__(self) -> None:
         self.complaints: list[str] = []
-        self.expected = [r"Failed to load resource: the server responded with a status of 4\d\d"]
+        self.expected = [
+            r"Failed to load resource: the server responded with a status of 4\d\d",
+            r"htmx:(afterRequest|sendAbort), ",  # the page was left while it asked for something
+        ]
 
     def over(self, context: BrowserContext) -> None:
         context.on("console", self._console)
