@@ -11,7 +11,7 @@ from projects import active
 from projects.models import Project
 from projects.rules import owner_proven
 
-MOST = 100  # projects in the switcher; the list of projects has all
+MOST = 30  # projects in the switcher; the list of projects has all
 
 UNSANDBOXED = (
     "This server runs jobs without a sandbox (MLTEAM_UNSANDBOXED): whoever may start a job can read all of it."
