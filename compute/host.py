@@ -43,13 +43,18 @@ def facts() -> Facts:
     trouble = _no_sandbox(bwrap)
     if trouble:
         return Facts("none", "host", problems=[trouble])
-    slirp = shutil.which("slirp4netns") or ""
-    problems = []
-    if not slirp:
-        problems.append(
-            "Jobs share this host's network: slirp4netns is missing. Run `apt install slirp4netns` and start mlteam again to separate them."
-        )
-    return Facts("sandbox", "own" if slirp else "host", bwrap, slirp, problems)
+    slirp, trouble = shutil.which("slirp4netns") or "", _no_network()
+    return Facts("sandbox", "host" if trouble else "own", bwrap, slirp, [trouble] if trouble else [])
+
+
+def _no_network() -> str:
+    """Why jobs cannot have networks of their own here, with the remedy; "" when they can."""
+    shared = "Jobs share this host's network and can reach what listens on it"
+    if not shutil.which("slirp4netns"):
+        return f"{shared}: slirp4netns is missing. Run `apt install slirp4netns` and start mlteam again."
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return f"{shared}: /dev/net/tun cannot be opened. Run `chmod 0666 /dev/net/tun` as root and start mlteam again."
+    return ""
 
 
 def which_bwrap() -> str:

@@ -20,7 +20,7 @@ _ETC = (
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
-    "/etc/alternatives",
+    "/etc/alternatives", "/etc/fonts",
     "/etc/localtime",
 )
 _SYS = ("/sys/devices", "/sys/bus", "/sys/class", "/sys/module", "/sys/dev")
