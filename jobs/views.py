@@ -160,7 +160,9 @@ def _preview(form: JobForm) -> dict[str, Any]:
         bound.is_valid()
     if getattr(bound, "spec", None):
         return {"spec_yaml": bound.spec.as_yaml(), "errors": []}
-    wrong = [(field, words) for field, said in bound.errors.items() if (words := " ".join(map(str, said))) != "is needed"]
+    wrong = [
+        (field, words) for field, said in bound.errors.items() if (words := " ".join(map(str, said))) != "is needed"
+    ]
     return {"spec_yaml": as_yaml(bound.as_data()), "errors": wrong}
 
 
