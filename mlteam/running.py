@@ -1,5 +1,6 @@
 """One server for one `var/`: the lock that makes it so, who holds it, and how to end it."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -76,7 +77,8 @@ def drain(server: Server) -> bool:
 
 def end(server: Server) -> bool:
     """Ask `server` to end, and wait for it. False if it has not ended after half a minute."""
-    os.kill(server.pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(server.pid, signal.SIGTERM)
     return wait(lambda: find() is None, seconds=30)
 
 
