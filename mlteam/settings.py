@@ -215,6 +215,8 @@ MLTEAM_LOG_CAP = int(env("MLTEAM_LOG_CAP", str(4 * 2**30)))  # bytes of log kept
 MLTEAM_UPLOAD_CAP = int(env("MLTEAM_UPLOAD_CAP", str(100 * 2**20)))  # bytes of files uploaded with one job
 MLTEAM_UID_BASE = int(env("MLTEAM_UID_BASE", "70000"))  # first of 20,000 uids that jobs of a server run as root drop to
 MLTEAM_PIP_OPTIONS = [
+    # Whom the host trusts, so that an index of one's own works without a word.
+    *(["--system-certs"] if Path("/etc/ssl/certs/ca-certificates.crt").exists() else []),
     *(["--index-url", env("MLTEAM_PIP_INDEX_URL")] if env("MLTEAM_PIP_INDEX_URL") else []),
     *(["--find-links", env("MLTEAM_PIP_FIND_LINKS")] if env("MLTEAM_PIP_FIND_LINKS") else []),
     *(["--no-index"] if flag("MLTEAM_PIP_NO_INDEX") else []),
