@@ -107,9 +107,10 @@ class Server:
 
     def kill(self, name: str) -> None:
         """kill -9 of a part; returns when its successor is there."""
-        old = self.wait(lambda: self.part(name), name).pid
-        os.kill(old, signal.SIGKILL)
-        self.wait(lambda: (new := self.part(name)) and new.pid != old, f"a new {name}")
+        old = self.wait(lambda: self.part(name), name)
+        assert old
+        os.kill(old.pid, signal.SIGKILL)
+        self.wait(lambda: (new := self.part(name)) and new.pid != old.pid, f"a new {name}")
 
     def answers(self) -> bool:
         """Whether the web server gives any answer."""

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
@@ -27,6 +28,11 @@ NEEDED = ("chromium", "bwrap", "slirp4netns")
 expect.set_options(timeout=30_000)
 
 
+def chromium_path() -> str:
+    """The system's browser."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+
+
 @pytest.fixture(scope="session")
 def team() -> Iterator[Team]:
     """A server with the cast and the projects of tests.browser.world; shared by all tests here but the story."""
@@ -40,9 +46,8 @@ def team() -> Iterator[Team]:
 def chromium() -> Iterator[Browser]:
     """The system's browser, started anew for each module: Playwright's event loop must not stand in other tests' way."""
     parts.need(*NEEDED)
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield browser
         browser.close()
 
@@ -92,7 +97,7 @@ def new_page(chromium: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
     """new_page(base_url=…, …) is a page in a browser context of its own, so that nobody is signed in."""
     contexts = []
 
-    def make(**options: object) -> Page:
+    def make(**options: Any) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         context.set_default_timeout(PATIENCE * 1000)
         watch.over(context)
@@ -105,16 +110,16 @@ def new_page(chromium: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture(scope="session")
-def signed_in() -> dict[str, dict]:
+def signed_in() -> dict[str, Any]:
     """The cookies of those who have signed in already, by name."""
     return {}
 
 
 @pytest.fixture
-def page_of(team: Team, new_page: Callable[..., Page], signed_in: dict[str, dict]) -> Callable[..., Page]:
+def page_of(team: Team, new_page: Callable[..., Page], signed_in: dict[str, Any]) -> Callable[..., Page]:
     """page_of("ada") is a page in which Ada is signed in at the team's server; page_of("") one with nobody."""
 
-    def make(name: str, **options: object) -> Page:
+    def make(name: str, **options: Any) -> Page:
         if name and name not in signed_in:
             page = new_page(base_url=team.url)
             sign_in(page, team.email(name), team.password)

@@ -186,6 +186,16 @@ def test_a_form_with_errors_says_them_beside_its_fields_and_keeps_what_was_typed
     expect(page.get_by_label("GPUs")).to_have_accessible_description(re.compile("1000 asked for"))
 
 
+def test_an_untouched_form_complains_of_nothing(page_of: Callable[..., Page]) -> None:
+    page = page_of("grace")
+    page.goto(f"{VISION}/jobs/new")
+    expect(page.get_by_role("region", name="job.yml")).to_contain_text("cpu:")
+    expect(page.locator(".errorlist")).to_have_count(0)
+    page.get_by_label("Command").fill("python3 train.py")
+    expect(page.get_by_role("region", name="job.yml")).to_contain_text("command: python3 train.py")
+    expect(page.locator(".errorlist")).to_have_count(0)
+
+
 def test_menus_and_the_sheet_of_a_narrow_page_can_be_used_by_everybody(page_of: Callable[..., Page]) -> None:
     page = page_of("ada", viewport={"width": 390, "height": 844})
     page.goto(f"{VISION}/jobs")
