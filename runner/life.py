@@ -68,6 +68,12 @@ class Runner:
         self.next_look = self.next_sample = 0.0
         self.kill_at = self.keeper = self.sandbox = None
         self.last_pump = 0.0
+        self.cut = state.phase in ("spawned", "ready") and not self._held()
+
+    def _held(self):
+        """Whether anybody has kept the FIFO open since the last runner died; if not, what was in it is lost."""
+        names = ("sandbox", "network", "keeper")
+        return any(processes.is_alive(one) for one in (self.state.child, *map(self.attempt.identity, names)))
 
     def run(self):
         if self.state.boot != processes.boot_id() and self.state.phase not in ("new", "ended"):
@@ -445,7 +451,7 @@ class Runner:
         report = {
             "reason": reason, "exit_status": exit_status, "signal": signal, "message": message,
             "started_at": self.state.started_at, "ended_at": time.time(), "peak_memory_mib": self.memory.peak // (1 << 20),
-            "log": {"gaps": self.output.gaps},
+            "log": {"gaps": self.output.gaps + ([{"offset": self.output.size, "bytes": None}] if self.cut else [])},
         }  # fmt: skip
         if reason == "environment" and not message:
             report["message"] = self.last_line()

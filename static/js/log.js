@@ -21,6 +21,11 @@ function make(name, className, text = "") {
   return element;
 }
 
+const gapNote = (gap) =>
+  gap.bytes === null
+    ? "Some output may be missing here: the job and its runner died at once."
+    : `${size(gap.bytes)} of output were dropped here: the log had reached its limit, or the disk was full.`;
+
 function size(bytes) {
   if (bytes < 1024) return plural(bytes, "byte");
   const unit = ["KiB", "MiB", "GiB"].find((_, power) => bytes < 1024 ** (power + 2)) ?? "GiB";
@@ -127,7 +132,7 @@ class Rows {
     if (row.headless) notes.push("The beginning of this line is not shown here.");
     if (row.cut) notes.push(`${plural(row.cut, "more character")} of this line not shown; the raw log has them.`);
     if (row.skipped) notes.push(`${size(row.skipped)} more of this line not shown; the raw log has them.`);
-    for (const gap of this.#gapsIn(row)) notes.push(`${size(gap.bytes)} of output were dropped here: the log had reached its limit.`);
+    for (const gap of this.#gapsIn(row)) notes.push(gapNote(gap));
     return notes;
   }
 
@@ -321,8 +326,10 @@ class LogView {
     this.end = end;
     this.rows.tellGaps(end.gaps ?? []);
     const dropped = (end.gaps ?? []).reduce((sum, gap) => sum + gap.bytes, 0);
-    const limit = dropped ? `; ${size(dropped)} were dropped at the log's limit` : "";
-    if (end.verified) this.say("verified", `Complete and verified, ${plural(end.lines, "line")}${limit}`);
+    const limit = dropped ? `; ${size(dropped)} were dropped, as is said where` : "";
+    const cut = (end.gaps ?? []).some((gap) => gap.bytes === null);
+    if (end.verified && cut) this.say("missing", `${plural(end.lines, "line")} are verified; some at the end may be missing, as the job and its runner died at once${limit}`);
+    else if (end.verified) this.say("verified", `Complete and verified, ${plural(end.lines, "line")}${limit}`);
     else if (end.missing) this.say("missing", `Incomplete: ${size(end.missing)} are missing at the end, ${plural(end.lines, "line")} are here${limit}`);
     else if (end.complete) this.say("missing", `Not verified: the checksum of the log differs from what the job wrote, ${plural(end.lines, "line")}${limit}`);
     else this.say("missing", `Not verified: the job's host has not confirmed the end of the log, ${plural(end.lines, "line")} are here`);

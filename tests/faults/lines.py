@@ -36,3 +36,10 @@ def assert_verified(attempt, log, lines):
 def assert_prefix(log, count):
     """As much of it as was written, from its beginning: whole, once, in order."""
     assert expected(count).startswith(log), log[-2000:]
+
+
+def assert_cut(attempt, log, count):
+    """The job and its runner died at once: what was written is there, and what was on its way is said to be missing."""
+    assert_prefix(log, count)
+    assert (attempt["log_size"], attempt["log_verified"]) == (len(log), True), attempt
+    assert attempt["gaps"] in ([], [{"offset": len(log), "bytes": None}]), attempt
