@@ -10,6 +10,7 @@ from django.conf import settings
 from django.forms import BaseForm
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import invited, mail
 from accounts.models import User
@@ -34,6 +35,10 @@ class Adapter(DefaultAccountAdapter):
         """The emailed link of an invitation has proven the address that it was sent to."""
         found = invited.find(request)
         return found is not None and found.proves_address and fold_email(email) == found.email
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Where a sign-in may lead: to pages of ours, by their path alone."""
+        return bool(url) and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
     def clean_email(self, email: str) -> str:
         return fold_email(email)

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from accounts.invited import Invited
 from accounts.models import User, time_zones
+from accounts.names import printable
 
 
 class LoginForm(allauth_forms.LoginForm):
@@ -26,7 +27,11 @@ class SignupForm(allauth_forms.SignupForm):
     """Sign-up; by invitation the address is the invited one and cannot be changed."""
 
     name = forms.CharField(
-        max_length=100, required=False, help_text="As others see it.", widget=forms.TextInput({"autocomplete": "name"})
+        max_length=100,
+        required=False,
+        validators=[printable],
+        help_text="As others see it.",
+        widget=forms.TextInput({"autocomplete": "name"}),
     )
     field_order = ["email", "username", "name", "password1"]
 

@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from accounts.ids import new_id
-from accounts.names import fold_email, username_validators
+from accounts.names import fold_email, printable, username_validators
 
 
 @cache
@@ -54,7 +54,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         validators=username_validators,
         error_messages={"unique": "This username is taken."},
     )
-    name = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=100, blank=True, validators=[printable])
     time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
     theme = models.CharField(max_length=5, choices=Theme.choices, default=Theme.AUTO)
     is_active = models.BooleanField(default=True)

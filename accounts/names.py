@@ -31,6 +31,12 @@ def not_reserved(name: str) -> None:
 username_validators: list[Callable[[Any], None]] = [username_pattern, not_reserved]
 
 
+def printable(name: str) -> None:
+    """Raises ValidationError for a name with line breaks, or with characters that a terminal obeys or that turn text around."""
+    if not name.isprintable():
+        raise ValidationError("Use one line of letters, digits, signs and spaces.")
+
+
 def fold_email(address: str) -> str:
     """The form in which addresses are compared: case-folded; a +tag makes another address."""
     return address.strip().casefold()

@@ -7,13 +7,16 @@ never followed.
 
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAMES = 100_000  # of one directory that are read at most: a job can make millions
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -23,7 +26,7 @@ class NotThere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in a tree: `kind` is "file", "link" or "other" (FIFO, socket, device)."""
+    """One thing in a tree: `kind` is "file", "link" or "other" (FIFO, socket, device, anything whose name is no UTF-8)."""
 
     path: str
     kind: str
@@ -75,7 +78,8 @@ def _enter(root: Path, parents: list[str]) -> int:
 
 
 def walk(root: Path, *, limit: int = 10_000, depth: int = 64) -> Iterator[Entry]:
-    """All files, links and other things below root, sorted within each directory; at most `limit`, to a bounded depth."""
+    """All files, links and other things below root, sorted within each directory; to a bounded depth, and no more after
+    `limit` of them, directories counted."""
     left = [limit]
     try:
         top = _enter(root, [])
@@ -88,19 +92,26 @@ def walk(root: Path, *, limit: int = 10_000, depth: int = 64) -> Iterator[Entry]
 
 
 def _walk(directory: int, prefix: str, left: list[int], depth: int) -> Iterator[Entry]:
-    for name in sorted(os.listdir(directory)):
+    for name in _names(directory):
         if left[0] <= 0:
             return
         try:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except OSError:
             continue
-        if stat.S_ISDIR(found.st_mode):
-            if depth:
-                yield from _below(directory, name, f"{prefix}{name}/", left, depth - 1)
-            continue
         left[0] -= 1
-        yield Entry(f"{prefix}{name}", _kind(found.st_mode), found.st_size, found.st_mtime)
+        shown = os.fsencode(name).decode(errors="replace")
+        if shown != name:  # no address and no archive can name it
+            yield Entry(f"{prefix}{shown}", "other", found.st_size, found.st_mtime)
+        elif not stat.S_ISDIR(found.st_mode):
+            yield Entry(f"{prefix}{name}", _kind(found.st_mode), found.st_size, found.st_mtime)
+        elif depth:
+            yield from _below(directory, name, f"{prefix}{name}/", left, depth - 1)
+
+
+def _names(directory: int) -> list[str]:
+    with os.scandir(directory) as entries:
+        return sorted(entry.name for entry in islice(entries, _NAMES))
 
 
 def _below(directory: int, name: str, prefix: str, left: list[int], depth: int) -> Iterator[Entry]:
@@ -121,15 +132,17 @@ def _kind(mode: int) -> str:
 
 
 def hand_over(root: Path, uid: int) -> None:
-    """Makes everything below root belong to a job's uid; nothing of the job may be running. Links themselves, never their targets."""
+    """Makes everything below root belong to a job's uid; nothing of the job may be running. Links themselves, never their targets.
+
+    By a program, because a job can nest directories deeper than Python can follow. Raises subprocess.CalledProcessError.
+    """
     os.chown(root, uid, uid, follow_symlinks=False)
-    for _, directories, files, here in os.fwalk(root, follow_symlinks=False):
-        for name in (*directories, *files):
-            os.chown(name, uid, uid, dir_fd=here, follow_symlinks=False)
+    with os.scandir(root) as entries:
+        if next(entries, None) is None:
+            return
+    subprocess.run(["chown", "-RPh", f"{uid}:{uid}", "--", root], check=True, capture_output=True)
 
 
 def remove(root: Path) -> None:
-    """Removes a tree, following no link."""
-    import shutil
-
-    shutil.rmtree(root, ignore_errors=True)  # descriptor-based and safe against swapped links on Linux
+    """Removes a tree however deep, following no link; what cannot be removed stays."""
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", root], check=False, capture_output=True)

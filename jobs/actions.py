@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -12,7 +13,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 import access
-from compute import host, resources
+from compute import host, resources, trees
 from jobs import engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
 from jobs.spec import Spec, SpecErrors
@@ -45,9 +46,10 @@ def submit(
         access.require(by, "job:get", cloned_from)
     check_fits(spec)
     job = _row(project, spec, by, cloned_from)
-    job.files = _store_files(job, files, cloned_from, keep_files)
     try:
+        job.files = _store_files(job, files, cloned_from, keep_files)
         with transaction.atomic():
+            access.require(by, "job:new", project)  # once more: it may have been taken away while files were stored
             job.save(force_insert=True)
             Move.objects.create(job=job, state=job.state, reason=job.reason, at=job.created_at, by=by)
             record(by=by, project=project, action="job:new", urn=job.urn, name=job.name)
@@ -98,7 +100,9 @@ def check_fits(spec: Spec) -> None:
 def check_file_name(name: str) -> str:
     """The name of a file uploaded with a job: a relative path without “..”. Raises SpecErrors."""
     pure = PurePosixPath(name)
-    bad = not name or "\0" in name or "\\" in name or pure.is_absolute() or ".." in pure.parts or not pure.parts
+    bad = (
+        not name or not name.isprintable() or "\\" in name or pure.is_absolute() or ".." in pure.parts or not pure.parts
+    )
     if bad or any(len(part.encode()) > 255 for part in pure.parts):
         raise SpecErrors([("files", f"“{name[:80]}” is no file name that a job may have: relative, without “..”")])
     return str(pure)
@@ -109,6 +113,9 @@ def _store_files(job: Job, files: Iterable[UploadedFile], source: Job | None, ke
     names: list[str] = []
     directory = places.job_directory(job.id) / "files"
     uploads = [(check_file_name(file.name or ""), file) for file in files]
+    twice = sorted(name for name, count in Counter(name for name, _ in uploads).items() if count > 1)
+    if twice:
+        raise SpecErrors([("files", f"“{name}” was chosen twice") for name in twice])
     total = sum(file.size or 0 for _, file in uploads)
     if total > settings.MLTEAM_UPLOAD_CAP:
         raise SpecErrors(
@@ -123,7 +130,8 @@ def _store_files(job: Job, files: Iterable[UploadedFile], source: Job | None, ke
     if not uploads and not kept:
         return []
     state.directory("jobs", 0o711)
-    directory.mkdir(parents=True, mode=0o711)
+    directory.parent.mkdir(mode=0o711, exist_ok=True)
+    directory.mkdir(mode=0o700)
     for name, file in uploads:
         _write(directory / name, file)
         names.append(name)
@@ -261,6 +269,6 @@ def look() -> None:
 def remove_everything_of(project: Project) -> None:
     """Deletes the jobs of a removed project with all their files and logs. None of them runs any more."""
     for job in Job.objects.filter(project=project).exclude(state__in=UNFINISHED):
-        shutil.rmtree(places.job_directory(job.id), ignore_errors=True)
+        trees.remove(places.job_directory(job.id))
         shutil.rmtree(logs.path_of(job.id, 0).parent, ignore_errors=True)
         job.delete()

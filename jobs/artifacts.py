@@ -15,6 +15,8 @@ from jobs.models import Job
 LISTED: Final = 2000
 CHUNK: Final = 256 * 1024
 JSON_SHOWN: Final = 64 * 1024  # bytes of a JSON file that the page shows
+JSON_INDENTED: Final = 4 * JSON_SHOWN  # characters: deep nesting makes indented text a thousand times longer
+EARLIEST, LATEST = 315_532_800, 4_354_819_198  # seconds since 1970 that a zip can name: 1980 to 2107
 IMAGES: Final = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
     "image/jpeg": (b"\xff\xd8\xff",),
@@ -25,8 +27,10 @@ IMAGES: Final = {
 
 def kind_of(entry: trees.Entry) -> str:
     """How the page shows it: image, json, link or other."""
-    if entry.kind != "file":
-        return "link" if entry.kind == "link" else "special"
+    if entry.kind == "link":
+        return "link"
+    if entry.kind != "file" or "\n" in entry.path:  # no address has a line break; it is in the archive
+        return "special"
     guessed = mimetypes.guess_type(entry.path)[0]
     if guessed in IMAGES:
         return "image"
@@ -46,10 +50,21 @@ def json_text(job: Job, path: str) -> str:
     text = data[:JSON_SHOWN].decode(errors="replace")
     if len(data) > JSON_SHOWN:
         return f"{text}\n…"
+    return _indented(text) or text
+
+
+def _indented(text: str) -> str:
+    """The JSON with a line for each value; "" where it is no JSON, has text that is no UTF-8, or becomes too long."""
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        parts, length = [], 0
+        for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(json.loads(text)):
+            parts.append(part)
+            length += len(part)
+            if length > JSON_INDENTED:
+                return ""
+        return "".join(parts).encode().decode()
     except (ValueError, RecursionError):
-        return text
+        return ""
 
 
 def image_type(path: str, head: bytes) -> str | None:
@@ -89,7 +104,9 @@ def zipped(root: Path) -> Iterator[bytes]:
 
 
 def _pack(archive: zipfile.ZipFile, sink: _Sink, root: Path, entry: trees.Entry) -> Iterator[bytes]:
-    info = zipfile.ZipInfo(entry.path, time.gmtime(max(entry.modified, 315_532_800))[:6])
+    # A backslash leads into directories on another system, and perhaps out of where the archive is unpacked.
+    name = entry.path.replace("\\", "_")
+    info = zipfile.ZipInfo(name, time.gmtime(min(max(entry.modified, EARLIEST), LATEST))[:6])
     info.external_attr = 0o644 << 16
     try:
         with trees.opened(root, entry.path) as source, archive.open(info, "w", force_zip64=True) as target:

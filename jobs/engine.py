@@ -128,8 +128,13 @@ def _prepare(attempt: Attempt) -> None:
     if not (job / "work").exists():
         _fill_work(job)
     (job / "output").mkdir(mode=0o700, exist_ok=True)
-    for name in ("work", "output") if attempt.uid is not None else ():
-        trees.hand_over(job / name, attempt.uid)  # type: ignore[arg-type]
+    if attempt.uid is None:
+        return
+    for name in ("work", "output"):
+        trees.hand_over(job / name, attempt.uid)
+    # A job may open its own directories to all, and leave programs there that run as its user: no other user comes near.
+    os.chown(job, -1, attempt.uid)
+    job.chmod(0o710)
 
 
 def _fill_work(job: Path) -> None:

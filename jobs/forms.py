@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.forms.utils import ErrorDict
 
 from jobs.models import Job
 from jobs.spec import Spec, SpecErrors, load_yaml, parse
@@ -95,7 +96,7 @@ class JobForm(forms.Form):
     def start_anew(self) -> None:
         """Without any check of what was typed: room for the errors of an uploaded job.yml alone."""
         self.cleaned_data: dict[str, Any] = {}
-        self._errors = self.error_class()
+        self._errors = ErrorDict()
 
     def add_spec_errors(self, error: SpecErrors) -> None:
         """Puts each error beside its field; what belongs to none of them goes to the top."""
@@ -140,8 +141,8 @@ def _command(text: str) -> Any:
     text = text.replace("\r\n", "\n").strip()
     if text.startswith("[") and text.endswith("]"):
         try:
-            words = yaml.safe_load(text)
-        except yaml.YAMLError:
+            words = load_yaml(text)  # short, and without aliases: a few of them can stand for gigabytes
+        except SpecErrors:
             return text
         if isinstance(words, list) and words and all(isinstance(word, str | int | float) for word in words):
             return [str(word) for word in words]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ERROR_WINDOW = 1024 * 1024  # bytes at the end of a log in which its error is looked for
 ERROR_LINES = 40
+COMPARED_LINES = 1000  # of a job.yml: comparing takes time that grows with their square
 TRACEBACK = b"Traceback (most recent call last):"
 
 
@@ -119,6 +120,8 @@ def difference(job: Job) -> str:
     if before is None:
         return ""
     old, new = (Spec.model_validate(one.spec).as_yaml().splitlines() for one in (before, job))
+    if max(len(old), len(new)) > COMPARED_LINES:
+        return ""
     return "\n".join(
         list(
             difflib.unified_diff(
@@ -137,8 +140,8 @@ def artifacts_context(job: Job) -> dict[str, Any]:
             "path": entry.path,
             "size": entry.size,
             "kind": artifacts.kind_of(entry),
-            "url": reverse("jobs:artifact", kwargs={**here, "path": entry.path}),
-            "modified": datetime.fromtimestamp(entry.modified, UTC),
+            "url": reverse("jobs:artifact", kwargs={**here, "path": entry.path}) if "\n" not in entry.path else "",
+            "modified": datetime.fromtimestamp(min(max(entry.modified, 0), artifacts.LATEST), UTC),
         }
         for entry in entries
     ]

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 LARGEST: Final = 256 * 1024  # bytes of a job.yml
+LONGEST_WORD: Final = 128 * 1024 - 1  # bytes that the kernel takes as one word of a command, or one variable
 
 # Keys of the job file that need a compute resource of another kind; refused by name until one is there.
 ELSEWHERE: Final = {
@@ -47,9 +48,21 @@ def _command(value: Any) -> Any:
     parts = value if isinstance(value, list) else [value]
     if not parts or not all(isinstance(part, str) for part in parts) or not parts[0].strip():
         raise ValueError("expected a shell command, or a list of words")
-    if any("\0" in part for part in parts):
-        raise ValueError("NUL bytes cannot be passed to a program")
+    for part in parts:
+        _passable(part)
     return value
+
+
+def _passable(text: str, said: str = "") -> None:
+    """Raises ValueError for text that no program can be given. `said`: what the message begins with."""
+    if "\0" in text:
+        raise ValueError(f"{said}NUL bytes cannot be passed to a program")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"{said}this is no text in UTF-8") from None
+    if size > LONGEST_WORD:
+        raise ValueError(f"{said}expected at most 128 KiB, which is what Linux passes to a program")
 
 
 def _environment(value: Any) -> dict[str, str]:
@@ -66,8 +79,7 @@ def _environment(value: Any) -> dict[str, str]:
             raise ValueError(f"“{name}” is no name of a variable: letters, digits and _ only")
         if name.startswith("MLTEAM_"):
             raise ValueError(f"{name}: names that begin with MLTEAM_ are set by mlteam")
-        if "\0" in item:
-            raise ValueError(f"{name}: NUL bytes cannot be passed to a program")
+        _passable(f"{name}={item}", f"{name}: ")
     return found
 
 
@@ -81,7 +93,7 @@ def _plain(name: Any, item: Any) -> str:
 
 def _inside(path: str) -> str:
     pure = PurePosixPath(path)
-    if "\0" in path or ".." in pure.parts:
+    if not path.isprintable() or ".." in pure.parts:
         raise ValueError("expected a directory without “..”")
     return str(pure)
 
@@ -168,6 +180,10 @@ def parse(data: Any) -> Spec:
         raise SpecErrors(elsewhere + [_said(item) for item in error.errors()]) from None
     if elsewhere:
         raise SpecErrors(elsewhere)
+    if len(spec.model_dump_json(exclude_defaults=True).encode()) > LARGEST:
+        raise SpecErrors(
+            [("job.yml", f"expected at most {LARGEST // 1024} KiB in all; upload what is longer as a file")]
+        )
     return spec
 
 
@@ -182,7 +198,16 @@ def load_yaml(text: str | bytes) -> Any:
         raise SpecErrors([("job.yml", f"expected at most {LARGEST // 1024} KiB")])
     try:
         return yaml.load(text, Loader=_Plain)  # noqa: S506 a SafeLoader, made stricter
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (
+        yaml.YAMLError,
+        RecursionError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:
+        # PyYAML's own constructors fail in all these ways at values that are not what their tag says
         raise SpecErrors([("job.yml", f"this is no YAML: {_first_line(error)}")]) from None
 
 

@@ -19,6 +19,9 @@ django = get_asgi_application()
 from django.urls import path
 
 from jobs import consumers, runner_api
+from mlteam import bodies
+
+pages = bodies.limited(django)
 
 websocket_urlpatterns = [
     path("ws/p/<slug:slug>/jobs", consumers.ProjectConsumer.as_asgi()),
@@ -29,7 +32,7 @@ websocket_urlpatterns = [
 
 async def http(scope, receive, send):  # type: ignore[no-untyped-def]
     """Runners to their endpoint, everything else to Django, which refuses foreign host names itself."""
-    handler = runner_api.application if scope["path"].startswith("/runner/") else django
+    handler = runner_api.application if scope["path"].startswith("/runner/") else pages
     await handler(scope, receive, send)
 
 

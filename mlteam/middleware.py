@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+# Browsers that do not count a WebSocket to the page's own address as 'self' need its names.
+_SOCKETS = " ".join(f"ws{origin.removeprefix('http')}" for origin in settings.WEBSOCKET_ORIGINS if "[" not in origin)
 POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'; form-action 'self'; connect-src 'self' ws: wss:"
+    f"frame-ancestors 'none'; form-action 'self'; connect-src 'self' {_SOCKETS}"
 )
 
 

@@ -50,6 +50,8 @@ def read_procfile(path: Path, variables: dict[str, str]) -> dict[str, list[str]]
 
 def say(text: str, who: str = "") -> None:
     """Show one line. A terminal that takes no more (Ctrl-S, a closed pipe) loses lines rather than stop the server."""
+    # What is shown may quote strangers: their control characters are no orders to this terminal.
+    text = "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text.expandtabs())
     line = f"{who:<6} | {text}" if who else text
     with contextlib.suppress(OSError, ValueError):
         out = sys.stdout.fileno()

@@ -11,6 +11,7 @@ from django.utils import timezone
 from access import Target
 from access.models import GroupPermissionBase, UserPermissionBase
 from accounts.ids import new_id
+from accounts.names import printable
 from projects.levels import KINDS, VERBS, permission
 from projects.querysets import InvitationQuerySet, ProjectQuerySet
 
@@ -26,7 +27,7 @@ class Project(models.Model):
     """Owns jobs, datasets, models, volumes and keys; has one owner. The Personal project is the one that every account has."""
 
     id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=100, validators=[printable])
     slug = models.CharField(max_length=60, validators=[slug_pattern])
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="owned_projects")
     personal = models.BooleanField(default=False)

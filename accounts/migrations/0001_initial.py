@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
                 ('id', models.CharField(default=accounts.ids.new_id, editable=False, max_length=16, primary_key=True, serialize=False)),
                 ('email', models.EmailField(error_messages={'unique': 'An account with this address exists already.'}, max_length=254, unique=True)),
                 ('username', models.CharField(error_messages={'unique': 'This username is taken.'}, max_length=31, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9_-]{1,30}\\Z', 'Use 2 to 31 lower-case letters, digits, - or _, beginning with a letter or digit.'), accounts.names.not_reserved])),
-                ('name', models.CharField(blank=True, max_length=100)),
+                ('name', models.CharField(blank=True, max_length=100, validators=[accounts.names.printable])),
                 ('time_zone', models.CharField(default='UTC', max_length=64, validators=[accounts.models.check_time_zone])),
                 ('theme', models.CharField(choices=[('auto', 'As the system'), ('light', 'Light'), ('dark', 'Dark')], default='auto', max_length=5)),
                 ('is_active', models.BooleanField(default=True)),
