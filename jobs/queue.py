@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from compute.models import ComputeResource
+from compute.models import ComputeResource, Gpu
 from jobs import engine, transitions
 from jobs.models import Attempt, Job
 from jobs.states import JobState, Reason
@@ -43,6 +43,13 @@ class Slots:
     def give(self, job: Job) -> None:
         self.cpu, self.memory, self.gpu = self.cpu + job.cpu_milli, self.memory + job.memory_mib, self.gpu + job.gpu
 
+    def beside(self, attempts: Iterable[Attempt]) -> "Slots":
+        """What is left of these when the attempts have theirs."""
+        left = Slots(self.cpu, self.memory, self.gpu)
+        for attempt in attempts:
+            left.take(attempt.job)
+        return left
+
 
 def living(resource: ComputeResource) -> list[Attempt]:
     """The attempts that hold slots of a resource."""
@@ -51,10 +58,7 @@ def living(resource: ComputeResource) -> list[Attempt]:
 
 def free(resource: ComputeResource, attempts: Iterable[Attempt]) -> Slots:
     """What is left beside these attempts."""
-    slots = Slots(resource.cpu_milli, resource.memory_mib, resource.gpus.count())
-    for attempt in attempts:
-        slots.take(attempt.job)
-    return slots
+    return Slots(resource.cpu_milli, resource.memory_mib, resource.gpus.count()).beside(attempts)
 
 
 def in_order() -> Iterator[Job]:
@@ -106,14 +110,14 @@ def place(resource: ComputeResource) -> list[Attempt]:
     with transaction.atomic():
         # On PostgreSQL this row is the lock; SQLite's transactions exclude each other anyway.
         resource = ComputeResource.objects.select_for_update().get(pk=resource.pk)
-        attempts = living(resource)
-        slots = free(resource, attempts)
+        attempts, gpus = living(resource), list(resource.gpus.all())
+        whole = Slots(resource.cpu_milli, resource.memory_mib, len(gpus))
+        slots = whole.beside(attempts)
         placed: list[Attempt] = []
-        whole = free(resource, [])
         for job in in_order():
             if not whole.fits(job):
                 continue
-            if slots.fits(job) and (attempt := _place(job, resource, attempts + placed)):
+            if slots.fits(job) and (attempt := _place(job, resource, gpus, attempts + placed)):
                 placed.append(attempt)
             elif not slots.fits(job):
                 _preempt_for(job, slots, attempts)
@@ -123,15 +127,16 @@ def place(resource: ComputeResource) -> list[Attempt]:
         return placed
 
 
-def _place(job: Job, resource: ComputeResource, living_attempts: list[Attempt]) -> Attempt | None:
+def _place(job: Job, resource: ComputeResource, gpus: list[Gpu], living_attempts: list[Attempt]) -> Attempt | None:
     taken = {gpu["uuid"] for attempt in living_attempts for gpu in attempt.gpus}
-    gpus = [gpu for gpu in resource.gpus.all() if gpu.uuid not in taken][: job.gpu]
+    gpus = [gpu for gpu in gpus if gpu.uuid not in taken][: job.gpu]
     uids = {attempt.uid for attempt in living_attempts if attempt.uid is not None}
+    index = 0 if job.reason == Reason.SUBMITTED else Attempt.objects.filter(job=job).count()
     if not transitions.move(job, JobState.PREPARING, reason=Reason.PLACED, sentence=f"Placed on {resource.name}."):
         return None
     attempt = Attempt(
         job=job,
-        index=Attempt.objects.filter(job=job).count(),
+        index=index,
         resource=resource,
         gpus=[{"index": gpu.index, "uuid": gpu.uuid, "type": gpu.type} for gpu in gpus],
         uid=engine.free_uid(uids, job) if engine.drops_uids() else None,

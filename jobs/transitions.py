@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def move(
     job: Job,
     to: JobState,
@@ -31,15 +31,14 @@ def move(
     """Moves the job, when its state still allows it; False when somebody else was there first. `fields` are set with it."""
     now = timezone.now()
     before = [state for state, onward in MOVES.items() if to in onward and state in only_from]
-    ended = {"ended_at": now} if to in FINAL else {}
-    changed = Job.objects.filter(pk=job.pk, state__in=before).update(
-        state=to, reason=reason, sentence=sentence[:500], changed_at=now, **ended, **fields
-    )
-    if not changed:
+    why = {"reason": reason, "sentence": sentence[:500]}
+    after = {"state": to, **why, "changed_at": now, **({"ended_at": now} if to in FINAL else {}), **fields}
+    if not Job.objects.filter(pk=job.pk, state__in=before).update(**after):
         return False
-    Move.objects.create(job=job, attempt=attempt, at=now, state=to, reason=reason, sentence=sentence[:500], by=by)
+    for field, value in after.items():
+        setattr(job, field, value)
+    Move.objects.create(job=job, attempt=attempt, at=now, state=to, by=by, **why)
     events.publish(job)
-    job.refresh_from_db()
     return True
 
 
