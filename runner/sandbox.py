@@ -1,6 +1,7 @@
 """The sandbox: bubblewrap, started as an unprivileged user, with nothing of the host but /usr and what the job was given."""
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import signal
@@ -24,6 +25,8 @@ _ETC = (
     "/etc/localtime",
 )
 _SYS = ("/sys/devices", "/sys/bus", "/sys/class", "/sys/module", "/sys/dev")
+PROCESSES, PROCESSES_PER_CPU = 4096, 1024  # processes and threads that a job may have: so many, and more for each CPU core
+_KEYCTL, _JOIN_SESSION_KEYRING = {"x86_64": 250, "aarch64": 219}, 1  # the number of the system call
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/nvidia-caps")
 
 
@@ -168,10 +171,15 @@ def become(attempt, config, *, command, venv, network):
     paths = [*shown(config, venv), stage.program_root(config.bwrap)]
     located = stage.reachable(paths) if os.getuid() == 0 else {path: path for path in paths}
     program = stage.relocated(config.bwrap, located)
+    bound(config)
     if os.getuid() == 0:
         drop(config.uid)
+    forget_keys()
     argv = arguments(config, command=command, venv=venv, network=network, located=located, descriptors=descriptors)
-    os.execve(program, ["bwrap", *argv], {"PATH": PATH})  # noqa: S606
+    # What the kernel shows of a program's arguments, everybody on the host may read: the job's environment comes in a file.
+    options = _holding("".join(f"{word}\0" for word in argv[: len(argv) - len(command) - 1]))
+    os.set_inheritable(options, True)
+    os.execve(program, ["bwrap", "--args", str(options), "--", *command], {"PATH": PATH})  # noqa: S606
 
 
 def _holding(text):
@@ -189,6 +197,26 @@ def drop(uid):
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+def bound(config):
+    """A bound to the number of the job's processes: the host has only so many for all."""
+    import resource  # before the uid is dropped, which may not reach the server's Python
+
+    if config.uid:
+        most = PROCESSES + PROCESSES_PER_CPU * (int(config.cpu or os.cpu_count()) + 1)
+    else:  # all jobs and the server are of one user, and are counted together
+        most = 4 * PROCESSES + PROCESSES_PER_CPU * os.cpu_count()
+    _, ceiling = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = most if ceiling == resource.RLIM_INFINITY else min(most, ceiling)
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
+
+def forget_keys():
+    """Leave the kernel's keys of the session in which the server was started."""
+    number = _KEYCTL.get(os.uname().machine)
+    if number:
+        ctypes.CDLL(None).syscall(number, _JOIN_SESSION_KEYRING, None)  # refused where there are no keys at all
 
 
 def plain_signals():
