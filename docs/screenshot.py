@@ -36,6 +36,7 @@ def take(page: Page, server: Server) -> None:
     page.goto("/p/vision/jobs")
     page.get_by_role("link", name="digits").click()
     expect_state(page, "succeeded", patience=TRAINING)
+    page.reload()
     expect(log_status(page)).to_contain_text("Complete and verified")
     expect(log(page)).to_contain_text("wrote confusion_matrix.png")
     page.screenshot(path=PICTURE)

@@ -97,6 +97,8 @@ def join(page: Page, link: str, email: str, username: str, name: str) -> None:
 def submit_example(page: Page) -> None:
     page.goto("/p/vision/jobs")
     page.get_by_role("button", name="New job").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("New job")
+    page.wait_for_load_state()
     page.get_by_label("From a job.yml").set_input_files(EXAMPLE / "job.yml")
     expect(page.get_by_label("Name", exact=True)).to_have_value("digits")
     expect(page.get_by_label("Python packages")).to_have_value(re.compile("scikit-learn"))
