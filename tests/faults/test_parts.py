@@ -27,8 +27,9 @@ def test_jobs_run_on_and_their_pages_recover(server, part):
     for job, row, (count, _, status) in zip(jobs + later, server.ended(jobs + later), BEFORE + AFTER, strict=True):
         assert_ended(job, row, count, status)
         assert all(attempt["generation"] == 1 for attempt in row["attempts"]), row
-    for job, viewer in zip(jobs, viewers, strict=True):
+    for job, viewer, (_, _, status) in zip(jobs, viewers, BEFORE, strict=True):
         assert viewer.wait() == job.log()
+        assert viewer.end["state"] == ("failed" if status else "succeeded")
         assert (viewer.end["verified"], viewer.end["missing"]) == (True, 0)
         assert viewer.lines_opened >= (2 if part == "web" else 1)
     assert server.idle()
