@@ -12,12 +12,14 @@ from accounts.models import User
 from compute.models import ComputeResource
 from jobs import logs
 from jobs.models import Attempt, Job
+from jobs.querysets import words_of
 from jobs.spec import parse
 from projects import actions
 from projects.levels import PRESETS
 from projects.members import set_permissions
 from projects.models import Member, Project
 
+TAGS = ["vision", "nightly"]
 PASSWORD = "correct-horse-9"
 PROJECTS = 1000
 JOBS = 100_000
@@ -75,13 +77,12 @@ def _project(here: Project, others: list[Project], place: int) -> Project:
 
 
 def _spec() -> dict[str, Any]:
-    return parse(
-        {"name": "train", "command": "python train.py --epochs 40 --lr 0.001", "tags": ["vision", "nightly"]}
-    ).stored()
+    return parse({"name": "train", "command": "python train.py --epochs 40 --lr 0.001", "tags": TAGS}).stored()
 
 
 def _job(project: Project, user: User, place: int, now: datetime, spec: dict[str, Any]) -> Job:
     """The job number `place`, 0 being the newest."""
+    name = f"train resnet {place % 97} fold {place % 7}"
     created = now - timedelta(seconds=20 * place + 1)
     state = SHARES[place % len(SHARES)]
     if place < UNFINISHED:
@@ -89,13 +90,14 @@ def _job(project: Project, user: User, place: int, now: datetime, spec: dict[str
     final = state in SHARES
     return Job(
         project=project,
-        name=f"train resnet {place % 97} fold {place % 7}",
+        name=name,
         created_by=user if place % 3 else project.owner,
         created_at=created,
         queued_at=created,
         changed_at=created,
         spec=spec,
-        tags=["vision", "nightly"],
+        tags=TAGS,
+        words=words_of(name, TAGS),
         state=state,
         reason="exited" if final else "started",
         sentence="The command ended with exit status 0.",

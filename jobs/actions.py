@@ -16,6 +16,7 @@ import access
 from compute import host, resources, trees
 from jobs import engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
+from jobs.querysets import words_of
 from jobs.spec import Spec, SpecErrors
 from jobs.states import UNFINISHED, WAITING, JobState, Reason
 from mlteam import state
@@ -69,6 +70,7 @@ def _row(project: Project, spec: Spec, by: "User", cloned_from: Job | None) -> J
         cloned_from=cloned_from,
         spec=spec.stored(),
         tags=spec.tags,
+        words=words_of(spec.name, spec.tags),
         cpu_milli=round(spec.resources.cpu * 1000),
         memory_mib=round(spec.resources.mem * 1024),
         gpu=spec.resources.gpu,

@@ -29,6 +29,7 @@ class Job(models.Model):
     cloned_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="clones")
     spec = models.JSONField(help_text="the validated job.yml: jobs.spec.Spec")
     tags = models.JSONField(default=list)
+    words = models.CharField(max_length=600, default="", editable=False, help_text="what the search looks through")
     files = models.JSONField(default=list, help_text="names of the files uploaded with the job")
 
     state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.QUEUED)
@@ -59,7 +60,8 @@ class Job(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["project", "-created_at", "-id"], name="job_list"),
+            # What follows the order lets a search of a whole project read this index alone.
+            models.Index(fields=["project", "-created_at", "-id", "created_by", "words"], name="job_list"),
             models.Index(fields=["project", "created_by", "-created_at", "-id"], name="job_mine"),
             models.Index(fields=["project", "state", "-created_at", "-id"], name="job_state"),
             models.Index(fields=["-bid", "queued_at"], condition=Q(state="queued"), name="job_queue"),

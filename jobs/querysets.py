@@ -48,8 +48,11 @@ class JobQuerySet(models.QuerySet):
         return self.filter(state=JobState.QUEUED)
 
     def matching(self, text: str) -> "JobQuerySet":
-        """Those whose name, id or creator contains the text."""
+        """Those whose name, tags or creator contain the text, whatever its case, or whose id it is."""
         creators = get_user_model().objects.filter(username__icontains=text).values("pk")  # once, not for each job
-        return self.filter(
-            Q(name__icontains=text) | Q(id=text.lower()) | Q(created_by__in=creators) | Q(tags__icontains=text)
-        )
+        return self.filter(Q(words__contains=text.lower()) | Q(id=text.lower()) | Q(created_by__in=creators))
+
+
+def words_of(name: str, tags: list[str]) -> str:
+    """What a search looks through, in lower case: 600 characters of a job's name and tags."""
+    return "\n".join([name, *tags]).lower()[:600]

@@ -5,6 +5,7 @@ import pytest
 from compute import host
 from compute.models import ComputeResource, Gpu
 from jobs.models import Job
+from jobs.querysets import words_of
 from jobs.spec import Spec
 
 
@@ -35,6 +36,8 @@ def queued(resource):
             name=name,
             created_by=by,
             spec=spec.stored(),
+            tags=spec.tags,
+            words=words_of(name, spec.tags),
             cpu_milli=round(cpu * 1000),
             memory_mib=round(mem * 1024),
             gpu=gpu,

@@ -52,11 +52,17 @@ def names(response):
 
 def test_the_list_filters_by_creator_state_and_text(queued, project, owner, collaborator, as_user):
     queued(project, owner, name="owner's")
-    queued(project, collaborator, name="mine")
+    queued(project, collaborator, name="mine", tags=["Nächte"])
     browser, url = as_user(collaborator), reverse("jobs:list", args=[project.slug])
     assert names(browser.get(url)) == ["mine", "owner's"]
     assert names(browser.get(url, {"mine": "1"})) == ["mine"]
     assert names(browser.get(url, {"q": "OWNER"})) == ["owner's"]
+    assert (
+        names(browser.get(url, {"q": "NÄCHTE"}))
+        == names(browser.get(url, {"q": collaborator.username[:3].upper()}))
+        == ["mine"]
+    )
+    assert names(browser.get(url, {"q": '["'})) == []
     assert names(browser.get(url, {"state": "running"})) == []
     assert names(browser.get(url, {"state": "no such state"})) == ["mine", "owner's"]
 
