@@ -63,7 +63,9 @@ def _become_slirp(attempt, program, child, user_namespace, ready, fifo):
         os.dup2(fifo, 0)
         os.dup2(os.open("/dev/null", os.O_RDWR), 1)
         options = ["--configure", "--mtu=65520", "--disable-host-loopback", f"--ready-fd={ready}"]
-        options += ["--enable-sandbox"] if _may_mount() else []  # it reads what the job sends: root's rights are not for it
+        options += (
+            ["--enable-sandbox"] if _may_mount() else []
+        )  # it reads what the job sends: root's rights are not for it
         options += [f"--userns-path=/proc/self/fd/{user_namespace}", str(child), "tap0"]
         os.execv(program, ["slirp4netns", *options])  # noqa: S606
     except BaseException as error:
