@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.views import SignupView as AllauthSignupView
+from allauth.account.views import email as change_email
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
@@ -57,6 +58,15 @@ def profile(request: UserRequest) -> HttpResponse:
         messages.success(request, "Saved.")
         return redirect("profile")
     return render(request, "accounts/profile.html", {"form": form, "unverified": not request.user.verified})
+
+
+@access.route("self")
+def email(request: UserRequest) -> HttpResponse:
+    """One's address. It is proven before it is changed: an invitation is to an address, and not to whoever has the link."""
+    if "action_add" in request.POST and not request.user.verified:
+        messages.error(request, "Confirm this address first; then you can change it.")
+        return redirect("account_email")
+    return change_email(request)
 
 
 class SignupView(AllauthSignupView):

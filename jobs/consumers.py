@@ -9,9 +9,12 @@ import json
 import logging
 import time
 from collections.abc import Coroutine
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
 from django.http import Http404
 from django.template.loader import render_to_string
 
@@ -31,6 +34,13 @@ LOOK_AT_STATE_EVERY = 5.0  # seconds after which a row is read again without an 
 PACE = 0.02  # seconds between two small frames to one viewer
 COALESCE = 0.25  # seconds between two pushes of fragments to one viewer
 NEWEST = 200  # jobs of a list that are looked at without an event
+
+
+def signed_in(scope: Any) -> User | None:
+    """Who is signed in by the session with which the line was opened: nobody after a sign-out or with another password."""
+    key = scope["session"].session_key
+    user = get_user(cast(Any, SimpleNamespace(session=SessionStore(key)))) if key else None
+    return user if isinstance(user, User) else None
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -94,7 +104,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     def _refusal(self) -> int | None:
         """The close code for somebody who may not see this (any more)."""
-        user = User.objects.filter(pk=self.scope["user"].pk, is_active=True).first()
+        user = signed_in(self.scope)
         if user is None:
             return NOT_ALLOWED
         try:
@@ -150,7 +160,7 @@ class LogConsumer(LiveConsumer):
         try:
             asked = json.loads(text_data or "")
             offset, ask = asked["offset"], int(asked.get("ask", 0))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return
         if hasattr(self, "_streaming") and (offset is None or isinstance(offset, int)):
             self._streaming.cancel()

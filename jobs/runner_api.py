@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,21 @@ KNOWN_FOR = 2.0  # seconds for which an attempt's token is not read again
 KNOWN_AT_MOST = 10_000  # attempts
 
 _address = re.compile(r"^/runner/([a-z0-9]{1,16})/(state|log|end)\Z")
+_word = re.compile(r"^[a-z_]{1,20}\Z")
+
+
+def _number_below(limit: int) -> Callable[[Any], bool]:
+    return lambda value: value is None or (type(value) is int and 0 <= value < limit)
+
+
+# What an end says, each with whether a value is one that the attempt's row takes.
+_ENDS: dict[str, Callable[[Any], bool]] = {
+    "reason": lambda value: isinstance(value, str) and bool(_word.match(value)),
+    "message": lambda value: value is None or isinstance(value, str),
+    "exit_status": _number_below(2**15),
+    "signal": _number_below(2**15),
+    "peak_memory_mib": _number_below(2**31),
+}
 _methods = {"state": "POST", "log": "PUT", "end": "POST"}
 
 
@@ -150,7 +166,7 @@ async def _body(headers: dict[bytes, bytes], receive: Any, limit: int) -> bytes:
 def _report(body: bytes) -> dict[str, Any]:
     try:
         report = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         report = None
     if not isinstance(report, dict):
         raise Answer(400, error="expected a JSON object")
@@ -193,6 +209,8 @@ async def _end(known: Known, report: dict[str, Any]) -> Answer:
     claimed = report.get("log")
     if not isinstance(claimed, dict) or not isinstance(claimed.get("size"), int) or claimed["size"] < 0:
         raise Answer(400, error="expected log: {size, sha256, lines, gaps}")
+    if wrong := [name for name, right in _ENDS.items() if not right(report.get(name))]:
+        raise Answer(400, error=f"{', '.join(wrong)}: not what the protocol says")
     size = await in_files(logs.size, known.path)
     if size < claimed["size"]:
         raise Answer(409, size=size)

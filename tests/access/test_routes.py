@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -252,6 +251,13 @@ def test_a_method_without_a_row_is_not_served(world):
     assert not wrong, "\n".join(wrong)
 
 
+def _session_of(user):
+    client = Client()
+    if user:
+        client.force_login(user)
+    return client.session
+
+
 def test_every_line_is_open_to_whom_the_table_says(world):
     for pattern in websocket_urlpatterns:
         expected = rows(LINES)[str(pattern.pattern), "WS"]
@@ -259,7 +265,7 @@ def test_every_line_is_open_to_whom_the_table_says(world):
             known = _arguments(world, who)
             consumer = pattern.callback.consumer_class()
             consumer.scope = {
-                "user": world["people"][who] or AnonymousUser(),
+                "session": _session_of(world["people"][who]),
                 "url_route": {"kwargs": {name: known[name] for name in pattern.pattern.converters}},
             }
             assert str(consumer._refusal() or "open") == expected[who], f"{pattern.pattern} for {who}"
