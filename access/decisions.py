@@ -75,6 +75,25 @@ class Refused(PermissionDenied):
         self.decision = decision
 
 
+WORDS = {
+    "get": "see",
+    "new": "create",
+    "set": "change",
+    "stop": "stop",
+    "rm": "remove",
+    "exec": "run commands in",
+    "connect": "open",
+    "share": "share",
+    "use": "use",
+}
+
+
+def in_words(verbs: "frozenset[str] | set[str]") -> str:
+    """Verbs for people, in the order of WORDS: "see, create and stop"."""
+    said = [word for verb, word in WORDS.items() if verb in verbs]
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+
+
 def split_action(action: str) -> tuple[str, str]:
     """("job", "stop") of "job:stop". Raises ValueError for an action that does not exist: a bug of the caller."""
     kind, _, verb = action.partition(":")

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from django.db.models import Q
 
-from access.decisions import Decision, Grant, Resource, Target, split_action
+from access.decisions import Decision, Grant, Resource, Target, in_words, split_action
 from access.sources import registered
 
 
@@ -60,14 +60,11 @@ class Abilities:
                 "not_yours",
                 f"Your level allows {action} only on what you created, and this {kind} is another member's.",
             )
-        held = sorted({one for grant in self.grants if grant.kind == kind for one in grant.actions})
-        may = f"On {kind}s here you may: {', '.join(held)}." if held else f"You hold nothing on {kind}s here."
-        return Decision(
-            False,
-            action,
-            "not_granted",
-            f"{action} is not among your rules in this project. {may} The project's owner can change your level.",
-        )
+        held = {one for grant in self.grants if grant.kind == kind for one in grant.actions}
+        may = f"Your level lets you {in_words(held)} {kind}s." if held and kind != "project" else ""
+        asked = f"{in_words({verb})} {'this project' if kind == 'project' else f'{kind}s in this project'}"
+        reason = f"You may not {asked} ({action}). {may} The project's owner can change your level."
+        return Decision(False, action, "not_granted", reason.replace("  ", " "))
 
 
 def _known(user: Holder) -> str | None:

@@ -17,7 +17,7 @@ from compute import host, resources, trees
 from jobs import engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
 from jobs.querysets import words_of
-from jobs.spec import Spec, SpecErrors
+from jobs.spec import Resources, Spec, SpecErrors
 from jobs.states import UNFINISHED, WAITING, JobState, Reason
 from mlteam import state
 from projects.models import Project, record
@@ -86,7 +86,13 @@ def check_fits(spec: Spec) -> None:
     there = resources.what_there_is()
     if not there["runs_jobs"]:
         raise Refusal(" ".join(there["problems"]))
-    wanted, errors = spec.resources, []
+    if errors := too_large(spec.resources, there):
+        raise SpecErrors(errors)
+
+
+def too_large(wanted: Resources, there: dict[str, Any]) -> list[tuple[str, str]]:
+    """What no host can ever give, as [(field, what was asked for and what there is)]; `there` from compute.resources."""
+    errors = []
     for field, amount, unit in (
         ("cpu", there["cpu"], "CPU cores"),
         ("mem", there["mem"], "GiB of memory"),
@@ -95,8 +101,7 @@ def check_fits(spec: Spec) -> None:
         if getattr(wanted, field) > amount:
             largest = f"the largest host here has {amount:g} {unit}" if amount else f"no host here has {unit}"
             errors.append((f"resources.{field}", f"{getattr(wanted, field):g} asked for, {largest}"))
-    if errors:
-        raise SpecErrors(errors)
+    return errors
 
 
 def check_file_name(name: str) -> str:

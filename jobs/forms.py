@@ -6,9 +6,10 @@ import yaml
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.forms.utils import ErrorDict
+from pydantic import ValidationError
 
 from jobs.models import Job
-from jobs.spec import Spec, SpecErrors, load_yaml, parse
+from jobs.spec import Resources, Spec, SpecErrors, load_yaml, parse
 
 # Field of the form -> path in the job file.
 PATHS = {
@@ -92,6 +93,15 @@ class JobForm(forms.Form):
         except SpecErrors as error:
             self.add_spec_errors(error)
         return self.cleaned_data
+
+    def resources(self) -> Resources:
+        """The amounts that were typed, as far as they make sense; the defaults where they do not."""
+        try:
+            return Resources.model_validate(self.as_data().get("resources", {}))
+        except ValidationError as error:
+            wrong = {str(item["loc"][0]) for item in error.errors()}
+            typed = self.as_data()["resources"]
+            return Resources.model_validate({key: value for key, value in typed.items() if key not in wrong})
 
     def start_anew(self) -> None:
         """Without any check of what was typed: room for the errors of an uploaded job.yml alone."""

@@ -51,7 +51,8 @@ def started(attempt: Attempt, report: dict[str, Any]) -> None:
             started_at=now, isolation=isolation
         ):
             return
-        move(attempt.job, JobState.RUNNING, reason=Reason.STARTED, attempt=attempt, started_at=now)
+        sentence = f"Runs on {attempt.host}."
+        move(attempt.job, JobState.RUNNING, reason=Reason.STARTED, sentence=sentence, attempt=attempt, started_at=now)
 
 
 def ended(attempt: Attempt, *, reason: str, sentence: str, exit_status: int | None = None, **fields: Any) -> None:

@@ -121,7 +121,8 @@ def _filled(request: UserRequest) -> JobForm:
 
 def _submitted(request: UserRequest, project: Project, form: JobForm, cloned: Job | None) -> Job | None:
     """The new job, or None with the form saying what is wrong."""
-    if not form.is_valid():
+    if not form.is_valid():  # all that is wrong at once, also what no host can give
+        form.add_spec_errors(SpecErrors(actions.too_large(form.resources(), resources.what_there_is())))
         return None
     try:
         return actions.submit(
