@@ -111,6 +111,12 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def addresses() -> list[str]:
+    """This host's own IPv4 addresses but loopback ones; jobs with a network of their own cannot reach them."""
+    found = (address for addresses in psutil.net_if_addrs().values() for address in addresses)
+    return [one.address for one in found if one.family == socket.AF_INET and not one.address.startswith("127.")]
+
+
 def cpu_milli() -> int:
     """CPU cores × 1000 that this process may use."""
     return int(os.environ.get("MLTEAM_CPUS", 0) or len(os.sched_getaffinity(0))) * 1000

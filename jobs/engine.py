@@ -176,6 +176,7 @@ def _config(attempt: Attempt) -> dict[str, Any]:
         "isolation": facts.isolation,
         "network": facts.network,
         "base_prefix": sys.base_prefix,
+        "unreachable": host.addresses(),
         "bwrap": facts.bwrap,
         "slirp4netns": facts.slirp4netns,
     }

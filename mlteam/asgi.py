@@ -11,17 +11,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlteam.settings")
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import OriginValidator
+from django import setup
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 
-django = get_asgi_application()
+setup(set_prefix=False)
 
 from django.urls import path
 
 from jobs import consumers, runner_api
-from mlteam import bodies
+from mlteam import bodies, uploads
 
-pages = bodies.limited(django)
+pages = bodies.limited(uploads.Handler())
 
 websocket_urlpatterns = [
     path("ws/p/<slug:slug>/jobs", consumers.ProjectConsumer.as_asgi()),

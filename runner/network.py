@@ -33,7 +33,7 @@ def start(attempt, config, child, *, fifo):
         _become_slirp(attempt, config.slirp4netns, child, namespaces[0], ready_writer, fifo)
     os.close(ready_writer)
     try:
-        _cut_off(namespaces)
+        _cut_off(namespaces, [_LINK_LOCAL, *((address, 32) for address in config.unreachable)])
         if not select.select([ready], [], [], 10)[0] or os.read(ready, 1) != b"1":
             raise NetworkError("slirp4netns did not start; runner.log beside the attempt says why")
     finally:
@@ -63,9 +63,8 @@ def _become_slirp(attempt, program, child, user_namespace, ready, fifo):
         os.dup2(fifo, 0)
         os.dup2(os.open("/dev/null", os.O_RDWR), 1)
         options = ["--configure", "--mtu=65520", "--disable-host-loopback", f"--ready-fd={ready}"]
-        options += (
-            ["--enable-sandbox"] if _may_mount() else []
-        )  # it reads what the job sends: root's rights are not for it
+        if _may_mount():  # it reads what the job sends: root's rights are not for it
+            options.append("--enable-sandbox")
         options += [f"--userns-path=/proc/self/fd/{user_namespace}", str(child), "tap0"]
         os.execv(program, ["slirp4netns", *options])  # noqa: S606
     except BaseException as error:
@@ -89,8 +88,9 @@ def _has_loopback(child):
         return True  # gone, or a kernel that does not tell: go on
 
 
-def _cut_off(namespaces):
-    """Make link-local addresses (a cloud's metadata service) unreachable, from a process that joins the namespaces."""
+def _cut_off(namespaces, networks):
+    """Make networks unreachable, from a process that joins the namespaces: link-local addresses (a cloud's metadata service), and the
+    host's own, because what listens on all of them is often meant for the host alone."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -99,14 +99,17 @@ def _cut_off(namespaces):
             for number, kind in zip(namespaces, (_NEWUSER, _NEWNET), strict=True):
                 if libc.setns(number, kind):
                     raise OSError(ctypes.get_errno(), "setns")
-            _blackhole(*_LINK_LOCAL)
+            for network, prefix in networks:
+                _blackhole(network, prefix)
             code = 0
         except BaseException as error:
             print(f"blackhole route: {error}", flush=True)
         finally:
             os._exit(code)
     if os.waitpid(pid, 0)[1]:
-        raise NetworkError("link-local addresses could not be cut off; runner.log beside the attempt says why")
+        raise NetworkError(
+            "the host's own and link-local addresses could not be cut off; runner.log beside the attempt says why"
+        )
 
 
 def _blackhole(network, prefix):

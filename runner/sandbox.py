@@ -26,10 +26,8 @@ _ETC = (
     "/etc/localtime",
 )
 _SYS = ("/sys/devices", "/sys/bus", "/sys/class", "/sys/module", "/sys/dev")
-PROCESSES, PROCESSES_PER_CPU = (
-    4096,
-    1024,
-)  # processes and threads that a job may have: so many, and more for each CPU core
+# Processes and threads that a job may have: so many, and more for each CPU core.
+PROCESSES, PROCESSES_PER_CPU = 4096, 1024
 _KEYCTL, _JOIN_SESSION_KEYRING = {"x86_64": 250, "aarch64": 219}, 1  # the number of the system call
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/nvidia-caps")
 

@@ -190,15 +190,17 @@ def test_the_hosts_loopback_does_not_answer(make):
         assert job.text.count("refused") == 5
 
 
-def test_link_local_addresses_are_cut_off_at_once(make):
-    script = "import socket\ntry: socket.create_connection(('169.254.169.254', 80), 5)\nexcept OSError as e: print(e, e.errno)"
-    job = make([PYTHON, "-c", script])
+@pytest.mark.parametrize("address", ["169.254.169.254", "192.0.2.77"])
+def test_link_local_addresses_and_the_hosts_own_are_cut_off_at_once(make, address):
+    script = (
+        f"import socket\ntry: socket.create_connection(({address!r}, 80), 5)\nexcept OSError as e: print(e, e.errno)"
+    )
+    job = make([PYTHON, "-c", script], unreachable=["192.0.2.77"])
     job.run(patience=30)
     own_network(job)
     assert "timed out" not in job.text
-    assert job.text.split()[-1] in ("22", "101", "113"), (
-        job.text
-    )  # invalid argument or unreachable: from the route, not from outside
+    # Invalid argument or unreachable: from the route, not from outside.
+    assert job.text.split()[-1] in ("22", "101", "113"), job.text
 
 
 def test_another_jobs_port_does_not_answer(make):
