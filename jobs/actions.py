@@ -223,7 +223,8 @@ def attempt_ended(attempt_id: str, report: dict[str, Any]) -> None:
         log_verified=closed.get("verified"),
         log_gaps=closed.get("gaps") or [],
     )
-    look()
+    if Job.objects.queued().exists():
+        look()
 
 
 def sentence_of(report: dict[str, Any]) -> str:
