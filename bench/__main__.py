@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,11 +34,11 @@ def main() -> int:
     for name in options.names or ALL:
         print(f"\n{name}: {ALL[name]}", flush=True)
         begun = time.monotonic()
-        figures[name] = _measure(name)
-        print(table(figures[name]))
+        figures[name] = list(_measure(name))
         print(f"({time.monotonic() - begun:.0f} s; {machine.noise()})", flush=True)
     after = machine.noise()
-    print(f"\nafter: {after}")
+    print(f"\nafter: {after}\n")
+    print(table([figure for found in figures.values() for figure in found]))
     if options.json:
         kept = {"machine": machine.described(), "before": asdict(before), "after": asdict(after)}
         rows = {name: [asdict(figure) for figure in found] for name, found in figures.items()}
@@ -52,15 +53,18 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(name: str) -> list[Figure]:
-    """The figures of one measurement; those that it had made when it failed are kept."""
+def _measure(name: str) -> Iterator[Figure]:
+    """The figures of one measurement, each shown as soon as it is there; one that fails keeps those that it had."""
     command = [sys.executable, "-m", "bench.measure", name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        figures = [Figure.from_line(line) for line in process.stdout if line.startswith("{")]  # Ctrl-C ends both of us
+        for line in process.stdout:
+            if line.startswith("{"):
+                figure = Figure.from_line(line)
+                print("  " + figure.in_words(), flush=True)
+                yield figure
     if process.returncode:
         print(f"{name} failed with status {process.returncode}")
-    return figures
 
 
 if __name__ == "__main__":

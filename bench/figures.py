@@ -30,6 +30,11 @@ class Figure:
             return None
         return self.median >= self.bar if self.at_least else self.median <= self.bar
 
+    def in_words(self) -> str:
+        """One line for who waits."""
+        what, median, spread, _, bar, remark = _row(self)
+        return "  ".join(part for part in (f"{what.strip()}: {median}", spread and f"({spread})", bar, remark) if part)
+
     def as_line(self) -> str:
         return json.dumps(asdict(self))
 
