@@ -55,10 +55,10 @@ class Ownership:
         allowed = Q(pk__in=[])
         if verb in OWNERS.get(kind, ()):
             allowed |= Q(personal=False)
-        if verb in PERSONAL.get(kind, ()):
-            allowed |= Q(owner_proven(), personal=True)
-        if verb in UNPROVEN.get(kind, ()):
+        if verb in UNPROVEN.get(kind, ()):  # then the proof need not be looked for
             allowed |= Q(personal=True)
+        elif verb in PERSONAL.get(kind, ()):
+            allowed |= Q(owner_proven(), personal=True)
         return Q(**{f"{project}__in": Project.objects.present().filter(allowed, owner_id=user_id).values("pk")})
 
     @staticmethod
