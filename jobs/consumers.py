@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
@@ -56,22 +56,22 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
         await self.accept()
-        self.start(self._guard())
+        self.start(self._guard)
 
     async def disconnect(self, code: int) -> None:
         self._over = True
         self._cancel()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def start(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> "asyncio.Task[None]":
         """Runs something for as long as the line is open; its failure ends the line."""
-        task = asyncio.create_task(self._watched(work))
+        task = asyncio.create_task(self._watched(work, *args))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _watched(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         try:
-            await work
+            await work(*args)
         except OSError:
             self._cancel(but=asyncio.current_task())  # the viewer is gone
         except Exception:
@@ -89,7 +89,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                     return await self._end(NOT_ALLOWED if admitted else refusal)
                 if not admitted:
                     admitted = True
-                    self.start(self.run())
+                    self.start(self.run)
                 while not await watch.wait(3600):
                     pass
 
@@ -153,7 +153,7 @@ class LogConsumer(LiveConsumer):
         return job
 
     async def run(self) -> None:
-        self._streaming = self.start(self._stream(_offset(self.scope["query_string"])))
+        self._streaming = self.start(self._stream, _offset(self.scope["query_string"]))
         await self._tell_states()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -165,7 +165,7 @@ class LogConsumer(LiveConsumer):
         if hasattr(self, "_streaming") and (offset is None or isinstance(offset, int)):
             self._streaming.cancel()
             await asyncio.wait([self._streaming])
-            self._streaming = self.start(self._stream(offset, ask))
+            self._streaming = self.start(self._stream, offset, ask)
 
     async def _stream(self, offset: int | None, ask: int = 0) -> None:
         """Subscribe, read the size, send the backlog, wait: in this order nothing can fall between."""

@@ -1,12 +1,14 @@
 """What a runner, its job and its server survive. Real processes are killed."""
 
 import contextlib
+import fcntl
 import json
 import os
 import random
 import shutil
 import signal
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -332,7 +334,7 @@ def test_a_full_disk_leaves_a_gap_and_the_job_goes_on(make_job, small_disk, mask
     job.directory.mkdir(mode=0o700)
     (small_disk / "filling").write_bytes(bytes(200_000))
     job.start()
-    until(lambda: job.state().get("phase") == "ready" and _asleep_in_a_loop(job), 20, job.trouble)
+    until(lambda: job.state().get("phase") == "ready" and _asleep_in_a_loop(job) and _drained(job), 20, job.trouble)
     (small_disk / "filling").unlink()
     (job.work / "go").write_text("")
     report = job.wait()
@@ -341,6 +343,15 @@ def test_a_full_disk_leaves_a_gap_and_the_job_goes_on(make_job, small_disk, mask
     assert len(job.log) + sum(gap["bytes"] for gap in report["log"]["gaps"]) == whole
     assert job.text.endswith("last words\n")
     assert job.text.startswith("1\n2\n3\n")
+
+
+def _drained(job):
+    """Whether the runner has taken, or dropped, all that the job has written."""
+    fifo = os.open(job.directory / "log.fifo", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return fcntl.ioctl(fifo, termios.FIONREAD, b"\0" * 4) == b"\0" * 4
+    finally:
+        os.close(fifo)
 
 
 def _asleep_in_a_loop(job):
