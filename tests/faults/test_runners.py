@@ -14,7 +14,7 @@ pytestmark = pytest.mark.needs("bwrap", "slirp4netns")
 
 
 def test_killed_in_the_middle_again_and_again(server):
-    counts = [(300, FAST, 0), (80, MEDIUM, 9)]
+    counts = [(1500, FAST, 0), (250, MEDIUM, 9)]
     jobs = server.submit_all([{"command": printing(*job)} for job in counts])
     viewers = [Viewer(job) for job in jobs]
     for size in (1, 200, 600):
