@@ -123,4 +123,4 @@ def _attempt(job: Job, resource: ComputeResource) -> Attempt:
 def analyse() -> None:
     """What a database does by itself now and then: statistics for its planner."""
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+        cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")

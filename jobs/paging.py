@@ -29,15 +29,21 @@ def paged(jobs: JobQuerySet, cursor: str) -> Page:
     direction, at, job_id = _parsed(cursor)
     if direction == "n":
         after = Q(created_at__gt=at) | Q(created_at=at, id__gt=job_id)
-        rows = list(jobs.filter(after).order_by("created_at", "id")[: PAGE + 1])
+        rows = _read(jobs.filter(after).order_by("created_at", "id"))
         more, rows = len(rows) > PAGE, rows[:PAGE][::-1]
         return Page(rows, cursor_of(rows[-1], "o") if rows else "", cursor_of(rows[0], "n") if more else "")
     if direction == "o":
         jobs = jobs.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=job_id))
-    rows = list(jobs.newest_first()[: PAGE + 1])
+    rows = _read(jobs.newest_first())
     more, rows = len(rows) > PAGE, rows[:PAGE]
     newer = cursor_of(rows[0], "n") if rows and direction == "o" else ""
     return Page(rows, cursor_of(rows[-1], "o") if more else "", newer)
+
+
+def _read(jobs: JobQuerySet) -> list[Job]:
+    """A page and one more, in their order. They are picked first, by an index alone; only what was picked is read."""
+    picked = jobs.values("pk")[: PAGE + 1]
+    return list(Job.objects.filter(pk__in=picked).as_list().order_by(*jobs.query.order_by))
 
 
 def _parsed(cursor: str) -> tuple[str, datetime | None, str]:

@@ -48,7 +48,7 @@ def list_jobs(request: UserRequest, slug: str) -> HttpResponse:
         "q": request.GET.get("q", "").strip()[:100],
     }
     everything = Job.objects.in_project(project)
-    page = paged(_filtered(everything, filters, request.user).as_list(), request.GET.get("page", ""))
+    page = paged(_filtered(everything, filters, request.user), request.GET.get("page", ""))
     counts = queue.counts(everything.unfinished())
     context = {
         "project": project,
