@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import uvloop
 from django.conf import settings
 from django.db.backends.signals import connection_created
 from django.test import Client
@@ -62,7 +63,8 @@ class InProcess:
 
     def times(self, paths: list[str]) -> "Times":
         """Asks for each path, one after another."""
-        return asyncio.run(self._times(paths))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the loop of the Procfile's web server
+            return runner.run(self._times(paths))
 
     async def _times(self, paths: list[str]) -> "Times":
         await self._ask(paths[0])  # a first time loads templates

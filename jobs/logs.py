@@ -22,6 +22,7 @@ from django.conf import settings
 
 BLOCK = 64 * 1024  # bytes between two records of the line index
 STEP = 1024 * 1024  # bytes read at once by whatever walks through a log
+USUAL_LINE = 150  # bytes; a page of lines like this is read at once
 PAGE_BYTES = 1024 * 1024  # a page never holds more, however long its lines
 RECORD = struct.Struct("<Q")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -235,7 +236,9 @@ def page_from(path: Path, offset: int, count: int, limit: int = PAGE_BYTES) -> P
         offset = min(max(0, offset), end)
         if log is None:
             return Page(0, 1, b"", 0)
-        data = os.pread(log, limit, offset)
+        data = os.pread(log, min(limit, count * USUAL_LINE), offset)
+        if data.count(b"\n") < count:  # longer lines than usual
+            data += os.pread(log, limit - len(data), offset + len(data))
         length = _whole_lines(data, count, at_end=offset + len(data) >= end)
         return Page(offset, _newlines(path, log, offset) + 1, data[:length], end)
 
@@ -299,8 +302,9 @@ def _start_of(path: Path, log: int, line: int) -> int:
     with _index(path, log) as records:
         block = bisect_left(records, line - 1)
         missing = line - 1 - (records[block - 1] if block else 0)
+        indexed = block < len(records)
     position, end = block * BLOCK, _size(log)
-    for data in _walk(log, position, end):
+    for data in _walk(log, position, position + BLOCK if indexed else end):
         held = data.count(b"\n")
         if held >= missing:
             return position + _after_newlines(data, missing)
