@@ -45,6 +45,13 @@ def _database():
 
 
 @pytest.fixture
+def fresh(installation):
+    """A supervisor that has not yet seen anything die, and starts again at once what does."""
+    installation.end()
+    return installation.start()
+
+
+@pytest.fixture
 def server(installation):
     """The server, up and without a job; afterwards nothing may hold a slot."""
     if installation.process.poll() is not None:

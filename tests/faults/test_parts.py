@@ -35,6 +35,7 @@ def test_jobs_run_on_and_their_pages_recover(server, part):
     assert server.idle()
 
 
+@pytest.mark.usefixtures("fresh")
 def test_all_of_them_at_once_and_again(server):
     jobs = server.submit_all(specs(BEFORE + AFTER))
     for part in list(PARTS) * 2:

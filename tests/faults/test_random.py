@@ -107,6 +107,7 @@ class Havoc:
         self.server.start()
 
 
+@pytest.mark.usefixtures("fresh")
 def test_fifty_jobs_among_faults_of_every_kind(server):
     chance = random.Random(int(os.environ.get("FAULTS_SEED", "7")))
     havoc = Havoc(server, chance)
