@@ -22,6 +22,9 @@ SETTINGS = {
         "interval_start": 0,
         "interval_step": 0.05,
         "interval_max": 0.1,
+        # A Redis that hangs is as good as away; above the second for which the worker's read waits for a task.
+        "socket_timeout": 3,
+        "socket_connect_timeout": 3,
     },
     "enable_utc": True,
     "task_default_queue": DEFAULT_QUEUE,

@@ -1,5 +1,7 @@
 """`kill -9` of web, worker, beat and Redis, each while jobs run and print numbered lines."""
 
+import signal
+
 import pytest
 
 from tests.faults.lines import FAST, MEDIUM, SLOW, assert_ended, printing
@@ -42,3 +44,22 @@ def test_all_of_them_at_once_and_again(server):
         server.kill(part)
     for job, row, (count, _, status) in zip(jobs, server.ended(jobs), BEFORE + AFTER, strict=True):
         assert_ended(job, row, count, status)
+
+
+def test_redis_hangs(server):
+    """It answers nobody, but does not die: jobs that run end, what is submitted is in the queue, and starts afterwards."""
+    running = server.submit_all([{"command": printing(40, MEDIUM, 3)}])
+    viewer = Viewer(running[0])
+    server.until_running(running)
+    redis = server.part("redis")
+    redis.send_signal(signal.SIGSTOP)
+    try:
+        waiting = server.submit_all([{"command": printing(5, FAST, 7)}])
+        status, _ = server.get(f"/p/{server.slug}/jobs")
+        assert status == 200
+        assert_ended(running[0], server.ended(running)[0], 40, 3)
+        assert viewer.wait() == running[0].log()
+    finally:
+        redis.send_signal(signal.SIGCONT)
+    assert_ended(waiting[0], server.ended(waiting)[0], 5, 7)
+    assert server.idle()
