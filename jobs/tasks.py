@@ -1,11 +1,15 @@
 """Celery's doors to jobs. None stays for a job's length, none carries anything: the rows are the queue."""
 
+import logging
 import threading
 
 from celery import shared_task
 
 from compute import resources
 from jobs import engine, queue, reconcile
+from jobs.models import Attempt
+
+log = logging.getLogger(__name__)
 
 _placing = threading.Lock()
 _asked = threading.Event()
@@ -20,15 +24,28 @@ def look() -> None:
         try:
             _asked.clear()
             for attempt in queue.place(resources.this_host()):
-                engine.start(attempt)
+                _start(attempt)
         finally:
             _placing.release()
+
+
+def _start(attempt: Attempt) -> None:
+    try:
+        engine.start(attempt)
+    except Exception:  # a full disk, say: the others are started, and the sweep tries this one again
+        log.exception("attempt %s of job %s was not started", attempt.index, attempt.job_id)
 
 
 @shared_task(name="jobs.tasks.sweep", ignore_result=True)
 def sweep() -> None:
     """Each second: what a lost hint or a killed process left undone."""
-    look()
+    try:
+        look()
+    finally:
+        _reconcile()
+
+
+def _reconcile() -> None:
     if not _sweeping.acquire(blocking=False):
         return
     try:
