@@ -57,7 +57,6 @@ def list_jobs(request: UserRequest, slug: str) -> HttpResponse:
         "states": [(value, label, counts.get(value)) for value, label in JobState.choices],
         "older": _page_url(request, page.older),
         "newer": _page_url(request, page.newer),
-        "can_new": bool(access.allowed(request.user, "job:new", project)),
         "empty": not page.rows and not everything.exists(),
         "socket": f"/ws/p/{project.slug}/jobs",
     }
