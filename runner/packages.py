@@ -132,6 +132,7 @@ def _step(runner, command):
             sandbox.attach_output(runner.attempt.path("log.fifo"))
             os.umask(0o022)
             cache = os.path.join(runner.config.packages["directory"], "cache")
+            os.makedirs(runner.config.packages["directory"], mode=0o755, exist_ok=True)
             os.chdir(runner.config.packages["directory"])  # what uv says then names no directory of the server
             values = {"UV_CACHE_DIR": cache, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
             os.execve(command[0], command, {**os.environ, **values})  # noqa: S606
