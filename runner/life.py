@@ -82,7 +82,7 @@ class Runner:
             try:
                 self._job()
             except CouldNotStart as error:
-                self._end_helpers()
+                self.memory.remove()
                 self._finish("could_not_start", message=str(error))
         self._deliver()
 
@@ -411,7 +411,7 @@ class Runner:
         return not self.last_line().startswith(("bwrap: ", "mlteam: "))
 
     def _end_rest(self):
-        """Nothing of the job stays: its processes, its network's helper, its cgroup."""
+        """Nothing of the job itself stays: its processes, its cgroup."""
         members = self._members()
         if self.config.isolation == "bare" and self.state.child:
             members += processes.of_session(self.state.child["pid"])
@@ -419,14 +419,15 @@ class Runner:
         for pid in members:
             with contextlib.suppress(PermissionError):
                 processes.send(pid, signal.SIGKILL)
-        self._end_helpers()
+        self.memory.remove()
 
     def _end_helpers(self):
+        """Those who kept the FIFO open: they go when what was in it is safe."""
         if self.state.network == "own":
             from runner import network
 
             network.end(self.attempt)
-        self.memory.remove()
+        processes.end(processes.identify(self.keeper) if self.keeper else self.attempt.identity("keeper"))
 
     def last_line(self):
         size = self.output.size
@@ -483,10 +484,10 @@ class Runner:
         """Hand over all that is left; when the server has it, nothing of the attempt but its state stays."""
         self._start_delivery()
         self.delivery.post_end(self.state.end, self.output.size)
+        self._end_helpers()
         self.delivery.join()
         if self.delivery.outcome == "superseded":
             os._exit(0)
-        processes.end(processes.identify(self.keeper) if self.keeper else self.attempt.identity("keeper"))
         self.output.remove()
         self.state.save(phase="done")
 
