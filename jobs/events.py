@@ -29,7 +29,7 @@ def send(groups: set[str], message: dict[str, object]) -> None:
             for group in groups:
                 pipe.publish(f"{_prefix()}__group__{group}", packed)
             pipe.execute()
-    except redis.RedisError as error:
+    except Exception as error:  # what redis raises in time of trouble is not only its own: ValueError, OSError
         log.debug("no hint sent: %s", error)
 
 

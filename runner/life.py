@@ -12,6 +12,7 @@ from runner.attempt import Attempt
 
 LOOK = 0.5  # seconds between two looks at stop.json
 SAMPLE = 1.0  # seconds between two looks at the memory
+SHUTDOWN = 120.0  # seconds in which a host that goes down kills what it has told to end
 KEEP = "2147483647"  # seconds that the keeper of the FIFO sleeps
 
 
@@ -56,8 +57,10 @@ class Runner:
         signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
         for number in (signal.SIGUSR1, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # only stop.json ends a job
+        signal.signal(signal.SIGTERM, self._told_to_end)
+        self.told_at = float("-inf")
         fifo = attempt.path("log.fifo")
         sandbox.make_output(fifo, config.uid)
         self.fifo = sandbox.open_output(fifo)
@@ -69,6 +72,10 @@ class Runner:
         self.kill_at = self.keeper = self.sandbox = None
         self.last_pump = 0.0
         self.cut = state.phase in ("spawned", "ready") and not self._held()
+
+    def _told_to_end(self, *_):
+        """The host is going down: everything is told so, and killed a little later."""
+        self.told_at = time.monotonic()
 
     def _held(self):
         """Whether anybody has kept the FIFO open since the last runner died; if not, what was in it is lost."""
@@ -380,6 +387,8 @@ class Runner:
         lost = "exit-code" not in status and self._lost()
         self._end_rest()
         reason = (self.state.stopping or {}).get("reason")
+        if not reason and time.monotonic() - self.told_at < SHUTDOWN:
+            reason = "host_restarted"  # whatever it answered to being told: it had no more time
         if self.memory.exceeded:
             reason = "out_of_memory"
         if "exit-code" in status:

@@ -83,16 +83,29 @@ class Installation(server.Server):
         return answer["answer"]
 
     def power_off(self):
-        """Everything dies at once, and the kernel that comes up afterwards is another one."""
-        supervisor = self.process
-        while doomed := remains.of_installation(self.var, supervisor):
+        """Everything dies at one moment, and the kernel that comes up afterwards is another one."""
+        self._to_everything(signal.SIGKILL)
+        while doomed := remains.of_installation(self.var):
             for pid in doomed:
                 processes.send(pid, signal.SIGKILL)
-            supervisor = None
         self.process.wait(timeout=PATIENCE)
         for path in (self.var / "jobs").glob("*/*/*"):
             if path.name == "state.json" or path.suffix == ".pid":
                 self._of_another_boot(path)
+
+    def shut_down(self, jobs):
+        """As a host does in order: everything is told to end, killed when it does not, and the next kernel is another one."""
+        self._to_everything(signal.SIGTERM)
+        self.process.wait(timeout=PATIENCE)
+        until(lambda: all(job.memory().get("phase") in ("ended", "done") for job in jobs), "the ends of the jobs")
+        self.power_off()
+
+    def _to_everything(self, number):
+        """A signal to all processes at one moment, as only the kernel can send it otherwise: they stand still meanwhile."""
+        everything = remains.of_installation(self.var, self.process)
+        for one in (signal.SIGSTOP, number, signal.SIGCONT):
+            for pid in everything:
+                processes.send(pid, one)
 
     def _of_another_boot(self, path):
         """A process's identity and a runner's memory begin with the boot they are of."""

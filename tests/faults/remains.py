@@ -74,7 +74,9 @@ def _noted(jobs, attempts):
 
 def of_installation(var, supervisor=None):
     """Pids of all living processes of an installation's jobs, and before them those of its server."""
-    server = [supervisor.pid, *(child.pid for child in supervisor.children(recursive=True))] if supervisor else []
+    server = []
+    if supervisor is not None and supervisor.is_running():
+        server = [supervisor.pid, *(child.pid for child in supervisor.children(recursive=True))]
     ids = [path.name.encode() for path in (var / "jobs").glob("*")]
     beside = []
     for pid in processes.everyone():

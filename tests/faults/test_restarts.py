@@ -39,6 +39,27 @@ def test_a_restart_of_the_host(server):
     assert server.idle()
 
 
+def test_a_host_that_goes_down_in_order(server):
+    """Every process is told to end, and jobs do so in their own ways."""
+    saving = "trap 'echo saved; exit 0' TERM; echo begun; test $MLTEAM_ATTEMPT = 1 || while :; do sleep 0.1; done"
+    jobs = server.submit_all(
+        [
+            {"command": printing(5000, FAST)},
+            {"command": saving, "restartable": True},
+            {"command": "echo begun; sleep 999"},
+        ]
+    )
+    server.until_running(jobs)
+    server.shut_down(jobs)
+    server.start()
+    one, again, other = server.ended(jobs)
+    assert (one["state"], one["reason"]) == (other["state"], other["reason"]) == ("interrupted", "host_restarted")
+    assert [attempt["reason"] for attempt in again["attempts"]] == ["host_restarted", "exited"]
+    assert (again["state"], again["exit_status"]) == ("succeeded", 0)
+    assert jobs[1].log(0).endswith(b"saved\n")
+    assert jobs[1].log(1) == b"begun\n"
+
+
 def test_a_restart_of_the_host_while_jobs_start_and_end(server):
     jobs = server.submit_all([{"command": printing(number * 3, FAST), "restartable": True} for number in range(1, 11)])
     until(lambda: any(row["final"] for row in server.look(jobs)), "the first end", server.trouble)
