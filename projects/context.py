@@ -35,9 +35,10 @@ class Shell:
         first = Case(
             *(When(slug=slug, then=Value(place)) for place, slug in enumerate(named)), default=Value(len(named))
         )
-        visible = Project.objects.visible_to(self._user).annotate(owner_proven=owner_proven())
-        ordering = visible.query.order_by
-        rows = list(visible.order_by(first, *ordering)[:MOST] if named else visible[:MOST])
+        visible = Project.objects.visible_to(self._user)
+        ordered = visible.order_by(first, *visible.query.order_by) if named else visible
+        # Picked first: what is asked about each is then asked of a page of them, not of all that can be seen.
+        rows = Project.objects.filter(pk__in=ordered.values("pk")[:MOST]).annotate(owner_proven=owner_proven())
         return sorted(rows, key=lambda project: (not project.personal, project.name, project.id))
 
     @cached_property
