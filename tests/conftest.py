@@ -17,6 +17,16 @@ from projects.models import Member, Project
 PASSWORD = "a long enough password"
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """The test database; threads of asynchronous tests may still be connected to it when it is to be removed."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
+
+
 @pytest.fixture(autouse=True)
 def _no_limits_left_over():
     """Rate limits count anew in every test."""

@@ -21,7 +21,7 @@ OPTIONS = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "max_connections": "200",
-    "log_min_messages": "fatal",
+    "log_min_messages": "panic",
 }
 
 
