@@ -385,10 +385,11 @@ class Runner:
         status = self._status()
         self.memory.look(self.state.child["pid"])
         lost = "exit-code" not in status and self._lost()
-        self._end_rest()
         reason = (self.state.stopping or {}).get("reason")
         if not reason and time.monotonic() - self.told_at < SHUTDOWN:
             reason = "host_restarted"  # whatever it answered to being told: it had no more time
+            processes.wait_until(lambda: not processes.is_alive(self.state.child), self.config.grace)
+        self._end_rest()
         if self.memory.exceeded:
             reason = "out_of_memory"
         if "exit-code" in status:
