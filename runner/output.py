@@ -14,7 +14,7 @@ import os
 from runner import masks
 
 MOVE = 1 << 20
-RAW_FILE = 4 << 20
+RAW_FILE = 1 << 17  # small: until it is deleted, what is in it takes its room on the disk twice
 PIECES = 16  # of the tail; one of them is dropped at a time
 
 
@@ -82,14 +82,21 @@ class Output:
             lost = len(os.read(self.fifo, MOVE))
         except BlockingIOError:
             return 0
-        self._gap(lost)
+        self._gap(self._end(), lost)
         return lost
 
-    def _gap(self, lost):
-        if self.gaps and self.gaps[-1]["offset"] == self.size:
+    def _end(self):
+        """Where in the log the next byte from the FIFO will stand once all before it is masked."""
+        if not self.masks:
+            return self.size
+        end = self.raw_base + os.fstat(self.raw).st_size
+        return end if self.head is None else min(end, self.head)
+
+    def _gap(self, offset, lost):
+        if self.gaps and self.gaps[-1]["offset"] == offset:
             self.gaps[-1]["bytes"] += lost
         else:
-            self.gaps.append({"offset": self.size, "bytes": lost})
+            self.gaps.append({"offset": offset, "bytes": lost})
 
     # Where the next byte goes.
 
@@ -194,10 +201,12 @@ class Output:
         if self.raw_base is not None:
             os.close(self.raw)  # the last hold on the space
             self.raw_base = None
-        for data in rest:
-            before = self.position()
-            if not self._write(data):
-                self._gap(len(data) - (self.position() - before))
+        rest, before = b"".join(rest), self.position()
+        if not self._write(rest):
+            lost = len(rest) - (self.position() - before)
+            later = [gap for gap in self.gaps if gap["offset"] > self.size]
+            self.gaps[len(self.gaps) - len(later) :] = []
+            self._gap(self.size, lost + sum(gap["bytes"] for gap in later))
 
     # The end.
 
@@ -216,9 +225,12 @@ class Output:
         with open(path, "rb") as file:
             while data := file.read(MOVE):
                 try:
-                    self.size += os.pwrite(self.spool, data, self.size)
+                    written = os.pwrite(self.spool, data, self.size)
                 except OSError:
-                    self._gap(len(data))
+                    written = 0
+                self.size += written
+                if written < len(data):
+                    self._gap(self.size, len(data) - written)
 
     def remove(self):
         """The server has all: delete what is here."""

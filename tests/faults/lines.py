@@ -43,3 +43,13 @@ def assert_cut(attempt, log, count):
     assert_prefix(log, count)
     assert (attempt["log_size"], attempt["log_verified"]) == (len(log), True), attempt
     assert attempt["gaps"] in ([], [{"offset": len(log), "bytes": None}]), attempt
+
+
+def assembled(log, gaps, whole):
+    """The log with what the gaps say to be missing put back from `whole`."""
+    result, at = b"", 0
+    for gap in gaps:
+        result += log[at : gap["offset"]]
+        result += whole[len(result) : len(result) + gap["bytes"]]
+        at = gap["offset"]
+    return result + log[at:]
