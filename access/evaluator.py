@@ -1,6 +1,8 @@
 """The one evaluator. Only grants, no denials: a thing is allowed when one grant covers it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -71,11 +73,30 @@ def _known(user: Holder) -> str | None:
     return user.pk if user.is_authenticated and user.is_active else None
 
 
+_asked: ContextVar[dict[tuple[str | None, str], Abilities] | None] = ContextVar("asked", default=None)
+
+
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """While the block runs, which must change nobody's access, the sources are asked once for a user and a project."""
+    token = _asked.set({})
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
 def abilities(user: Holder, project: Resource) -> Abilities:
-    """What the user holds in the project, asked freshly of all sources."""
+    """What the user holds in the project, asked freshly of all sources (within `asked_once`: the first time)."""
     user_id, project_id = _known(user), project.access_target().project_id
+    asked = _asked.get()
+    if asked is not None and (found := asked.get((user_id, project_id))):
+        return found
     grants = _grants(user_id, project_id) if user_id else ()
-    return Abilities(user_id=user_id, project_id=project_id, grants=tuple(grants))
+    found = Abilities(user_id=user_id, project_id=project_id, grants=tuple(grants))
+    if asked is not None:
+        asked[user_id, project_id] = found
+    return found
 
 
 def _grants(user_id: str, project_id: str) -> Iterable[Grant]:

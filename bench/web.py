@@ -5,7 +5,6 @@ Import after Django is set up.
 
 import asyncio
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -115,9 +114,9 @@ class InProcess:
 @contextmanager
 def over_http(cookies: dict[str, str]) -> Iterator[Browser]:
     """The Procfile's web server on a free port, and somebody with these cookies."""
-    from mlteam import supervisor
+    from mlteam import address, supervisor
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with address.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         commands = supervisor.read_procfile(ROOT / "Procfile", {"LISTEN_FD": str(listener.fileno())})
         environment = {**os.environ, "MLTEAM_URL": f"http://localhost:{port}"}

@@ -351,5 +351,5 @@ class ProjectConsumer(FragmentConsumer):
 
     def render(self, changed: set[str]) -> str:
         jobs = Job.objects.visible_to(self.user).in_project(self.project).filter(pk__in=changed).as_rows()
-        shown = {"project": self.project, "oob": True}
-        return "".join(render_to_string("jobs/_row.html", {**shown, "job": job}) for job in rows.prepare(jobs))
+        prepared = rows.prepare(jobs, self.project)
+        return "".join(render_to_string("jobs/_row.html", {"job": job, "oob": True}) for job in prepared)

@@ -15,7 +15,7 @@ from jobs.states import ACTIVE, FINAL, JobState
 from projects.models import Project
 
 if TYPE_CHECKING:
-    from accounts.models import User
+    pass
 
 
 class Job(models.Model):
@@ -51,7 +51,8 @@ class Job(models.Model):
     preemptable = models.BooleanField(default=False)
 
     # What jobs.rows.prepare adds for a list.
-    creator: "User | None"
+    address: str
+    uses: str
     elapsed: float | None
     last_line: str
     position: int | None

@@ -20,6 +20,7 @@ from jobs.models import Attempt, Job
 from jobs.states import JobState, Reason
 
 PER_OWNER = 200  # how many of one owner's waiting jobs are looked at in one go
+READ = ("state", "reason", "project_id", "queued_at", "bid", "cpu_milli", "memory_mib", "gpu")  # of a waiting job
 EXPLAINED = 500  # how far into the queue a job's place is told exactly
 
 
@@ -95,7 +96,7 @@ def _owners() -> list[str]:
 def _line(owner_id: str) -> Iterator[Job]:
     """One owner's waiting jobs by bid and age."""
     waiting = Job.objects.queued().filter(project__owner_id=owner_id).order_by("-bid", "queued_at", "id")
-    return waiting.defer("spec", "sentence", "tags", "files")[:PER_OWNER].iterator(chunk_size=20)
+    return waiting.only(*READ)[:PER_OWNER].iterator(chunk_size=20)
 
 
 def _weight(cpu_milli: int, gpu: int) -> int:

@@ -3,27 +3,36 @@
 import re
 from collections.abc import Iterable
 
+from django.urls import reverse
 from django.utils import timezone
 
 from jobs import logs, queue
 from jobs.models import Job
 from jobs.states import JobState
+from projects.models import Project
 
 _escape = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _control = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LAST_BYTES = 2048
 
 
-def prepare(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs with .creator, .last_line, .elapsed (seconds) and .position (in the queue); a constant number of queries."""
+def prepare(jobs: Iterable[Job], project: Project) -> list[Job]:
+    """The project's jobs, each with what `Job` says that a list adds; a constant number of queries."""
     rows = list(jobs)
     places_in_queue = queue.positions() if any(job.state == JobState.QUEUED for job in rows) else {}
+    address = reverse("jobs:list", args=[project.slug])
     for job in rows:
-        job.creator = job.created_by
+        job.address = f"{address}/{job.id}"
+        job.uses = uses(job)
         job.elapsed = elapsed(job)
         job.last_line = last_line(job)
         job.position = places_in_queue.get(job.id)
     return rows
+
+
+def uses(job: Job) -> str:
+    """What it takes most of: "2 GPUs", else "0.5 CPU"."""
+    return f"{job.gpu} GPU{'s' if job.gpu > 1 else ''}" if job.gpu else f"{job.cpu_milli / 1000:g} CPU"
 
 
 def elapsed(job: Job) -> float | None:

@@ -52,7 +52,7 @@ def list_jobs(request: UserRequest, slug: str) -> HttpResponse:
     counts = queue.counts(everything.unfinished())
     context = {
         "project": project,
-        "jobs": rows.prepare(page.rows),
+        "jobs": rows.prepare(page.rows, project),
         "filters": filters,
         "states": [(value, label, counts.get(value)) for value, label in JobState.choices],
         "older": _page_url(request, page.older),

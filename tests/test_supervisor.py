@@ -332,3 +332,11 @@ def test_a_port_that_another_program_has_is_named_with_it() -> None:
         with pytest.raises(state.Misconfigured, match=rf"Port {port} is taken by .*process {os.getpid()}\).*PORT="):
             address.listen("127.0.0.1", port)
     address.listen("127.0.0.1", port).close()
+
+
+def test_what_the_web_server_accepts_sends_at_once() -> None:
+    """Else the body of each answer would wait for the acknowledgement of its headers."""
+    with address.listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

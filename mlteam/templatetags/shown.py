@@ -1,14 +1,20 @@
-"""How values are shown: times, durations, sizes."""
+"""How values are shown: times, durations, sizes, people."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 register = template.Library()
 
+PERSON = '<span class="person"><span class="initials" aria-hidden="true">{}</span><span class="cut" title="{}">{}</span></span>'
+REMOVED = SafeString('<span class="faint">removed account</span>')
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -57,9 +63,11 @@ def relative(at: datetime) -> str:
 
 
 @register.filter
-def cores(milli: int) -> str:
-    """CPU cores from thousandths of one: "0.5"."""
-    return f"{milli / 1000:g}"
+def person(user: "User | None") -> SafeString:
+    """A user: initials and name."""
+    if user is None:
+        return REMOVED
+    return format_html(PERSON, user.initials, user.username, user.shown)
 
 
 @register.filter

@@ -5,9 +5,11 @@ from django.contrib.auth.models import AnonymousUser
 
 import access
 from access import ACTIONS
+from access.evaluator import asked_once
+from access.middleware import pages_ask_once
 from jobs.models import Job
 from projects.levels import KINDS
-from projects.models import Project
+from projects.models import Project, ProjectUserPermission
 from tests.access.world import Thing, job, populate
 
 EVERY = [f"{kind}:{action}" for kind in (*KINDS, "project", "key") for action in sorted(ACTIONS[kind])]
@@ -83,3 +85,34 @@ def test_the_number_of_queries_grows_with_nothing(world, django_assert_num_queri
         access.abilities(users[3], one.project)
     with django_assert_num_queries(2):
         access.who_is_allowed("job:get", one)
+
+
+def test_a_page_asks_the_sources_once_for_each_reader_and_project(
+    project, owner, viewer, stranger, django_assert_num_queries
+):
+    with asked_once():
+        for user in (viewer, owner, stranger):
+            with django_assert_num_queries(2):
+                first = access.abilities(user, project)
+                assert access.abilities(user, project) == first
+    assert [bool(access.allowed(user, "project:get", project)) for user in (viewer, owner, stranger)] == [
+        True,
+        True,
+        False,
+    ]
+    with django_assert_num_queries(4):  # outside, each question is a fresh one
+        access.abilities(viewer, project)
+        access.abilities(viewer, project)
+
+
+def test_what_changes_something_never_asks_an_old_answer(rf, project, viewer):
+    """A request that takes a member out hears of it at once."""
+    held = []
+
+    def take_out(request):
+        held.append(bool(access.allowed(viewer, "project:get", project)))
+        ProjectUserPermission.objects.filter(user=viewer).delete()
+        held.append(bool(access.allowed(viewer, "project:get", project)))
+
+    pages_ask_once(take_out)(rf.post("/"))
+    assert held == [True, False]
