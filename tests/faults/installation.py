@@ -115,7 +115,8 @@ class Installation(server.Server):
     def close(self):
         """End the server and whatever a failed test has left."""
         if self.process:
-            self.process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self.process.kill()
             self.process.wait(timeout=PATIENCE)
             for pid in remains.of_installation(self.var):
                 processes.send(pid, signal.SIGKILL)
@@ -192,9 +193,10 @@ class Installation(server.Server):
         return not any(self.ask("held").values())
 
     def until_running(self, jobs, size=1):
-        """Wait until each of them runs and has `size` bytes of log at the server."""
+        """Wait until each of them runs, or has already ended, and has `size` bytes of log at the server."""
         until(
-            lambda: all(row["state"] == "running" for row in self.look(jobs)) and all(job.size >= size for job in jobs),
+            lambda: all(row["state"] == "running" or row["final"] for row in self.look(jobs))
+            and all(job.size >= size for job in jobs),
             "jobs that run", lambda: self._stuck(jobs),
         )  # fmt: skip
 
@@ -233,6 +235,10 @@ class Job:
     def wait(self):
         """Wait for its end; its row then."""
         return self.server.ended([self])[0]
+
+    def go(self):
+        """Tells a job that begins with GO."""
+        (self.server.var / "jobs" / self.id / "work" / "go").touch()
 
     def stop(self):
         self.server.ask("stop", job_id=self.id)

@@ -3,6 +3,9 @@
 FAST, MEDIUM, SLOW = 0.01, 0.06, 0.4  # seconds between two lines
 
 
+GO = "until test -e go; do sleep 0.05; done; "  # a job that begins with this waits to be told (Job.go)
+
+
 def printing(count, pause=MEDIUM, status=0):
     """A command that prints so many numbered lines and ends with that exit status. It waits without a second process."""
     loop = f'for ((i = 1; i <= {count}; i++)); do echo "line $i of {count}"; read -t {pause} -u 9; done'

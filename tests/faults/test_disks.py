@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.faults.installation import until
-from tests.faults.lines import FAST, assembled, assert_ended, expected, printing
+from tests.faults.lines import FAST, GO, assembled, assert_ended, expected, printing
 
 pytestmark = [pytest.mark.needs("bwrap", "slirp4netns", "root")]
 
@@ -48,7 +48,7 @@ def test_the_servers_disk_is_full(server):
 def test_the_hosts_disk_is_full(server):
     """A job that fills it has a gap that says how much; the others and what comes later are unharmed."""
     with small_disk(server.var / "jobs", 8, "711"):
-        quiet = server.submit("echo here; until test -e go; do sleep 0.1; done; echo still here; exit 4")
+        quiet = server.submit(f"echo here; {GO}echo still here; exit 4")
         server.until_running([quiet])
         loud = server.submit("seq -w 2000000; echo told; exit 5")
         until(lambda: loud.memory().get("phase") == "ended" or loud.row()["final"], "its end", server.trouble)
@@ -59,7 +59,7 @@ def test_the_hosts_disk_is_full(server):
         assert len(log) < len(whole)
         assert assembled(log, attempt["gaps"], whole) == whole
         assert attempt["log_verified"] is True
-        (server.var / "jobs" / quiet.id / "work" / "go").touch()
+        quiet.go()
         after = server.submit(printing(20, FAST, 2))
         row = quiet.wait()
         assert (row["state"], row["exit_status"]) == ("failed", 4)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import remains
 from tests.faults.installation import until
-from tests.faults.lines import FAST, MEDIUM, SLOW, assert_cut, assert_ended, assert_prefix, printing
+from tests.faults.lines import FAST, GO, MEDIUM, SLOW, assert_cut, assert_ended, assert_prefix, printing
 from tests.faults.viewer import Viewer
 
 pytestmark = pytest.mark.needs("bwrap", "slirp4netns")
@@ -76,8 +76,8 @@ def test_a_restart_of_the_host_while_jobs_start_and_end(server):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_server_ends_and_starts_elsewhere_while_jobs_run_on(server, number):
-    counts = [(600, FAST, 0), (150, MEDIUM, 5), (25, SLOW, 0), (20, FAST, 2)]
-    patient = "until test -e go; do sleep 0.05; done; " + printing(*counts[3])
+    counts = [(1200, FAST, 0), (220, MEDIUM, 5), (35, SLOW, 0), (20, FAST, 2)]
+    patient = GO + printing(*counts[3])
     jobs = server.submit_all([*({"command": printing(*job)} for job in counts[:3]), {"command": patient}])
     viewer = Viewer(jobs[0])
     server.until_running(jobs[:3])
@@ -89,7 +89,7 @@ def test_the_server_ends_and_starts_elsewhere_while_jobs_run_on(server, number):
         assert all(f"{name} ({job.id}) in Vision" in server.says() for name, job in zip(names, jobs, strict=False))
     until(lambda: not remains.of_server(server.var), "the server's end", server.trouble)
     assert all(remains.of_jobs([job]) for job in jobs[:3])
-    (server.var / "jobs" / jobs[3].id / "work" / "go").touch()
+    jobs[3].go()
     until(lambda: jobs[3].memory().get("phase") == "ended", "an end of which nobody heard")
     server.start()
     assert server.port != before

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.faults.installation import until
-from tests.faults.lines import FAST, MEDIUM, assert_ended, printing
+from tests.faults.lines import FAST, GO, MEDIUM, assert_ended, printing
 from tests.faults.viewer import Viewer
 
 pytestmark = pytest.mark.needs("bwrap", "slirp4netns")
@@ -42,12 +42,13 @@ def test_killed_while_they_start(server):
 
 
 def test_killed_between_the_jobs_end_and_the_servers_word(server):
-    jobs = server.submit_all([{"command": printing(30, FAST, 6)}, {"command": "seq 200000; exit 6"}])
-    server.until_running(jobs)
+    jobs = server.submit_all([{"command": GO + printing(30, FAST, 6)}, {"command": GO + "seq 200000; exit 6"}])
+    server.until_running(jobs, size=0)
     web = server.part("web")
     web.send_signal(signal.SIGSTOP)
     try:
         for job in jobs:
+            job.go()
             until(lambda job=job: job.memory().get("phase") == "ended", "the job's end", server.trouble)
             assert job.kill_runner()
     finally:
@@ -61,13 +62,13 @@ def test_killed_between_the_jobs_end_and_the_servers_word(server):
 
 def test_what_a_job_says_and_how_it_ends_while_it_has_no_runner_is_kept(server):
     """No worker is there to start another: the job ends on its own, and is found ended."""
-    job = server.submit("echo before; until test -e go; do sleep 0.05; done; echo after; exit 8")
+    job = server.submit(f"echo before; {GO}echo after; exit 8")
     server.until_running([job])
     worker = server.part("worker")
     worker.send_signal(signal.SIGSTOP)
     try:
         assert job.kill_runner()
-        (job.directory().parent / "work" / "go").touch()
+        job.go()
         sandbox = job.identity("sandbox")["pid"]
         until(lambda: not os.path.exists(f"/proc/{sandbox}"), "the sandbox's end", server.trouble)
     finally:
