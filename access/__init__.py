@@ -3,19 +3,22 @@
     access.allowed(user, "job:stop", job)        -> Decision: true or false, and why
     access.abilities(user, project)              -> all that a user holds in a project, for pages that ask many questions
     access.scope(user, "job:get", …)             -> the same answer as a filter in SQL
-    access.who_is_allowed("job:stop", job)       -> everybody for whom allowed() says yes
+    access.holders("job:stop", job)              -> everybody for whom allowed() says yes, as a query; who_is_allowed(): and why
+    access.rules(user, projects)                 -> what a user holds in each of some projects, and where from
     access.fetch(user, "job:stop", queryset, …)  -> the object, or 404 to a stranger, or a refusal that says why
     access.route("job:stop")                     -> names the action of a view
+    access.urn("project", id), access.find(urn)  -> the name of a resource, and the resource of a name
 
 It knows no app above it: the apps register their sources of rules at start (`access.register`), and what is asked about says
 by itself where it stands (`access_target()`).
 """
 
 from access.decisions import ACTIONS, Decision, Grant, Refused, Target
-from access.evaluator import Abilities, abilities, allowed, scope, who_is_allowed
+from access.evaluator import Abilities, abilities, allowed, holders, rules, scope, who_is_allowed
 from access.generation import bump, generation
 from access.routes import fetch, require, route
 from access.sources import Source, register
+from access.urns import find, register_finder, urn
 
 __all__ = [
     "ACTIONS",
@@ -29,10 +32,15 @@ __all__ = [
     "allowed",
     "bump",
     "fetch",
+    "find",
     "generation",
+    "holders",
     "register",
+    "register_finder",
     "require",
     "route",
+    "rules",
     "scope",
+    "urn",
     "who_is_allowed",
 ]

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from django.core.exceptions import PermissionDenied
 
+from access.urns import urn
+
 # Kind of resource -> what may be done to it.
 ACTIONS: dict[str, frozenset[str]] = {
     "job": frozenset({"get", "new", "set", "stop", "rm", "exec", "connect"}),
@@ -32,7 +34,15 @@ class Target:
 class Resource(Protocol):
     """Anything that can be asked about."""
 
+    @property
+    def urn(self) -> str: ...
+
     def access_target(self) -> Target: ...
+
+
+def expression(project_id: str, kind: str) -> str:
+    """Any resource of a kind in a project as a pattern of names; the project itself for its own kind."""
+    return urn("project", project_id, *(() if kind == "project" else (kind, "*")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,15 @@ class Grant:
     source: str
     only_mine: bool = False
 
+    @property
+    def expression(self) -> str:
+        return expression(self.project_id, self.kind)
+
+    @property
+    def verbs(self) -> list[str]:
+        """What it allows, in the order of WORDS: ["job:get", "job:stop"]."""
+        return [f"{self.kind}:{verb}" for verb in WORDS if verb in self.actions]
+
     def covers(self, user_id: str, verb: str, target: Target) -> bool:
         """Whether this grant, held by the user, allows the verb on the target."""
         return (
@@ -56,12 +75,16 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer: allowed or not, a machine-readable code, and a sentence for people. True in a condition when allowed."""
+    """The answer: allowed or not, a machine-readable code, and a sentence for people. True in a condition when allowed.
+
+    `missing` is the rule that would have allowed it, `action@expression`; "" where no rule could.
+    """
 
     allowed: bool
     action: str
     code: str
     reason: str
+    missing: str = ""
 
     def __bool__(self) -> bool:
         return self.allowed

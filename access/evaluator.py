@@ -1,15 +1,16 @@
 """The one evaluator. Only grants, no denials: a thing is allowed when one grant covers it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from django.db.models import Q
+from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet
 
-from access.decisions import Decision, Grant, Resource, Target, in_words, split_action
-from access.sources import registered
+from access.decisions import Decision, Grant, Resource, Target, expression, in_words, split_action
+from access.sources import ANY, Ids, registered
 
 
 class Holder(Protocol):
@@ -42,7 +43,8 @@ class Abilities:
         for grant in self.grants:
             if self.user_id and grant.kind == kind and grant.covers(self.user_id, verb, target):
                 return Decision(True, action, "granted", f"allowed by {grant.source}")
-        return self._refusal(action, kind, verb, target)
+        wanted = resource.urn if target.kind == kind else expression(target.project_id, kind)
+        return replace(self._refusal(action, kind, verb, target), missing=f"{action}@{wanted}")
 
     def any(self, action: str) -> bool:
         """Whether the action is allowed on at least something here; for navigation."""
@@ -92,15 +94,24 @@ def abilities(user: Holder, project: Resource) -> Abilities:
     asked = _asked.get()
     if asked is not None and (found := asked.get((user_id, project_id))):
         return found
-    grants = _grants(user_id, project_id) if user_id else ()
-    found = Abilities(user_id=user_id, project_id=project_id, grants=tuple(grants))
+    held = _held([user_id], [project_id]) if user_id else ()
+    found = Abilities(user_id=user_id, project_id=project_id, grants=tuple(grant for _, grant in held))
     if asked is not None:
         asked[user_id, project_id] = found
     return found
 
 
-def _grants(user_id: str, project_id: str) -> Iterable[Grant]:
-    return (grant for source in registered() for grant in source.grants(user_id, project_id))
+def _held(users: Ids, projects: Ids) -> Iterable[tuple[str, Grant]]:
+    return (pair for source in registered() for pair in source.grants(users=users, projects=projects))
+
+
+def rules(user: Holder, projects: Collection[str]) -> dict[str, list[Grant]]:
+    """What the user holds in each of these projects: project id -> grants, in the order of the sources."""
+    user_id = _known(user)
+    found: dict[str, list[Grant]] = {project: [] for project in projects}
+    for _, grant in _held([user_id], projects) if user_id else ():
+        found[grant.project_id].append(grant)
+    return found
 
 
 def allowed(user: Holder, action: str, resource: Resource) -> Decision:
@@ -118,13 +129,23 @@ def scope(user: Holder, action: str, *, project: str = "project", created_by: st
     return condition
 
 
-def who_is_allowed(action: str, resource: Resource) -> dict[str, str]:
-    """Everybody who may do the action to the resource: user id -> why."""
+def holders(action: str, resource: Resource) -> QuerySet:
+    """Everybody who may do the action to the resource, as users; to be counted and cut in SQL."""
+    kind, verb = split_action(action)
+    target, condition = resource.access_target(), Q(pk__in=[])
+    for source in registered():
+        condition |= source.holders(kind, verb, target)
+    return get_user_model().objects.filter(condition, is_active=True)
+
+
+def who_is_allowed(action: str, resource: Resource, users: Collection[str] | None = ANY) -> dict[str, str]:
+    """Who of these users, or of all, may do the action to the resource: user id -> why."""
     kind, verb = split_action(action)
     target = resource.access_target()
+    chosen = holders(action, resource).filter(**({} if users is ANY else {"pk__in": users}))
+    ids = list(chosen.values_list("pk", flat=True))
     found: dict[str, str] = {}
-    for source in registered():
-        for user_id, grant in source.holders(target.project_id):
-            if grant.kind == kind and grant.covers(user_id, verb, target):
-                found.setdefault(user_id, grant.source)
+    for user_id, grant in _held(ids, [target.project_id]):
+        if grant.kind == kind and grant.covers(user_id, verb, target):
+            found.setdefault(user_id, grant.source)
     return found

@@ -1,11 +1,14 @@
 """Where rules come from. The apps above register theirs at start."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Collection, Iterable
+from typing import Final, Protocol
 
 from django.db.models import Q
 
-from access.decisions import Grant
+from access.decisions import Grant, Target
+
+Ids = Collection[str] | None
+ANY: Final = None
 
 
 class Source(Protocol):
@@ -13,11 +16,11 @@ class Source(Protocol):
 
     name: str
 
-    def grants(self, user_id: str, project_id: str) -> Iterable[Grant]:
-        """What the user holds in a project; a constant number of queries."""
+    def grants(self, *, users: Ids, projects: Ids) -> Iterable[tuple[str, Grant]]:
+        """What these users hold in these projects, as (user id, grant); a constant number of queries. ANY: all of them."""
 
-    def holders(self, project_id: str) -> Iterable[tuple[str, Grant]]:
-        """Everybody who holds something in a project, as (user id, grant); a constant number of queries."""
+    def holders(self, kind: str, verb: str, target: Target) -> Q:
+        """The users who may do the verb to the target, as a condition on users."""
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         """The rows on which the user may do the verb, as a condition; `project` and `created_by` name the columns' lookups."""

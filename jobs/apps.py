@@ -5,9 +5,11 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
+        import access
         from jobs import receivers
         from jobs.work import JobsOfProjects
         from projects import work
 
+        access.register_finder("job", receivers.find_job)
         receivers.connect()
         work.register(JobsOfProjects())

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+import access
 from access import Target
 from accounts.ids import new_id
 from compute.models import ComputeResource
@@ -80,7 +81,7 @@ class Job(models.Model):
 
     @property
     def urn(self) -> str:
-        return f"{settings.MLTEAM_ORGANIZATION}:project:{self.project_id}:job:{self.id}"
+        return access.urn("project", self.project_id, "job", self.id)
 
     @property
     def final(self) -> bool:

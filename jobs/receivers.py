@@ -16,6 +16,11 @@ def connect() -> None:
     signals.project_purging.connect(_project_purging, dispatch_uid="jobs.project_purging")
 
 
+def find_job(job_id: str) -> Job | None:
+    """By its id; for `access.find`."""
+    return Job.objects.as_rows().filter(project__removed_at=None, pk=job_id).first()
+
+
 def _member_removed(sender: object, *, project: Project, user: Any, **_: object) -> None:
     actions.cancel_queued_of(project=project, user=user)
 

@@ -1,11 +1,14 @@
 """Pages for what went wrong."""
 
+from urllib.parse import urlencode
+
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import reverse
 
-from access import Refused
+from access import Decision, Refused
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -16,10 +19,22 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A member without the right: says which rule is missing, for people and (X-Reason-Code) for programs."""
     if not isinstance(exception, Refused):
-        return render(request, "403.html", {"reason": ""}, status=403)
-    response = render(request, "403.html", {"reason": exception.decision.reason}, status=403)
-    response["X-Reason-Code"] = exception.decision.code
+        return render(request, "403.html", {"reason": "", "missing": ""}, status=403)
+    decision = exception.decision
+    context = {"reason": decision.reason, "missing": decision.missing, "why": _why(request, decision)}
+    response = render(request, "403.html", context, status=403)
+    response["X-Reason-Code"] = decision.code
     return response
+
+
+def _why(request: HttpRequest, decision: Decision) -> str:
+    """The address of the page that says who may do this, and who can grant it."""
+    slug = request.resolver_match.kwargs.get("slug") if request.resolver_match else None
+    asked, _, name = decision.missing.partition("@")
+    if not slug or not name:
+        return ""
+    resource = "" if name.endswith("*") else name
+    return f"{reverse('projects:access', args=[slug])}?{urlencode({'action': asked, 'resource': resource})}"
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

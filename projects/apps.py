@@ -15,6 +15,7 @@ class ProjectsConfig(AppConfig):
 
         access.register(Ownership())
         access.register(Membership())
+        access.register_finder("project", receivers.find_project)
         invited.register(receivers.find_invited)
         post_save.connect(receivers.account_saved, settings.AUTH_USER_MODEL, dispatch_uid="projects.personal")
         email_attempted.connect(delivery.note, dispatch_uid="projects.delivery")

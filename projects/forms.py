@@ -4,9 +4,17 @@ from typing import Any
 
 from django import forms
 
+import access
+from access.decisions import WORDS
+from accounts.models import User
 from projects.levels import DEFAULT_PRESET, KINDS, PRESETS, Level, Levels
 from projects.models import Project
 
+ASKED = [
+    (f"{kind}:{verb}", f"{kind}:{verb}")
+    for kind in (*KINDS, "project", "key")
+    for verb in sorted(access.ACTIONS[kind], key=list(WORDS).index)
+]
 KIND_LABELS = [(kind, f"{kind.capitalize()}s") for kind in KINDS]
 
 
@@ -53,6 +61,52 @@ class LevelsForm(forms.Form):
         if len(levels) < len(KINDS) and not self.errors:
             raise forms.ValidationError("Choose a preset, or a level for each kind.")
         return cleaned | {"levels": levels}
+
+
+class QuestionForm(forms.Form):
+    """May `person` do `action` to `resource`? Owners may ask about anybody, others about themselves."""
+
+    action = forms.ChoiceField(choices=ASKED)
+    resource = forms.CharField(
+        max_length=400, required=False, help_text="The URN of a job or another resource; empty for the project itself."
+    )
+    person = forms.CharField(max_length=100, required=False, label="Whom", help_text="A username; empty for yourself.")
+
+    def __init__(self, *args: Any, project: Project, asker: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._project, self._asker = project, asker
+        self.about: Any = project
+        self.may_ask_about_others = bool(access.allowed(asker, "project:share", project))
+        if not self.may_ask_about_others:
+            del self.fields["person"]
+        self.order_fields(["person", "action", "resource"])
+
+    def clean_resource(self) -> str:
+        name = self.cleaned_data["resource"].strip()
+        found = access.find(name) if name else self._project
+        if found is None or not self._shows(found):
+            raise forms.ValidationError("Nothing in this project that you may see has this URN.")
+        self.about = found
+        return name
+
+    def _shows(self, resource: Any) -> bool:
+        target = resource.access_target()
+        return target.project_id == self._project.id and bool(
+            access.allowed(self._asker, f"{target.kind}:get", resource)
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        asked, found = cleaned.get("action", "").partition(":")[0], self.about.access_target().kind
+        if asked and found not in {asked, "project"}:
+            self.add_error("action", f"This is asked of a {asked}; the resource is a {found}.")
+        return cleaned | {"person": self._person(cleaned.get("person", "").strip())}
+
+    def _person(self, name: str) -> User:
+        found = User.objects.filter(username=name).first() if name else self._asker
+        if found is None:
+            self.add_error("person", "Nobody has this username.")
+        return found or self._asker
 
 
 class InviteForm(LevelsForm):

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+import access
 from access import Target
 from access.models import GroupPermissionBase, UserPermissionBase
 from accounts.ids import new_id
@@ -54,7 +55,7 @@ class Project(models.Model):
 
     @property
     def urn(self) -> str:
-        return f"{settings.MLTEAM_ORGANIZATION}:project:{self.id}"
+        return access.urn("project", self.id)
 
 
 class ProjectUserPermission(UserPermissionBase):

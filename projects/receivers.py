@@ -1,4 +1,4 @@
-"""What projects do when something happens to accounts."""
+"""What projects do when something happens to accounts, and how others find them."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ from django.urls import ResolverMatch
 
 from accounts.invited import Invited
 from projects import actions, links
+from projects.models import Project
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -24,3 +25,8 @@ def find_invited(match: ResolverMatch) -> Invited | None:
         return None
     invitation, link = found
     return Invited(invitation.email, invitation.project.name, invitation.invited_by.shown, link.proves_address)
+
+
+def find_project(project_id: str) -> Project | None:
+    """By its id; for `access.find`."""
+    return Project.objects.present().select_related("owner").filter(pk=project_id).first()

@@ -1,12 +1,13 @@
 """Two sources of rules: ownership of projects and membership."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from allauth.account.models import EmailAddress
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from access import ACTIONS, Grant
+from access import ACTIONS, Grant, Target
+from access.sources import ANY, Ids
 from projects.levels import KINDS, VERBS, VIEW, levels_of, permission
 from projects.models import Project, ProjectUserPermission
 
@@ -38,20 +39,34 @@ def owner_proven() -> Exists:
     return Exists(EmailAddress.objects.filter(user=OuterRef("owner"), email=OuterRef("owner__email"), verified=True))
 
 
+def _among(**lookups: Ids) -> dict[str, Any]:
+    """Only those lookups that name something; ANY asks for no restriction."""
+    return {lookup: list(ids) for lookup, ids in lookups.items() if ids is not ANY}
+
+
 class Ownership:
     """The project's owner may do everything in it."""
 
     name = "ownership"
 
-    def grants(self, user_id: str, project_id: str) -> Iterable[Grant]:
-        for _, rules in self._owned(project_id, owner_id=user_id):
-            yield from self._compiled(project_id, rules)
-
-    def holders(self, project_id: str) -> Iterable[tuple[str, Grant]]:
-        for owner_id, rules in self._owned(project_id):
+    def grants(self, *, users: Ids, projects: Ids) -> Iterable[tuple[str, Grant]]:
+        rows = Project.objects.present().filter(owner__is_active=True, **_among(owner__in=users, pk__in=projects))
+        columns = ("pk", "owner_id", "personal", "proven")
+        for project_id, owner_id, personal, proven in rows.annotate(proven=owner_proven()).values_list(*columns):
+            rules = OWNERS if not personal else PERSONAL if proven else UNPROVEN
             yield from ((owner_id, grant) for grant in self._compiled(project_id, rules))
 
+    def holders(self, kind: str, verb: str, target: Target) -> Q:
+        owned = Project.objects.present().filter(self._allowing(kind, verb), pk=target.project_id)
+        return Q(pk__in=owned.values("owner"))
+
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
+        owned = Project.objects.present().filter(self._allowing(kind, verb), owner_id=user_id)
+        return Q(**{f"{project}__in": owned.values("pk")})
+
+    @staticmethod
+    def _allowing(kind: str, verb: str) -> Q:
+        """The projects in which being the owner is enough, as a condition on projects."""
         allowed = Q(pk__in=[])
         if verb in OWNERS.get(kind, ()):
             allowed |= Q(personal=False)
@@ -59,15 +74,7 @@ class Ownership:
             allowed |= Q(personal=True)
         elif verb in PERSONAL.get(kind, ()):
             allowed |= Q(owner_proven(), personal=True)
-        return Q(**{f"{project}__in": Project.objects.present().filter(allowed, owner_id=user_id).values("pk")})
-
-    @staticmethod
-    def _owned(project_id: str, **owner: str) -> Iterable[tuple[str, Rules]]:
-        rows = Project.objects.present().filter(pk=project_id, owner__is_active=True, **owner)
-        for owner_id, personal, proven in rows.annotate(proven=owner_proven()).values_list(
-            "owner_id", "personal", "proven"
-        ):
-            yield owner_id, OWNERS if not personal else PERSONAL if proven else UNPROVEN
+        return allowed
 
     @staticmethod
     def _compiled(project_id: str, rules: Rules) -> Iterable[Grant]:
@@ -80,38 +87,51 @@ class Membership:
 
     name = "membership"
 
-    def grants(self, user_id: str, project_id: str) -> Iterable[Grant]:
-        held = ProjectUserPermission.objects.filter(
-            user_id=user_id, content_object_id=project_id, content_object__removed_at=None
-        ).values_list("permission__codename", flat=True)
-        yield from self._compiled(project_id, set(held))
-
-    def holders(self, project_id: str) -> Iterable[tuple[str, Grant]]:
-        rows = ProjectUserPermission.objects.filter(
-            content_object_id=project_id, content_object__removed_at=None, user__is_active=True
-        ).values_list("user_id", "permission__codename")
-        held: dict[str, set[str]] = {}
-        for user_id, codename in rows:
-            held.setdefault(user_id, set()).add(codename)
-        for user_id, codenames in held.items():
+    def grants(self, *, users: Ids, projects: Ids) -> Iterable[tuple[str, Grant]]:
+        among = _among(user__in=users, content_object__in=projects)
+        rows = ProjectUserPermission.objects.filter(content_object__removed_at=None, user__is_active=True, **among)
+        held: dict[tuple[str, str], set[str]] = {}
+        for user_id, project_id, codename in rows.values_list("user_id", "content_object_id", "permission__codename"):
+            held.setdefault((user_id, project_id), set()).add(codename)
+        for (user_id, project_id), codenames in held.items():
             yield from ((user_id, grant) for grant in self._compiled(project_id, codenames))
 
-    def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
-        if kind == "project":
-            return Q(**{f"{project}__in": self._with(user_id, VIEW)}) if verb == "get" else Q(pk__in=[])
-        if kind == "key":
-            jobs = self._with(user_id, permission("job", "own"))
-            return Q(**{f"{project}__in": jobs}) if verb == "use" else Q(pk__in=[])
-        if kind not in KINDS:
-            return Q(pk__in=[])
-        condition = Q(pk__in=[])
-        for level in VERBS:
-            anything, own = actions_of(kind, level)
-            if verb in anything:
-                return condition | Q(**{f"{project}__in": self._with(user_id, permission(kind, level))})
-            if verb in own:
-                condition = Q(**{created_by: user_id, f"{project}__in": self._with(user_id, permission(kind, level))})
+    def holders(self, kind: str, verb: str, target: Target) -> Q:
+        anything, own = self._codenames(kind, verb)
+        condition = Q(pk__in=self._members(target, anything)) if anything else Q(pk__in=[])
+        if own and target.created_by_id:
+            condition |= Q(pk__in=self._members(target, own).filter(user=target.created_by_id))
         return condition
+
+    @staticmethod
+    def _members(target: Target, codename: str) -> QuerySet:
+        return ProjectUserPermission.objects.filter(
+            content_object_id=target.project_id, content_object__removed_at=None, permission__codename=codename
+        ).values("user")
+
+    def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
+        anything, own = self._codenames(kind, verb)
+        condition = Q(**{f"{project}__in": self._with(user_id, anything)}) if anything else Q(pk__in=[])
+        if own:
+            condition |= Q(**{created_by: user_id, f"{project}__in": self._with(user_id, own)})
+        return condition
+
+    @staticmethod
+    def _codenames(kind: str, verb: str) -> tuple[str, str]:
+        """The permissions that allow a verb: (on anything of the kind, only on what the member created); "" for none.
+
+        A level is stored with all below it: the lowest that allows something is enough.
+        """
+        if kind == "project":
+            return (VIEW, "") if verb == "get" else ("", "")
+        if kind == "key":
+            return (permission("job", "own"), "") if verb == "use" else ("", "")
+        anything, own = "", ""
+        for level in VERBS if kind in KINDS else ():
+            allowed = actions_of(kind, level)
+            anything = anything or (permission(kind, level) if verb in allowed[0] else "")
+            own = own or (permission(kind, level) if verb in allowed[1] else "")
+        return anything, own
 
     @staticmethod
     def _with(user_id: str, codename: str) -> "QuerySet":

@@ -2,16 +2,18 @@
 
 from django.urls import path
 
-from projects import views
+from projects import access_views, views
 
 app_name = "projects"
 
 urlpatterns = [
+    path("rules/", access_views.my_rules, name="rules"),
     path("projects/", views.index, name="list"),
     path("projects/new", views.new, name="new"),
     path("projects/switch", views.switch, name="switch"),
     path("invitations/<str:token>/", views.invitation, name="invitation"),
     path("p/<slug:slug>/members", views.members, name="members"),
+    path("p/<slug:slug>/access", access_views.questions, name="access"),
     path("p/<slug:slug>/members/invite", views.invite, name="invite"),
     path("p/<slug:slug>/members/<str:member_id>/set", views.member_set, name="member_set"),
     path("p/<slug:slug>/members/<str:member_id>/remove", views.member_remove, name="member_remove"),

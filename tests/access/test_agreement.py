@@ -83,8 +83,11 @@ def test_the_number_of_queries_grows_with_nothing(world, django_assert_num_queri
     one = Job.objects.filter(project__slug="even").select_related("project").first()
     with django_assert_num_queries(2):
         access.abilities(users[3], one.project)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         access.who_is_allowed("job:get", one)
+    projects = list(Project.objects.values_list("pk", flat=True))
+    with django_assert_num_queries(2):
+        access.rules(users[3], projects)
 
 
 def test_a_page_asks_the_sources_once_for_each_reader_and_project(

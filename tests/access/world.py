@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+import access
 from access import Target
 from jobs.models import Job
 from projects import actions
@@ -19,6 +20,10 @@ class Thing:
 
     kind: str
     job: Job
+
+    @property
+    def urn(self) -> str:
+        return access.urn("project", self.job.project_id, self.kind, self.job.id)
 
     def access_target(self) -> Target:
         return Target(self.kind, self.job.id, self.job.project_id, self.job.created_by_id)

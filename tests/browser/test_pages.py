@@ -30,6 +30,8 @@ PAGES = [
     ("ada", "/projects/", "Projects"),
     ("ada", "/projects/new", "New project"),
     ("ada", "/profile/", "Profile"),
+    ("ada", "/rules/", "My rules"),
+    ("ada", f"{VISION}/access?action=job:new&person=grace", "Access"),
     ("ada", "/accounts/email/", "Your address"),
     ("ada", "/accounts/password/change/", "Change the password"),
     ("ada", "/accounts/logout/", "Sign out?"),
