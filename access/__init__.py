@@ -13,7 +13,7 @@ It knows no app above it: the apps register their sources of rules at start (`ac
 by itself where it stands (`access_target()`).
 """
 
-from access.decisions import ACTIONS, Decision, Grant, Refused, Target
+from access.decisions import ACTIONS, Decision, Grant, Refused, Target, refused
 from access.evaluator import Abilities, abilities, allowed, holders, rules, scope, who_is_allowed
 from access.generation import bump, generation
 from access.routes import fetch, require, route
@@ -35,6 +35,7 @@ __all__ = [
     "find",
     "generation",
     "holders",
+    "refused",
     "register",
     "register_finder",
     "require",

@@ -16,14 +16,17 @@ ACTIONS: dict[str, frozenset[str]] = {
     "project": frozenset({"get", "set", "share", "new", "rm"}),
     "key": frozenset({"use", "set"}),
     "user": frozenset({"get", "set"}),
-    "team": frozenset({"get", "set"}),
+    "team": frozenset({"get", "set", "rm"}),
     "role": frozenset({"get", "set"}),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a question is about: one resource of a project, or the project itself (kind "project")."""
+    """What a question is about: one resource of a project, or the project itself (kind "project").
+
+    `project_id` is where it stands; a team stands for itself.
+    """
 
     kind: str
     id: str
@@ -41,7 +44,9 @@ class Resource(Protocol):
 
 
 def expression(project_id: str, kind: str) -> str:
-    """Any resource of a kind in a project as a pattern of names; the project itself for its own kind."""
+    """Any resource of a kind in a project as a pattern of names; the project or team itself for its own kind."""
+    if kind == "team":
+        return urn("team", project_id)
     return urn("project", project_id, *(() if kind == "project" else (kind, "*")))
 
 
@@ -96,6 +101,11 @@ class Refused(PermissionDenied):
     def __init__(self, decision: Decision) -> None:
         super().__init__(decision.reason)
         self.decision = decision
+
+
+def refused(action: str, code: str, reason: str) -> Refused:
+    """A refusal by a rule that no level can change; raise it."""
+    return Refused(Decision(False, action, code, reason))
 
 
 WORDS = {

@@ -64,6 +64,10 @@ class Abilities:
                 "not_yours",
                 f"Your level allows {action} only on what you created, and this {kind} is another member's.",
             )
+        if target.kind == "team":
+            return Decision(
+                False, action, "not_granted", f"You may not {in_words({verb})} this team ({action}). Its owners may."
+            )
         held = {one for grant in self.grants if grant.kind == kind for one in grant.actions}
         may = f"Your level lets you {in_words(held)} {kind}s." if held and kind != "project" else ""
         asked = f"{in_words({verb})} {'this project' if kind == 'project' else f'{kind}s in this project'}"
@@ -90,26 +94,27 @@ def asked_once() -> Iterator[None]:
 
 def abilities(user: Holder, project: Resource) -> Abilities:
     """What the user holds in the project, asked freshly of all sources (within `asked_once`: the first time)."""
-    user_id, project_id = _known(user), project.access_target().project_id
+    target = project.access_target()
+    user_id, project_id = _known(user), target.project_id
     asked = _asked.get()
     if asked is not None and (found := asked.get((user_id, project_id))):
         return found
-    held = _held([user_id], [project_id]) if user_id else ()
+    held = _held(target.kind, [user_id], [project_id]) if user_id else ()
     found = Abilities(user_id=user_id, project_id=project_id, grants=tuple(grant for _, grant in held))
     if asked is not None:
         asked[user_id, project_id] = found
     return found
 
 
-def _held(users: Ids, projects: Ids) -> Iterable[tuple[str, Grant]]:
-    return (pair for source in registered() for pair in source.grants(users=users, projects=projects))
+def _held(kind: str, users: Ids, places: Ids) -> Iterable[tuple[str, Grant]]:
+    return (pair for source in registered(kind) for pair in source.grants(users=users, places=places))
 
 
 def rules(user: Holder, projects: Collection[str]) -> dict[str, list[Grant]]:
     """What the user holds in each of these projects: project id -> grants, in the order of the sources."""
     user_id = _known(user)
     found: dict[str, list[Grant]] = {project: [] for project in projects}
-    for _, grant in _held([user_id], projects) if user_id else ():
+    for _, grant in _held("project", [user_id], projects) if user_id else ():
         found[grant.project_id].append(grant)
     return found
 
@@ -124,7 +129,7 @@ def scope(user: Holder, action: str, *, project: str = "project", created_by: st
     kind, verb = split_action(action)
     user_id = _known(user)
     condition = Q(pk__in=[])
-    for source in registered() if user_id else ():
+    for source in registered(kind) if user_id else ():
         condition |= source.scope(user_id or "", kind, verb, project=project, created_by=created_by)
     return condition
 
@@ -133,7 +138,7 @@ def holders(action: str, resource: Resource) -> QuerySet:
     """Everybody who may do the action to the resource, as users; to be counted and cut in SQL."""
     kind, verb = split_action(action)
     target, condition = resource.access_target(), Q(pk__in=[])
-    for source in registered():
+    for source in registered(kind):
         condition |= source.holders(kind, verb, target)
     return get_user_model().objects.filter(condition, is_active=True)
 
@@ -145,7 +150,7 @@ def who_is_allowed(action: str, resource: Resource, users: Collection[str] | Non
     chosen = holders(action, resource).filter(**({} if users is ANY else {"pk__in": users}))
     ids = list(chosen.values_list("pk", flat=True))
     found: dict[str, str] = {}
-    for user_id, grant in _held(ids, [target.project_id]):
+    for user_id, grant in _held(kind, ids, [target.project_id]):
         if grant.kind == kind and grant.covers(user_id, verb, target):
             found.setdefault(user_id, grant.source)
     return found

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "mlteam",
     "accounts",
     "access",
+    "teams",
     "projects",
     "compute",
     "jobs",
@@ -172,6 +173,7 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = _address.scheme
 
 # Sign-up is by invitation unless this opens it.
 OPEN_SIGNUP = flag("MLTEAM_OPEN_SIGNUP")
+MLTEAM_ADMINS_MAKE_TEAMS = flag("MLTEAM_ADMINS_MAKE_TEAMS")  # else everybody does
 
 EMAIL_BACKEND = "mlteam.outbox.EmailBackend"
 EMAIL_FILE_PATH = state.directory("outbox")

@@ -7,6 +7,7 @@ from projects.views import home
 urlpatterns = [
     path("", home, name="home"),
     path("", include("accounts.urls")),
+    path("", include("teams.urls")),
     path("", include("projects.urls")),
     path("", include("jobs.urls")),
 ]

@@ -20,7 +20,7 @@ from accounts.names import fold_email
 from projects import delivery, links, signals
 from projects.errors import Impossible, InvalidInvitation, OtherAccount, refused
 from projects.levels import Levels, preset_of
-from projects.members import check_levels, clear_permissions, levels_by_user, set_permissions
+from projects.members import check_levels, clear_permissions, levels_by_user, set_permissions, tell_losers
 from projects.models import Invitation, Member, Project, record
 from projects.slugs import free_slug, personal_slug
 
@@ -167,6 +167,12 @@ def leave(*, project: Project, by: "User") -> None:
 def require_member(project: Project, user: "User") -> Member:
     """The user's own membership; who sees the project without one owns it, and is refused."""
     member = Member.objects.filter(project=project, user=user).select_related("project", "user").first()
+    teams = project.team_members.filter(team__group__user=user).values_list("team__name", flat=True)
+    if member is None and teams:
+        names = " and ".join(sorted(teams))
+        raise refused(
+            "project:get", "by_team", f"You are here by the team {names}: leave that team to leave this project."
+        )
     if member is None:
         raise refused("project:get", "owner", "You own this project: you can remove it, but not leave it.")
     return member
@@ -184,7 +190,7 @@ def _end(member: Member, *, by: "User", action: str) -> None:
     clear_permissions(project, user)
     access.bump()
     record(by=by, project=project, action=action, user=user.username)
-    signals.member_removed.send(sender=Project, project=project, user=user, by=by)
+    tell_losers(project, {user.pk}, by=by)
 
 
 def require(by: "User", action: str, project: Project, verb: str) -> None:

@@ -11,11 +11,15 @@ class ProjectsConfig(AppConfig):
         from accounts import invited
         from accounts.signals import email_attempted
         from projects import delivery, receivers
-        from projects.rules import Membership, Ownership
+        from projects.rules import Membership, Ownership, TeamMembership
+        from teams.signals import team_removing, users_left
 
         access.register(Ownership())
         access.register(Membership())
+        access.register(TeamMembership())
         access.register_finder("project", receivers.find_project)
         invited.register(receivers.find_invited)
         post_save.connect(receivers.account_saved, settings.AUTH_USER_MODEL, dispatch_uid="projects.personal")
+        users_left.connect(receivers.users_left, dispatch_uid="projects.users_left")
+        team_removing.connect(receivers.team_removing, dispatch_uid="projects.team_removing")
         email_attempted.connect(delivery.note, dispatch_uid="projects.delivery")

@@ -19,7 +19,7 @@ UNSANDBOXED = (
 
 
 class Shell:
-    """Asks nothing until a template looks, and three queries at most then, whatever the number of projects."""
+    """Asks nothing until a template looks, and four queries at most then, whatever the number of projects."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request

@@ -1,10 +1,9 @@
 """What to tell a person when a thing cannot be done."""
 
-from access import Decision, Refused
+from access import refused
+from accounts.errors import Impossible
 
-
-class Impossible(Exception):
-    """The thing cannot be done as things stand; the message is a sentence for the person who asked."""
+__all__ = ["Impossible", "InvalidInvitation", "OtherAccount", "refused"]
 
 
 class InvalidInvitation(Exception):
@@ -13,8 +12,3 @@ class InvalidInvitation(Exception):
 
 class OtherAccount(Exception):
     """The invitation is for another address than that of the account that is signed in."""
-
-
-def refused(action: str, code: str, reason: str) -> Refused:
-    """A refusal by a rule that no level can change."""
-    return Refused(Decision(False, action, code, reason))

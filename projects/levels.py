@@ -23,6 +23,7 @@ PRESETS: Final[dict[str, Levels]] = {
     "Full": dict.fromkeys(KINDS, "all"),
 }
 DEFAULT_PRESET: Final = "Collaborator"
+TEAM_PRESET: Final = "Teammate"  # the default for a team
 
 # A level is stored as the permissions of its row and all above it, so that user.has_perm agrees with what the page says.
 VERBS: Final = {"read": "read", "own": "create", "all": "manage"}

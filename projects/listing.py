@@ -6,8 +6,8 @@ from allauth.account.models import EmailAddress
 from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
-from projects import links, work
-from projects.levels import KINDS, preset_of
+from projects import links, team_members, work
+from projects.levels import KINDS, levels_of, preset_of
 from projects.members import levels_by_user
 from projects.models import Invitation, Member, Project
 
@@ -46,6 +46,25 @@ def members_of(project: Project, *, seen_by: "User") -> list[dict[str, Any]]:
             "is_me": member.user_id == seen_by.pk,
         }
         for member in rows.order_by("joined_at", "pk")
+    ]
+
+
+def teams_of(project: Project) -> list[dict[str, Any]]:
+    """The teams that are members, in the order in which they joined; `people` is how many belong to each."""
+    held = team_members.levels_of_teams(project)
+    people = Count("team__group__user", distinct=True)
+    rows = project.team_members.select_related("team").annotate(people=people).order_by("joined_at", "pk")
+    levels = {member.pk: levels_of(held.get(member.team_id, set())) for member in rows}
+    return [
+        {
+            "id": member.pk,
+            "team": member.team,
+            "people": member.people,
+            "levels": levels[member.pk],
+            "preset": preset_of(levels[member.pk]),
+            "joined_at": member.joined_at,
+        }
+        for member in rows
     ]
 
 

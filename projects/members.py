@@ -1,11 +1,14 @@
 """A member's levels as guardian permissions: written in bulk, read for a whole project at once."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
 
+import access
+from projects import signals
 from projects.levels import KINDS, Level, Levels, levels_of, permissions_of
 from projects.models import Project, ProjectUserPermission
 
@@ -26,7 +29,7 @@ def set_permissions(project: Project, user: "User", levels: Levels) -> None:
     ProjectUserPermission.objects.bulk_create(
         (
             ProjectUserPermission(user=user, content_object=project, permission=permission)
-            for permission in _permissions(wanted)
+            for permission in permissions(wanted)
         ),
         ignore_conflicts=True,
     )
@@ -46,11 +49,19 @@ def levels_by_user(project: Project) -> dict[str, Levels]:
     return {user_id: levels_of(codenames) for user_id, codenames in held.items()}
 
 
+def tell_losers(project: Project, users: Collection[str], *, by: "User | None") -> None:
+    """Tells the apps above who of these users has lost the project: those whom nothing else lets see it."""
+    stay = access.holders("project:get", project).values("pk")
+    for user in get_user_model().objects.filter(pk__in=users).exclude(pk__in=stay):
+        signals.member_removed.send(sender=Project, project=project, user=user, by=by)
+
+
 def _held(project: Project, user: "User"):
     return ProjectUserPermission.objects.filter(content_object=project, user=user)
 
 
-def _permissions(codenames: Iterable[str]) -> Iterable[Permission]:
+def permissions(codenames: Iterable[str]) -> Iterable[Permission]:
+    """The permissions of these codenames; one query."""
     return Permission.objects.filter(
         content_type__app_label="projects", content_type__model="project", codename__in=codenames
     )

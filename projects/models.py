@@ -15,6 +15,7 @@ from accounts.ids import new_id
 from accounts.names import printable
 from projects.levels import KINDS, VERBS, permission
 from projects.querysets import InvitationQuerySet, ProjectQuerySet
+from teams.models import Team
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -72,6 +73,9 @@ class ProjectGroupPermission(GroupPermissionBase):
 
     content_object = models.ForeignKey(Project, on_delete=models.CASCADE)
 
+    class Meta(GroupPermissionBase.Meta):
+        indexes = [models.Index(fields=["group", "permission", "content_object"], name="team_permission")]
+
 
 class Member(models.Model):
     """A user with whom a project is shared. Levels are the guardian permissions of the user on the project."""
@@ -84,6 +88,19 @@ class Member(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "user"], name="member_once")]
+
+
+class TeamMember(models.Model):
+    """A team with which a project is shared. Levels are the guardian permissions of the team's group on the project."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="team_members")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "team"], name="team_member_once")]
 
 
 class Invitation(models.Model):

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from django.urls import ResolverMatch
 
 from accounts.invited import Invited
-from projects import actions, links
+from projects import actions, links, team_members
+from projects.members import tell_losers
 from projects.models import Project
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from teams.models import Team
 
 
 def account_saved(sender: type, instance: "User", created: bool, raw: bool = False, **_: object) -> None:
@@ -25,6 +27,18 @@ def find_invited(match: ResolverMatch) -> Invited | None:
         return None
     invitation, link = found
     return Invited(invitation.email, invitation.project.name, invitation.invited_by.shown, link.proves_address)
+
+
+def users_left(sender: type, team: "Team", users: set[str], by: "User | None", **_: object) -> None:
+    """Who no longer belongs to a team loses what only the team gave."""
+    for project in Project.objects.present().filter(team_members__team=team):
+        tell_losers(project, users, by=by)
+
+
+def team_removing(sender: type, team: "Team", by: "User | None", **_: object) -> None:
+    """A team that goes leaves its projects first."""
+    for member in team.memberships.select_related("project", "team__group"):
+        team_members.end(member, by=by)
 
 
 def find_project(project_id: str) -> Project | None:

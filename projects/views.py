@@ -18,7 +18,7 @@ import access
 from accounts.requests import UserRequest
 from projects import actions, active, links, listing, work
 from projects.errors import Impossible, InvalidInvitation, OtherAccount
-from projects.forms import KIND_LABELS, InviteForm, LevelsForm, ProjectForm, RemoveForm
+from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, ProjectForm, RemoveForm
 from projects.levels import PRESETS, Level, preset_of
 from projects.models import Invitation, Member, Project
 
@@ -70,7 +70,7 @@ def switch(request: UserRequest) -> HttpResponse:
 @require_GET
 def members(request: UserRequest, slug: str) -> HttpResponse:
     """Who is in the project; its owner also sees invitations and invites."""
-    return _members(request, _project(request, slug), InviteForm())
+    return members_page(request, _project(request, slug), InviteForm())
 
 
 @access.route("project:share")
@@ -89,7 +89,7 @@ def invite(request: UserRequest, slug: str) -> HttpResponse:
         else:
             messages.success(request, f"{email} is invited. The link can be copied here too.")
             return redirect("projects:members", slug)
-    return _members(request, project, form)
+    return members_page(request, project, form)
 
 
 @access.route("project:share")
@@ -242,13 +242,18 @@ def _state(request: UserRequest, row: Invitation) -> str:
     return "accept" if actions.is_for(row, request.user) else "other_account"
 
 
-def _members(request: UserRequest, project: Project, form: Form) -> HttpResponse:
+def members_page(
+    request: UserRequest, project: Project, form: Form, team_form: AddTeamForm | None = None
+) -> HttpResponse:
+    """Who is in the project, with the forms as they were filled in."""
     can_share = bool(access.abilities(request.user, project).decide("project:share", project))
     rows = listing.members_of(project, seen_by=request.user)
     context: dict[str, Any] = {
         "project": project,
         "owner": project.owner,
         "members": rows,
+        "teams": listing.teams_of(project),
+        "team_form": team_form or AddTeamForm(prefix="team"),
         "invitations": listing.invitations_of(project) if can_share else [],
         "can_share": can_share,
         "can_leave": any(row["is_me"] for row in rows),

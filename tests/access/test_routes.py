@@ -20,85 +20,104 @@ from compute.models import ComputeResource
 from jobs import places, runner_api
 from jobs.models import Attempt, Job
 from mlteam.asgi import websocket_urlpatterns
-from projects import actions, links
+from projects import actions, links, team_members
 from projects.levels import KINDS, PRESETS
 from projects.models import Member
+from teams import actions as teams
 from tests.conftest import no_writes
 
-# Columns. own: level own, on what they created; other: the same person on another's.
-WHO = ["anon", "invited", "stranger", "removed", "none", "read", "own", "other", "all", "owner", "admin"]
+# Columns. own: level own, on what they created; other: the same person on another's; team: a member by a team that has all.
+WHO = ["anon", "invited", "stranger", "removed", "none", "read", "own", "other", "all", "team", "owner", "admin"]
 
 # in: to sign-in; go: done, and on to another page; numbers: the status.
 TABLE = """
-                                              anon inv  str  rem  none read own  oth  all  own  adm
-home                                     GET  in   go   go   go   go   go   go   go   go   go   go
-setup                                    GET  404  404  404  404  404  404  404  404  404  404  404
-setup                                    POST 404  404  404  404  404  404  404  404  404  404  404
-profile                                  GET  in   200  200  200  200  200  200  200  200  200  200
-profile                                  POST in   200  200  200  200  200  200  200  200  200  200
-account_login                            GET  200  go   go   go   go   go   go   go   go   go   go
-account_login                            POST 200  go   go   go   go   go   go   go   go   go   go
-account_logout                           GET  go   200  200  200  200  200  200  200  200  200  200
-account_logout                           POST go   go   go   go   go   go   go   go   go   go   go
-account_inactive                         GET  200  200  200  200  200  200  200  200  200  200  200
-account_signup                           GET  200  go   go   go   go   go   go   go   go   go   go
-account_signup                           POST 200  go   go   go   go   go   go   go   go   go   go
-account_email                            GET  in   200  200  200  200  200  200  200  200  200  200
-account_email                            POST in   go   go   go   go   go   go   go   go   go   go
-account_change_password                  GET  in   200  200  200  200  200  200  200  200  200  200
-account_change_password                  POST in   200  200  200  200  200  200  200  200  200  200
-account_reset_password                   GET  200  200  200  200  200  200  200  200  200  200  200
-account_reset_password                   POST 200  200  200  200  200  200  200  200  200  200  200
-account_reset_password_done              GET  200  200  200  200  200  200  200  200  200  200  200
-account_reset_password_from_key_done     GET  200  200  200  200  200  200  200  200  200  200  200
-account_reset_password_from_key          GET  200  200  200  200  200  200  200  200  200  200  200
-account_reset_password_from_key          POST 200  200  200  200  200  200  200  200  200  200  200
-account_email_verification_sent          GET  200  200  200  200  200  200  200  200  200  200  200
-account_confirm_email                    GET  200  200  200  200  200  200  200  200  200  200  200
-account_confirm_email                    POST 404  404  404  404  404  404  404  404  404  404  404
-projects:list                            GET  in   200  200  200  200  200  200  200  200  200  200
-projects:new                             GET  in   200  200  200  200  200  200  200  200  200  200
-projects:new                             POST in   200  200  200  200  200  200  200  200  200  200
-projects:switch                          POST in   404  404  404  go   go   go   go   go   go   404
-projects:invitation                      GET  200  200  200  200  200  200  200  200  200  200  200
-projects:invitation                      POST 403  go   403  403  403  403  403  403  403  403  403
-projects:rules                           GET  in   200  200  200  200  200  200  200  200  200  200
-projects:access                          GET  in   404  404  404  200  200  200  200  200  200  404
-projects:members                         GET  in   404  404  404  200  200  200  200  200  200  404
-projects:invite                          POST in   404  404  404  403  403  403  403  403  200  404
-projects:member_set                      POST in   404  404  404  403  403  403  403  403  go   404
-projects:member_remove                   GET  in   404  404  404  403  403  403  403  403  200  404
-projects:member_remove                   POST in   404  404  404  403  403  403  403  403  go   404
-projects:invitation_resend               POST in   404  404  404  403  403  403  403  403  go   404
-projects:invitation_revoke               POST in   404  404  404  403  403  403  403  403  go   404
-projects:leave                           GET  in   404  404  404  200  200  200  200  200  403  404
-projects:leave                           POST in   404  404  404  go   go   go   go   go   403  404
-projects:settings                        GET  in   404  404  404  200  200  200  200  200  200  404
-projects:settings                        POST in   404  404  404  403  403  403  403  403  200  404
-projects:remove                          GET  in   404  404  404  403  403  403  403  403  200  404
-projects:remove                          POST in   404  404  404  403  403  403  403  403  200  404
-jobs:list                                GET  in   404  404  404  403  200  200  200  200  200  404
-jobs:new                                 GET  in   404  404  404  403  403  200  200  200  200  404
-jobs:new                                 POST in   404  404  404  403  403  422  422  422  422  404
-jobs:preview                             POST in   404  404  404  403  403  200  200  200  200  404
-jobs:detail                              GET  in   404  404  404  404  200  200  200  200  200  404
-jobs:artifacts                           GET  in   404  404  404  404  200  200  200  200  200  404
-jobs:spec                                GET  in   404  404  404  404  200  200  200  200  200  404
-jobs:history                             GET  in   404  404  404  404  200  200  200  200  200  404
-jobs:stop                                POST in   404  404  404  404  403  go   403  go   go   404
-jobs:artifact                            GET  in   404  404  404  404  200  200  200  200  200  404
-jobs:artifacts_zip                       GET  in   404  404  404  404  200  200  200  200  200  404
-jobs:log_raw                             GET  in   404  404  404  404  200  200  200  200  200  404
-jobs:log_page                            GET  in   404  404  404  404  200  200  200  200  200  404
-jobs:log_search                          GET  in   404  404  404  404  200  200  200  200  200  404
+                                              anon inv  str  rem  none read own  oth  all  team own  adm
+home                                     GET  in   go   go   go   go   go   go   go   go   go   go   go
+setup                                    GET  404  404  404  404  404  404  404  404  404  404  404  404
+setup                                    POST 404  404  404  404  404  404  404  404  404  404  404  404
+profile                                  GET  in   200  200  200  200  200  200  200  200  200  200  200
+profile                                  POST in   200  200  200  200  200  200  200  200  200  200  200
+account_login                            GET  200  go   go   go   go   go   go   go   go   go   go   go
+account_login                            POST 200  go   go   go   go   go   go   go   go   go   go   go
+account_logout                           GET  go   200  200  200  200  200  200  200  200  200  200  200
+account_logout                           POST go   go   go   go   go   go   go   go   go   go   go   go
+account_inactive                         GET  200  200  200  200  200  200  200  200  200  200  200  200
+account_signup                           GET  200  go   go   go   go   go   go   go   go   go   go   go
+account_signup                           POST 200  go   go   go   go   go   go   go   go   go   go   go
+account_email                            GET  in   200  200  200  200  200  200  200  200  200  200  200
+account_email                            POST in   go   go   go   go   go   go   go   go   go   go   go
+account_change_password                  GET  in   200  200  200  200  200  200  200  200  200  200  200
+account_change_password                  POST in   200  200  200  200  200  200  200  200  200  200  200
+account_reset_password                   GET  200  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password                   POST 200  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password_done              GET  200  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password_from_key_done     GET  200  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password_from_key          GET  200  200  200  200  200  200  200  200  200  200  200  200
+account_reset_password_from_key          POST 200  200  200  200  200  200  200  200  200  200  200  200
+account_email_verification_sent          GET  200  200  200  200  200  200  200  200  200  200  200  200
+account_confirm_email                    GET  200  200  200  200  200  200  200  200  200  200  200  200
+account_confirm_email                    POST 404  404  404  404  404  404  404  404  404  404  404  404
+projects:list                            GET  in   200  200  200  200  200  200  200  200  200  200  200
+projects:new                             GET  in   200  200  200  200  200  200  200  200  200  200  200
+projects:new                             POST in   200  200  200  200  200  200  200  200  200  200  200
+projects:switch                          POST in   404  404  404  go   go   go   go   go   go   go   404
+projects:invitation                      GET  200  200  200  200  200  200  200  200  200  200  200  200
+projects:invitation                      POST 403  go   403  403  403  403  403  403  403  403  403  403
+teams:list                               GET  in   200  200  200  200  200  200  200  200  200  200  200
+teams:new                                GET  in   200  200  200  200  200  200  200  200  200  200  200
+teams:new                                POST in   200  200  200  200  200  200  200  200  200  200  200
+teams:detail                             GET  in   200  200  200  200  200  200  200  200  200  200  200
+teams:rename                             GET  in   403  403  403  403  403  403  403  403  403  200  403
+teams:rename                             POST in   403  403  403  403  403  403  403  403  403  200  403
+teams:remove                             GET  in   403  403  403  403  403  403  403  403  403  200  403
+teams:remove                             POST in   403  403  403  403  403  403  403  403  403  go   403
+teams:user_add                           POST in   403  403  403  403  403  403  403  403  403  200  403
+teams:user_set                           POST in   403  403  403  403  403  403  403  403  403  go   403
+teams:user_remove                        GET  in   403  403  403  403  403  403  403  403  200  200  403
+teams:user_remove                        POST in   403  403  403  403  403  403  403  403  go   go   403
+teams:team_add                           POST in   403  403  403  403  403  403  403  403  403  200  403
+teams:team_remove                        POST in   403  403  403  403  403  403  403  403  403  go   403
+projects:rules                           GET  in   200  200  200  200  200  200  200  200  200  200  200
+projects:access                          GET  in   404  404  404  200  200  200  200  200  200  200  404
+projects:members                         GET  in   404  404  404  200  200  200  200  200  200  200  404
+projects:invite                          POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:member_set                      POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:member_remove                   GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:member_remove                   POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:team_add                        POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:team_set                        POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:team_remove                     GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:team_remove                     POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:invitation_resend               POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:invitation_revoke               POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:leave                           GET  in   404  404  404  200  200  200  200  200  403  403  404
+projects:leave                           POST in   404  404  404  go   go   go   go   go   403  403  404
+projects:settings                        GET  in   404  404  404  200  200  200  200  200  200  200  404
+projects:settings                        POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:remove                          GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:remove                          POST in   404  404  404  403  403  403  403  403  403  200  404
+jobs:list                                GET  in   404  404  404  403  200  200  200  200  200  200  404
+jobs:new                                 GET  in   404  404  404  403  403  200  200  200  200  200  404
+jobs:new                                 POST in   404  404  404  403  403  422  422  422  422  422  404
+jobs:preview                             POST in   404  404  404  403  403  200  200  200  200  200  404
+jobs:detail                              GET  in   404  404  404  404  200  200  200  200  200  200  404
+jobs:artifacts                           GET  in   404  404  404  404  200  200  200  200  200  200  404
+jobs:spec                                GET  in   404  404  404  404  200  200  200  200  200  200  404
+jobs:history                             GET  in   404  404  404  404  200  200  200  200  200  200  404
+jobs:stop                                POST in   404  404  404  404  403  go   403  go   go   go   404
+jobs:artifact                            GET  in   404  404  404  404  200  200  200  200  200  200  404
+jobs:artifacts_zip                       GET  in   404  404  404  404  200  200  200  200  200  200  404
+jobs:log_raw                             GET  in   404  404  404  404  200  200  200  200  200  200  404
+jobs:log_page                            GET  in   404  404  404  404  200  200  200  200  200  200  404
+jobs:log_search                          GET  in   404  404  404  404  200  200  200  200  200  200  404
 """
 
 # Close codes, or open. A line is opened by a page: who gets no page may still try.
 LINES = """
-                                              anon inv  str  rem  none read own  oth  all  own  adm
-ws/p/<slug:slug>/jobs                    WS   4403 4404 4404 4404 open open open open open open 4404
-ws/jobs/<slug:job_id>                    WS   4403 4404 4404 4404 4404 open open open open open 4404
-ws/jobs/<slug:job_id>/<int:index>/log    WS   4403 4404 4404 4404 4404 open open open open open 4404
+                                              anon inv  str  rem  none read own  oth  all  team own  adm
+ws/p/<slug:slug>/jobs                    WS   4403 4404 4404 4404 open open open open open open open 4404
+ws/jobs/<slug:job_id>                    WS   4403 4404 4404 4404 4404 open open open open open open 4404
+ws/jobs/<slug:job_id>/<int:index>/log    WS   4403 4404 4404 4404 4404 open open open open open open 4404
 """
 
 
@@ -148,9 +167,11 @@ def world(db, owner, project, make_user, join):
     levels = {level: dict.fromkeys(KINDS, level) for level in ("none", "read", "own", "all")}
     people = {level: join(project, make_user(f"m-{level}"), chosen).user for level, chosen in levels.items()}
     people |= {"other": people["own"], "owner": owner, "anon": None}
-    people |= {name: make_user(f"u-{name}") for name in ("invited", "stranger", "removed")}
+    people |= {name: make_user(f"u-{name}") for name in ("invited", "stranger", "removed", "team")}
     people["admin"] = make_user("anna", admin=True)
     actions.remove_member(member=join(project, people["removed"], "Full"), by=owner)
+    team = teams.create(name="Lab", by=owner)
+    in_team = teams.add_user(team=team, user=people["team"], role="user", by=owner)
     offer = actions.invite(project=project, email=people["invited"].email, levels=PRESETS["Viewer"], by=owner)
     jobs = {
         who: _job(project, people[creator]) for who, creator in (("own", "own"), ("other", "owner"), ("all", "own"))
@@ -161,6 +182,8 @@ def world(db, owner, project, make_user, join):
         "jobs": {who: jobs.get(who, jobs["other"]) for who in WHO},
         "offer": offer,
         "member": Member.objects.get(user=people["read"]),
+        "team": team_members.add(project=project, team=team, levels=levels["all"], by=owner),
+        "in_team": in_team,
     }
 
 
@@ -183,10 +206,13 @@ def _session(user) -> str:
     return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
-def _arguments(world, who: str) -> dict[str, object]:
+def _arguments(world, who: str, name: str = "") -> dict[str, object]:
+    member = "in_team" if name.startswith("teams:") else "team" if name.startswith("projects:team") else "member"
     return {
         "slug": "vision",
-        "member_id": world["member"].pk,
+        "member_id": world[member].pk,
+        "team": world["team"].team.slug,
+        "inner": world["team"].team.slug,
         "invitation_id": world["offer"].pk,
         "token": links.token_of(world["offer"], links.EMAILED),
         "job_id": world["jobs"][who].pk,
@@ -199,7 +225,7 @@ def _arguments(world, who: str) -> dict[str, object]:
 
 def _address(name: str, pattern: URLPattern, world, who: str) -> str:
     wanted = set(pattern.pattern.converters) | set(re.findall(r"\?P<(\w+)>", str(pattern.pattern)))
-    known = _arguments(world, who)
+    known = _arguments(world, who, name)
     return reverse(name, kwargs={argument: known[argument] for argument in wanted})
 
 
@@ -213,7 +239,7 @@ def _ask(world, who: str, method: str, address: str) -> str:
             with no_writes():
                 response = client.get(address)
         else:
-            response = client.post(address, {"project": "vision", "preset": "Viewer"})
+            response = client.post(address, {"project": "vision", "preset": "Viewer", "role": "user"})
         if response.streaming:
             async_to_sync(_read)(response)
         transaction.set_rollback(True)

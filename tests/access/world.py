@@ -7,9 +7,10 @@ from django.utils import timezone
 import access
 from access import Target
 from jobs.models import Job
-from projects import actions
-from projects.levels import KINDS
+from projects import actions, team_members
+from projects.levels import KINDS, PRESETS
 from projects.models import Project
+from teams import actions as teams
 
 LEVELS = ("none", "read", "own", "all")
 
@@ -35,7 +36,7 @@ def job(project: Project, by) -> Job:
 
 
 def populate(make_user, join) -> tuple[list, list[Job]]:
-    """Users and jobs: members of every level in one project, of mixed levels in another, and those beside them."""
+    """Users and jobs: members of every level in one project, of mixed levels in another, by teams in both, and those beside them."""
     owner, other = make_user("olga"), make_user("otto")
     even, mixed = actions.create(name="Even", by=owner), actions.create(name="Mixed", by=other)
     gone = actions.create(name="Gone", by=owner)
@@ -44,15 +45,28 @@ def populate(make_user, join) -> tuple[list, list[Job]]:
         join(even, user, dict.fromkeys(KINDS, level))
         join(mixed, user, {kind: LEVELS[(shift + place) % 4] for place, kind in enumerate(KINDS)})
         join(gone, user, "Full")
+    in_teams = _teams(even, mixed, owner, other, make_user)
     inactive = make_user("ivan")
     join(even, inactive, "Full")
     inactive.is_active = False
     inactive.save()
     unproven = make_user("uma", verified=False)
-    users = [owner, other, *members, inactive, unproven, make_user("stan"), make_user("anna", admin=True)]
+    users = [owner, other, *members, *in_teams, inactive, unproven, make_user("stan"), make_user("anna", admin=True)]
     projects = [even, mixed, gone, *Project.objects.filter(personal=True, owner__in=[owner, unproven])]
-    creators = [owner, members[2], members[3], unproven, None]
+    creators = [owner, members[2], members[3], in_teams[0], None]
     jobs = [job(project, creator) for project in projects for creator in creators]
     Job.objects.in_project(gone).update(state="succeeded", ended_at=timezone.now())
     actions.remove(project=gone, by=owner)
     return users, jobs
+
+
+def _teams(even: Project, mixed: Project, owner, other, make_user) -> list:
+    """A user in a team that is a member of both projects, and one who is so through a team in it."""
+    users = [make_user("ted"), make_user("tina")]
+    outer, inner = teams.create(name="Outer", by=owner), teams.create(name="Inner", by=owner)
+    for team, user in ((outer, users[0]), (inner, users[1])):
+        teams.add_user(team=team, user=user, role="user", by=owner)
+    teams.add_team(outer=outer, inner=inner, by=owner)
+    team_members.add(project=even, team=outer, levels=PRESETS["Teammate"], by=owner)
+    team_members.add(project=mixed, team=outer, levels=PRESETS["Collaborator"], by=other)
+    return users

@@ -14,9 +14,10 @@ from jobs.models import Job
 from jobs.spec import parse
 from jobs.states import JobState, Reason
 from projects import actions as projects
-from projects import links
+from projects import links, team_members
 from projects.levels import PRESETS
 from projects.models import Invitation, Project
+from teams import actions as teams
 
 PASSWORD = "a long enough password"
 LONG = "a-name-that-goes-on-and-on-" * 3
@@ -63,6 +64,7 @@ def make() -> None:
     for name, preset in (("grace", "Full"), ("emmy", "Viewer")):
         _join(vision, people[name], preset)
     _join(many, people["grace"], "Full")
+    _team(vision, [people["emmy"]])
     _invite(vision)
     _fill(many, ada)
     made = {"failed": _script(vision, people["grace"], "reads-a-file", FAILS)}
@@ -79,6 +81,15 @@ def _person(name: str) -> User:
 def _join(project: Project, user: User, preset: str) -> None:
     offer = projects.invite(project=project, email=user.email, levels=PRESETS[preset], by=project.owner)
     projects.accept(token=links.token_of(offer, links.EMAILED), by=user)
+
+
+def _team(project: Project, users: list[User]) -> None:
+    """A team that is a member of the project, with a team in it."""
+    lab = teams.create(name="Vision lab", by=project.owner)
+    for user in users:
+        teams.add_user(team=lab, user=user, role="user", by=project.owner)
+    teams.add_team(outer=lab, inner=teams.create(name="Interns", by=project.owner), by=project.owner)
+    team_members.add(project=project, team=lab, levels=PRESETS["Viewer"], by=project.owner)
 
 
 def _invite(project: Project) -> None:

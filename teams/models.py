@@ -1,0 +1,74 @@
+"""A team, who is in it, and which teams are in it.
+
+`group` is the team for guardian and Django: its users are all who belong to the team, directly or through a team in it. It is
+kept so by teams.closure; nothing else writes it.
+"""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+import access
+from access import Target
+from accounts.ids import new_id
+from accounts.names import printable
+from teams.querysets import TeamQuerySet
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "Owner"
+    ADMIN = "admin", "Admin"
+    USER = "user", "User"
+
+
+class Team(models.Model):
+    """A name for users and teams. Rights flow down: what the team may do, those in it may do."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    name = models.CharField(max_length=100, validators=[printable])
+    slug = models.CharField(max_length=60, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9_-]*\Z")])
+    group = models.OneToOneField(Group, on_delete=models.PROTECT, related_name="team", editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar = TeamQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def access_target(self) -> Target:
+        return Target(kind="team", id=self.id, project_id=self.id)
+
+    @property
+    def urn(self) -> str:
+        return access.urn("team", self.id)
+
+
+class TeamUser(models.Model):
+    """A user who is in a team directly, and their role in it."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="team_roles")
+    role = models.CharField(max_length=5, choices=Role.choices, default=Role.USER)
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "user"], name="team_user_once")]
+
+
+class Nesting(models.Model):
+    """A team (`inner`) that is in another (`outer`)."""
+
+    outer = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="inner_links")
+    inner = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="outer_links")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["outer", "inner"], name="nesting_once"),
+            models.CheckConstraint(condition=~Q(outer=F("inner")), name="no_team_in_itself"),
+        ]

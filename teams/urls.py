@@ -1,0 +1,20 @@
+"""Addresses of teams."""
+
+from django.urls import path
+
+from teams import views
+
+app_name = "teams"
+
+urlpatterns = [
+    path("teams/", views.index, name="list"),
+    path("teams/new", views.new, name="new"),
+    path("t/<slug:team>", views.detail, name="detail"),
+    path("t/<slug:team>/rename", views.rename, name="rename"),
+    path("t/<slug:team>/remove", views.remove, name="remove"),
+    path("t/<slug:team>/users/add", views.user_add, name="user_add"),
+    path("t/<slug:team>/users/<str:member_id>/set", views.user_set, name="user_set"),
+    path("t/<slug:team>/users/<str:member_id>/remove", views.user_remove, name="user_remove"),
+    path("t/<slug:team>/teams/add", views.team_add, name="team_add"),
+    path("t/<slug:team>/teams/<slug:inner>/remove", views.team_remove, name="team_remove"),
+]

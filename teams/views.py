@@ -1,0 +1,189 @@
+"""Pages of teams."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Exists, OuterRef
+from django.forms import Form
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+import access
+from accounts.errors import Impossible
+from accounts.requests import UserRequest
+from teams import actions
+from teams.forms import AddTeamForm, AddUserForm, TeamForm
+from teams.models import Role, Team, TeamUser
+
+SHOWN = 100  # teams on a page
+
+
+@access.route("self")
+@require_GET
+def index(request: UserRequest) -> HttpResponse:
+    """One's own teams, and all others."""
+    name = request.GET.get("q", "").strip()[:100]
+    mine = Exists(Team.objects.of(request.user).filter(pk=OuterRef("pk")))
+    teams = Team.objects.filter(name__icontains=name).annotate(mine=mine).counted().order_by("-mine", "name", "pk")
+    page = list(teams[: SHOWN + 1])
+    context = {
+        "teams": page[:SHOWN],
+        "more": len(page) > SHOWN,
+        "q": name,
+        "may_create": actions.may_create(request.user),
+    }
+    return render(request, "teams/list.html", context)
+
+
+@access.route("self")
+@require_http_methods(["GET", "POST"])
+def new(request: UserRequest) -> HttpResponse:
+    """A new team."""
+    form = TeamForm(request.POST or None)
+    if form.is_valid():
+        team = actions.create(name=form.cleaned_data["name"], by=request.user)
+        messages.success(request, f"{team.name} is there. Add its people.")
+        return redirect("teams:detail", team.slug)
+    return render(request, "teams/new.html", {"form": form})
+
+
+@access.route("team:get")
+@require_GET
+def detail(request: UserRequest, team: str) -> HttpResponse:
+    """Who is in the team, and in which teams it is."""
+    return _detail(request, _team(request, team, "team:get"), AddUserForm(), AddTeamForm())
+
+
+@access.route("team:set")
+@require_http_methods(["GET", "POST"])
+def rename(request: UserRequest, team: str) -> HttpResponse:
+    """Another name."""
+    found = _team(request, team, "team:set")
+    form = TeamForm(request.POST or None, initial={"name": found.name})
+    if form.is_valid():
+        actions.rename(team=found, name=form.cleaned_data["name"], by=request.user)
+        return redirect("teams:detail", team)
+    return render(request, "teams/rename.html", {"team": Team.objects.get(pk=found.pk), "form": form})
+
+
+@access.route("team:rm")
+@require_http_methods(["GET", "POST"])
+def remove(request: UserRequest, team: str) -> HttpResponse:
+    """Asks, then takes the team away."""
+    found = _team(request, team, "team:rm")
+    if request.method == "POST":
+        actions.remove(team=found, by=request.user)
+        messages.success(request, f"{found.name} is removed.")
+        return redirect("teams:list")
+    return render(request, "teams/remove.html", {"team": found, "people": found.group.user_set.count()})
+
+
+@access.route("team:set")
+@require_POST
+def user_add(request: UserRequest, team: str) -> HttpResponse:
+    """Takes a user in."""
+    found, form = _team(request, team, "team:set"), AddUserForm(request.POST)
+    if form.is_valid():
+        user, role = form.cleaned_data["user"], form.cleaned_data["role"]
+        try:
+            actions.add_user(team=found, user=user, role=role, by=request.user)
+        except Impossible as error:
+            form.add_error("username", str(error))
+        else:
+            messages.success(request, f"{user.shown} is in {found.name} now, and is told by email.")
+            return redirect("teams:detail", team)
+    return _detail(request, found, form, AddTeamForm())
+
+
+@access.route("team:set")
+@require_POST
+def user_set(request: UserRequest, team: str, member_id: str) -> HttpResponse:
+    """Changes a role."""
+    found = _team(request, team, "team:set")
+    member, role = _member(found, member_id), request.POST.get("role", "")
+    if role not in Role.values:
+        raise Http404
+    return _attempt(
+        request, team, lambda: actions.set_role(member=member, role=role, by=request.user), "The role is changed."
+    )
+
+
+@access.route("team:get")
+@require_http_methods(["GET", "POST"])
+def user_remove(request: UserRequest, team: str, member_id: str) -> HttpResponse:
+    """Asks, then takes a user out, or lets them leave by themselves."""
+    found = _team(request, team, "team:get")
+    member = _member(found, member_id)
+    if member.user != request.user:
+        access.require(request.user, "team:set", found)
+    if request.method == "GET":
+        return render(request, "teams/user_remove.html", {"team": found, "member": member})
+    done = f"{member.user.shown} is no longer in {found.name}."
+    return _attempt(request, team, lambda: actions.remove_user(member=member, by=request.user), done)
+
+
+@access.route("team:set")
+@require_POST
+def team_add(request: UserRequest, team: str) -> HttpResponse:
+    """Puts a team into this one."""
+    found, form = _team(request, team, "team:set"), AddTeamForm(request.POST)
+    if form.is_valid():
+        inner = form.cleaned_data["team"]
+        try:
+            actions.add_team(outer=found, inner=inner, by=request.user)
+        except Impossible as error:
+            form.add_error("team", str(error))
+        else:
+            messages.success(request, f"All of {inner.name} are in {found.name} now.")
+            return redirect("teams:detail", team)
+    return _detail(request, found, AddUserForm(), form)
+
+
+@access.route("team:set")
+@require_POST
+def team_remove(request: UserRequest, team: str, inner: str) -> HttpResponse:
+    """Takes a team out of this one."""
+    found = _team(request, team, "team:set")
+    other = get_object_or_404(Team, slug=inner)
+    done = f"{other.name} is no longer in {found.name}."
+    return _attempt(request, team, lambda: actions.remove_team(outer=found, inner=other, by=request.user), done)
+
+
+def _team(request: UserRequest, slug: str, action: str) -> Team:
+    return access.fetch(request.user, action, Team.objects.select_related("group"), slug=slug)
+
+
+def _member(team: Team, member_id: str) -> TeamUser:
+    return get_object_or_404(team.members.select_related("user", "team"), pk=member_id)
+
+
+def _attempt(request: UserRequest, slug: str, action: Callable[[], None], done: str) -> HttpResponse:
+    try:
+        action()
+    except Impossible as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, done)
+    return redirect("teams:detail", slug)
+
+
+def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) -> HttpResponse:
+    held = access.abilities(request.user, team)
+    members = list(team.members.select_related("user").order_by("joined_at", "pk"))
+    direct = {member.user_id for member in members}
+    context: dict[str, Any] = {
+        "team": team,
+        "members": members,
+        "inherited": team.group.user_set.exclude(pk__in=direct).order_by("username")[:SHOWN],
+        "inner": Team.objects.filter(outer_links__outer=team).counted().order_by("name"),
+        "outer": Team.objects.filter(inner_links__inner=team).order_by("name"),
+        "me": next((member for member in members if member.user_id == request.user.pk), None),
+        "can_set": bool(held.decide("team:set", team)),
+        "can_remove": bool(held.decide("team:rm", team)),
+        "roles": Role.choices if held.decide("team:rm", team) else Role.choices[1:],
+        "add_user": add_user,
+        "add_team": add_team,
+    }
+    return render(request, "teams/detail.html", context)
