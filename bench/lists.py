@@ -56,7 +56,7 @@ def _on_this_database(name: str) -> Iterator[Figure]:
     from bench import seeds, web
     from compute import resources
     from jobs.models import Job
-    from jobs.paging import cursor_of
+    from projects.paging import cursor_of
 
     call_command("prepare", stdout=io.StringIO())
     user, here = seeds.account()

@@ -53,13 +53,20 @@ def submit(
             access.require(by, "job:new", project)  # once more: it may have been taken away while files were stored
             job.save(force_insert=True)
             Move.objects.create(job=job, state=job.state, reason=job.reason, at=job.created_at, by=by)
-            record(by=by, project=project, action="job:new", urn=job.urn, name=job.name)
+            clone = {"cloned_from": cloned_from.urn} if cloned_from else {}
+            record(by=by, project=project, action="job:new", urn=job.urn, after=_recorded(job), **clone)
             events.publish(job)
             transaction.on_commit(look)
     except BaseException:
         shutil.rmtree(places.job_directory(job.id), ignore_errors=True)
         raise
     return job
+
+
+def _recorded(job: Job) -> dict[str, Any]:
+    """What the audit trail says of a new job. Not its command and variables: those can hold secrets."""
+    amounts = {"cpu": job.cpu_milli / 1000, "mem_gib": job.memory_mib / 1024, "gpu": job.gpu}
+    return {"name": job.name, **amounts, "bid": job.bid, "files": len(job.files)}
 
 
 def _row(project: Project, spec: Spec, by: "User", cloned_from: Job | None) -> Job:
@@ -167,20 +174,27 @@ def stop(*, job: Job, by: "User") -> None:
             raise Refusal(
                 "It is being stopped already." if job.state == JobState.CANCELLING else "It has ended already."
             )
-        record(by=by, project=job.project, action="job:stop", urn=job.urn)
 
 
 def _stop(job: Job, *, sentence: str, by: "User | None") -> bool:
     """False when there is nothing left to stop."""
+    before = job.state
     move = partial(transitions.move, job, reason=Reason.STOPPED, sentence=sentence, by=by, stop_by=by)
     if move(JobState.CANCELLED, only_from=WAITING):
+        _record_stop(job, JobState.QUEUED, by)
         return True
     if not move(JobState.CANCELLING):
         return False
+    _record_stop(job, before, by)
     attempt = job.attempts.filter(ended_at=None).select_related("resource").first()
     if attempt:
         transaction.on_commit(lambda: _ask_to_stop(attempt))
     return True
+
+
+def _record_stop(job: Job, before: str, by: "User | None", **details: object) -> None:
+    states = {"before": {"state": before}, "after": {"state": job.state}}
+    record(by=by, project=job.project, action="job:stop", urn=job.urn, name=job.name, **states, **details)
 
 
 def _ask_to_stop(attempt: Attempt) -> None:
@@ -189,16 +203,13 @@ def _ask_to_stop(attempt: Attempt) -> None:
         engine.stop(attempt, reason=Reason.STOPPED)
 
 
-def cancel_queued_of(*, project: Project, user: "User") -> None:
-    """A removed member's waiting jobs do not start; running ones go on."""
-    for job in Job.objects.queued().filter(project=project, created_by=user):
-        transitions.move(
-            job,
-            JobState.CANCELLED,
-            reason=Reason.MEMBER_REMOVED,
-            sentence=f"{user.username} is no longer a member of this project.",
-            only_from=WAITING,
-        )
+def cancel_queued_of(*, project: Project, user: "User", by: "User | None" = None) -> None:
+    """A removed member's waiting jobs do not start; running ones go on. `by`: who removed the member."""
+    sentence = f"{user.username} is no longer a member of this project."
+    for job in Job.objects.queued().filter(project=project, created_by=user).select_related("project"):
+        reason = Reason.MEMBER_REMOVED
+        if transitions.move(job, JobState.CANCELLED, reason=reason, sentence=sentence, only_from=WAITING):
+            _record_stop(job, JobState.QUEUED, by, reason=sentence)
 
 
 def attempt_reported(attempt_id: str, report: dict[str, Any]) -> None:

@@ -21,8 +21,8 @@ def find_job(job_id: str) -> Job | None:
     return Job.objects.as_rows().filter(project__removed_at=None, pk=job_id).first()
 
 
-def _member_removed(sender: object, *, project: Project, user: Any, **_: object) -> None:
-    actions.cancel_queued_of(project=project, user=user)
+def _member_removed(sender: object, *, project: Project, user: Any, by: Any, **_: object) -> None:
+    actions.cancel_queued_of(project=project, user=user, by=by)
 
 
 def _project_removing(sender: object, *, project: Project, **_: object) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
@@ -17,10 +17,11 @@ from compute import resources, trees
 from jobs import actions, artifacts, pages, places, queue, rows
 from jobs.forms import JobForm, initial_from_last, initial_of
 from jobs.models import Job
-from jobs.paging import paged
+from jobs.querysets import JobQuerySet
 from jobs.spec import Spec, SpecErrors, as_yaml, load_yaml, parse
 from jobs.states import JobState
 from projects.models import Project
+from projects.paging import address_of, paged
 
 NOTHING_SHOWN = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
@@ -48,15 +49,16 @@ def list_jobs(request: UserRequest, slug: str) -> HttpResponse:
         "q": request.GET.get("q", "").strip()[:100],
     }
     everything = Job.objects.in_project(project)
-    page = paged(_filtered(everything, filters, request.user), request.GET.get("page", ""))
+    found = _filtered(everything, filters, request.user)
+    page = paged(found, request.GET.get("page", ""), read=JobQuerySet.as_list)
     counts = queue.counts(everything.unfinished())
     context = {
         "project": project,
         "jobs": rows.prepare(page.rows, project),
         "filters": filters,
         "states": [(value, label, counts.get(value)) for value, label in JobState.choices],
-        "older": _page_url(request, page.older),
-        "newer": _page_url(request, page.newer),
+        "older": address_of(request, page.older),
+        "newer": address_of(request, page.newer),
         "empty": not page.rows and not everything.exists(),
         "socket": f"/ws/p/{project.slug}/jobs",
     }
@@ -71,13 +73,6 @@ def _filtered(jobs: Any, filters: dict[str, Any], user: Any) -> Any:
     if filters["state"] in JobState.values:
         jobs = jobs.filter(state=filters["state"])
     return jobs.matching(filters["q"]) if filters["q"] else jobs
-
-
-def _page_url(request: UserRequest, cursor: str) -> str:
-    if not cursor:
-        return ""
-    kept = {key: value for key, value in request.GET.items() if key != "page"}
-    return f"{request.path}?{urlencode({**kept, 'page': cursor})}"
 
 
 @access.route("job:new")

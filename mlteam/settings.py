@@ -38,6 +38,8 @@ WEBSOCKET_ORIGINS = [
     f"{_address.scheme}://{host}:{_address.port}" if _address.port else f"{_address.scheme}://{host}"
     for host in ALLOWED_HOSTS
 ]
+# How many proxies in front of the server say in X-Forwarded-For where a request comes from. What others say there is ignored.
+MLTEAM_PROXIES = ALLAUTH_TRUSTED_PROXY_COUNT = int(env("MLTEAM_PROXIES", "0"))
 if _secure:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
@@ -84,6 +86,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.middleware.time_zone",
+    "projects.middleware.noted_origin",
     "projects.middleware.active_project",
     "access.middleware.pages_ask_once",
 ]

@@ -17,10 +17,10 @@ import access
 from accounts.actions import prove_address
 from accounts.ids import new_id
 from accounts.names import fold_email
-from projects import delivery, links, signals
+from projects import delivery, letters, links, ownership, signals
 from projects.errors import Impossible, InvalidInvitation, OtherAccount, refused
-from projects.levels import Levels, preset_of
-from projects.members import check_levels, clear_permissions, levels_by_user, set_permissions, tell_losers
+from projects.levels import Levels
+from projects.members import check_levels, clear_permissions, levels_of_user, set_permissions, tell_losers
 from projects.models import Invitation, Member, Project, record
 from projects.slugs import free_slug, personal_slug
 
@@ -46,13 +46,20 @@ def _create(*, name: str, slug: str, by: "User") -> Project:
     project = Project(name=name.strip(), slug=slug, owner=by)
     project.full_clean(validate_unique=False, validate_constraints=False)
     project.save(force_insert=True)
-    record(by=by, project=project, action="project:new", name=project.name)
+    _record_new(project, by)
     return project
 
 
+@transaction.atomic
 def create_personal(*, user: "User") -> Project:
     """The Personal project of a new account; part of the transaction that makes the account."""
-    return Project.objects.create(name="Personal", slug=personal_slug(user.username), owner=user, personal=True)
+    project = Project.objects.create(name="Personal", slug=personal_slug(user.username), owner=user, personal=True)
+    _record_new(project, user)
+    return project
+
+
+def _record_new(project: Project, by: "User") -> None:
+    record(by=by, project=project, action="project:new", after={"name": project.name, "slug": project.slug})
 
 
 @transaction.atomic
@@ -62,7 +69,7 @@ def rename(*, project: Project, name: str, by: "User") -> None:
     before, project.name = project.name, name.strip()
     project.full_clean(validate_unique=False, validate_constraints=False)
     project.save(update_fields=["name"])
-    record(by=by, project=project, action="project:set", before=before, name=project.name)
+    record(by=by, project=project, action="project:set", before={"name": before}, after={"name": project.name})
 
 
 @transaction.atomic
@@ -71,12 +78,14 @@ def remove(*, project: Project, by: "User") -> None:
     require(by, "project:rm", project, "removed")
     signals.project_removing.send(sender=Project, project=project, by=by)
     now = timezone.now()
-    if not Project.objects.filter(pk=project.pk, removed_at=None).update(removed_at=now):
+    nobody = {"offered_to": None, "offered_at": None}
+    if not Project.objects.filter(pk=project.pk, removed_at=None).update(removed_at=now, **nobody):
         return
     project.removed_at = now
-    Invitation.objects.open().filter(project=project).update(revoked_at=now)
+    revoked = Invitation.objects.open().filter(project=project).update(revoked_at=now)
     access.bump()
-    record(by=by, project=project, action="project:rm", name=project.name)
+    was = {"name": project.name, "slug": project.slug}
+    record(by=by, project=project, action="project:rm", before=was, invitations_revoked=revoked)
 
 
 @transaction.atomic
@@ -91,11 +100,12 @@ def invite(*, project: Project, email: str, levels: Levels, by: "User") -> Invit
     validate_email(email)
     check_levels(levels)
     _check_outsider(project, email)
+    older = Invitation.objects.open().filter(project=project, email=email).values_list("levels", flat=True).first()
     fresh = {"levels": levels, "invited_by": by, **_fresh()}
     invitation, _ = Invitation.objects.update_or_create(
         project=project, email=email, accepted_at=None, revoked_at=None, defaults=fresh
     )
-    _send(invitation, action="invitation:new", by=by)
+    _send(invitation, action="invitation:new", by=by, before=older)
     return invitation
 
 
@@ -116,7 +126,7 @@ def revoke(*, invitation: Invitation, by: "User") -> None:
     access.require(by, "project:share", invitation.project)
     if not Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now()):
         raise Impossible("This invitation has been accepted or revoked meanwhile.")
-    record(by=by, project=invitation.project, action="invitation:rm", email=invitation.email)
+    _record(invitation, action="invitation:rm", by=by, before=invitation.levels)
 
 
 @transaction.atomic
@@ -132,10 +142,14 @@ def accept(*, token: str, by: "User") -> Project:
     if link.proves_address:
         prove_address(user=by)
     project = invitation.project
-    _, joined = Member.objects.get_or_create(project=project, user=by, defaults={"invited_by": invitation.invited_by})
+    member, joined = Member.objects.get_or_create(
+        project=project, user=by, defaults={"invited_by": invitation.invited_by}
+    )
+    _record(invitation, action="invitation:accept", by=by)
     if joined:
         set_permissions(project, by, invitation.levels)
-    record(by=by, project=project, action="member:new", user=by.username, levels=invitation.levels)
+        _record_member(member, action="member:new", by=by, after=invitation.levels)
+        letters.added(member, levels=invitation.levels, by=invitation.invited_by)
     return project
 
 
@@ -144,17 +158,24 @@ def set_levels(*, member: Member, levels: Levels, by: "User") -> None:
     """Changes what a member may do, within a second also in what they have open."""
     access.require(by, "project:share", member.project)
     check_levels(levels)
-    before = levels_by_user(member.project).get(member.user_id)
+    ownership.lock(member.project)
+    if not Member.objects.filter(pk=member.pk).exists():  # they have left, or own the project now
+        raise Impossible(f"{member.user.shown} is no member any more.")
+    before = levels_of_user(member.project, member.user)
+    if before == levels:
+        return
     set_permissions(member.project, member.user, levels)
     access.bump()
-    record(by=by, project=member.project, action="member:set", user=member.user.username, before=before, levels=levels)
+    _record_member(member, action="member:set", by=by, before=before, after=levels)
+    letters.levels_changed(member, before=before, after=levels, by=by)
 
 
 @transaction.atomic
 def remove_member(*, member: Member, by: "User") -> None:
     """Ends a membership, within a second also in what the member has open. Their jobs stay; queued ones are cancelled."""
     access.require(by, "project:share", member.project)
-    _end(member, by=by, action="member:rm")
+    if _end(member, by=by, action="member:rm"):
+        letters.removed(member, by=by)
 
 
 @transaction.atomic
@@ -183,14 +204,26 @@ def is_for(invitation: Invitation, user: "User") -> bool:
     return fold_email(user.email) == invitation.email
 
 
-def _end(member: Member, *, by: "User", action: str) -> None:
+def _end(member: Member, *, by: "User", action: str) -> bool:
+    """False when the membership had ended already."""
     project, user = member.project, member.user
+    ownership.lock(project)
+    before = levels_of_user(project, user)
     if not Member.objects.filter(pk=member.pk).delete()[0]:
-        return
+        return False
     clear_permissions(project, user)
     access.bump()
-    record(by=by, project=project, action=action, user=user.username)
+    void = ownership.void(project, user)
+    more = {"ownership_offer": "void"} if void else {}
+    urn = f"{project.urn}:member:{member.pk}"
+    record(by=by, project=project, action=action, urn=urn, before=before, user=user.username, **more)
     tell_losers(project, {user.pk}, by=by)
+    return True
+
+
+def _record_member(member: Member, *, action: str, by: "User", **values: object) -> None:
+    urn, user = f"{member.project.urn}:member:{member.pk}", member.user.username
+    record(by=by, project=member.project, action=action, urn=urn, user=user, **values)
 
 
 def require(by: "User", action: str, project: Project, verb: str) -> None:
@@ -213,10 +246,14 @@ def _fresh() -> dict[str, object]:
     return {"nonce": new_id(), "created_at": now, "expires_at": now + VALID_FOR, "delivery": ""}
 
 
-def _send(invitation: Invitation, *, action: str, by: "User") -> None:
+def _send(invitation: Invitation, *, action: str, by: "User", before: Levels | None = None) -> None:
     delivery.send(invitation)
-    levels = preset_of(invitation.levels) or invitation.levels
-    record(by=by, project=invitation.project, action=action, email=invitation.email, levels=levels)
+    _record(invitation, action=action, by=by, before=before, after=invitation.levels)
+
+
+def _record(invitation: Invitation, *, action: str, by: "User", **values: object) -> None:
+    urn = f"{invitation.project.urn}:invitation:{invitation.pk}"
+    record(by=by, project=invitation.project, action=action, urn=urn, email=invitation.email, **values)
 
 
 def _check_acceptable(invitation: Invitation, link: links.Token, by: "User") -> None:

@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 from django.conf import settings
-from django.db.models.signals import post_save
+from django.db.models.signals import post_migrate, post_save
 
 
 class ProjectsConfig(AppConfig):
@@ -13,6 +13,8 @@ class ProjectsConfig(AppConfig):
         from projects import delivery, receivers
         from projects.rules import Membership, Ownership, TeamMembership
         from teams.signals import team_removing, users_left
+        from projects import delivery, keeping, receivers
+        from projects.rules import Membership, Ownership
 
         access.register(Ownership())
         access.register(Membership())
@@ -22,4 +24,5 @@ class ProjectsConfig(AppConfig):
         post_save.connect(receivers.account_saved, settings.AUTH_USER_MODEL, dispatch_uid="projects.personal")
         users_left.connect(receivers.users_left, dispatch_uid="projects.users_left")
         team_removing.connect(receivers.team_removing, dispatch_uid="projects.team_removing")
+        post_migrate.connect(keeping.put_up, sender=self, dispatch_uid="projects.keeping")
         email_attempted.connect(delivery.note, dispatch_uid="projects.delivery")

@@ -7,7 +7,7 @@ from django.db.models import Case, Value, When
 from django.http import HttpRequest
 
 import access
-from projects import active
+from projects import active, trail
 from projects.models import Project
 from projects.rules import owner_proven
 
@@ -56,9 +56,10 @@ class Shell:
     def can(self) -> dict[str, bool]:
         """What the navigation of the active project offers."""
         if self._user is None or self.project is None:
-            return {"jobs": False, "new_job": False, "settings": False}
+            return {"jobs": False, "new_job": False, "settings": False, "audit": False}
         held = access.abilities(self._user, self.project)
         asked = {"jobs": "job:get", "new_job": "job:new", "settings": "project:set"}
+        asked["audit"] = trail.may_see(self.project)
         return {name: held.any(action) for name, action in asked.items()}
 
     @property

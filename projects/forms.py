@@ -42,6 +42,28 @@ class RemoveForm(forms.Form):
         return self.cleaned_data["confirm"]
 
 
+class TrailForm(forms.Form):
+    """The filters of the audit trail; `chosen` has those that make sense."""
+
+    by = forms.ChoiceField(label="Who", required=False)
+    action = forms.ChoiceField(label="What", required=False)
+    since = forms.DateField(label="From", required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    until = forms.DateField(label="To", required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    q = forms.CharField(label="Text", required=False, max_length=100, widget=forms.TextInput({"type": "search"}))
+
+    def __init__(self, data: Any, *, people: list[tuple[str, str]], actions: list[tuple[str, str]]) -> None:
+        super().__init__(data)
+        choosable = self.fields["by"], self.fields["action"]
+        for field, choices, everything in zip(choosable, (people, actions), ("Anybody", "Anything"), strict=True):
+            field.choices = [("", everything), *choices]  # type: ignore[attr-defined]
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Filter -> value; those that are wrong, and said to be, are left out."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
 class LevelsForm(forms.Form):
     """Levels, by preset or one by one; `cleaned_data["levels"]` has them."""
 

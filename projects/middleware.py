@@ -1,11 +1,22 @@
-"""What a request leaves behind: the project whose page was opened becomes the active one."""
+"""What a request leaves behind: the project whose page was opened becomes the active one; the audit trail knows from where."""
 
 from collections.abc import Callable
+from functools import partial
 
 from django.http import HttpResponse
 
 from accounts.requests import UserRequest
-from projects import active
+from projects import active, origin
+
+
+def noted_origin(get_response: Callable[[UserRequest], HttpResponse]) -> Callable[[UserRequest], HttpResponse]:
+    """What the request does is written into the audit trail with where it came from."""
+
+    def middleware(request: UserRequest) -> HttpResponse:
+        with origin.noted(partial(origin.of, request)):
+            return get_response(request)
+
+    return middleware
 
 
 def active_project(get_response: Callable[[UserRequest], HttpResponse]) -> Callable[[UserRequest], HttpResponse]:

@@ -1,6 +1,8 @@
 """What is shared: projects, members, invitations, the audit trail."""
 
-from typing import TYPE_CHECKING, ClassVar
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -13,16 +15,22 @@ from access import Target
 from access.models import GroupPermissionBase, UserPermissionBase
 from accounts.ids import new_id
 from accounts.names import printable
+from projects import origin
 from projects.levels import KINDS, VERBS, permission
-from projects.querysets import InvitationQuerySet, ProjectQuerySet
+from projects.querysets import AuditQuerySet, InvitationQuerySet, ProjectQuerySet
 from teams.models import Team
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from projects.trail import Change
 
 slug_pattern = RegexValidator(
     r"^[a-z0-9][a-z0-9_-]*\Z", "Use lower-case letters, digits, - and _, beginning with a letter or digit."
 )
+
+
+class Kept(Exception):
+    """An entry of the audit trail is neither changed nor deleted."""
 
 
 class Project(models.Model):
@@ -32,6 +40,11 @@ class Project(models.Model):
     name = models.CharField(max_length=100, validators=[printable])
     slug = models.CharField(max_length=60, validators=[slug_pattern])
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="owned_projects")
+    # The member to whom the owner offers the project, until one of them answers or takes it back.
+    offered_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    offered_at = models.DateTimeField(null=True, blank=True)
     personal = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     removed_at = models.DateTimeField(null=True, blank=True)
@@ -130,27 +143,108 @@ class Invitation(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what to which resource; written in the transaction that does it, kept when the project goes."""
+    """Who did what to which resource, when and from where, with old and new values.
+
+    It is written in the transaction that does it, and kept when the account or the project goes: who and where are plain
+    text and no references. Nothing changes or deletes it: neither this class nor the database lets it (projects.keeping).
+    """
+
+    class Origin(models.TextChoices):
+        PAGE = origin.PAGE, "Page"
+        API = origin.API, "API"
+        ADMIN = origin.ADMIN, "Admin site"
+        COMMAND = origin.COMMAND, "Command"
+        SERVER = origin.SERVER, "Server"
 
     at = models.DateTimeField(default=timezone.now)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    by_name = models.CharField(max_length=100)
-    project_id = models.CharField(max_length=16, db_index=True)
+    by_id = models.CharField(max_length=16, blank=True, help_text="the account's id; none for the server itself")
+    by_name = models.CharField(max_length=100, help_text="the username at that time")
+    origin = models.CharField(max_length=7, choices=Origin.choices, default=Origin.SERVER)
+    address = models.CharField(
+        max_length=45, blank=True, help_text="the network address, where it came over the network"
+    )
+    project_id = models.CharField(max_length=16)
     action = models.CharField(max_length=60)
-    urn = models.CharField(max_length=200)
-    details = models.JSONField(default=dict)
+    urn = models.CharField(max_length=500)
+    before = models.JSONField(null=True, help_text="old values by field")
+    after = models.JSONField(null=True, help_text="new values by field")
+    details = models.JSONField(default=dict, help_text="what else there is to say: to whom it was done, say")
+    words = models.TextField(editable=False, help_text="what the search looks through")
+
+    # What projects.trail.prepare adds for the page.
+    said: str
+    changes: "list[Change]"
+
+    objects: ClassVar = AuditQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["project_id", "-at", "-id"], name="audit_list"),
+            models.Index(fields=["project_id", "by_id", "-at", "-id"], name="audit_by"),
+            models.Index(fields=["project_id", "action", "-at", "-id"], name="audit_action"),
+            # What the filters offer is read from this index alone.
+            models.Index(fields=["project_id", "by_id", "by_name", "action"], name="audit_choices"),
+        ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Writes a new entry; raises Kept for one that is there."""
+        if not self._state.adding:
+            raise Kept
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises Kept."""
+        raise Kept
 
 
-def record(*, by: "User | None", project: Project, action: str, urn: str = "", **details: object) -> None:
-    """Writes one entry of the audit trail; call inside the transaction that it tells of. No secrets in the details."""
+LONGEST: Final = 500  # characters of a value in the audit trail
+SECRET: Final = re.compile(r"password|secret|token|credential|nonce", re.IGNORECASE)
+
+
+def record(
+    *,
+    by: "User | None",
+    project: Project,
+    action: str,
+    urn: str = "",
+    before: object = None,
+    after: object = None,
+    **details: object,
+) -> None:
+    """Writes one entry of the audit trail; call inside the transaction that it tells of.
+
+    `before` and `after`: old and new values by field. `details`: to whom it was done, and the like. Fields that are called
+    like secrets are left out, long values cut.
+    """
+    came = origin.here()
+    kept = {"before": _kept(before), "after": _kept(after), "details": _kept(details)}
+    by_name = by.username if by else "mlteam"
     AuditEntry.objects.create(
-        by=by,
-        by_name=by.username if by else "mlteam",
+        by_id=by.pk if by else "",
+        by_name=by_name,
+        origin=came.kind,
+        address=came.address,
         project_id=project.id,
         action=action,
-        urn=urn or project.urn,
-        details=details,
+        urn=(urn or project.urn)[:LONGEST],
+        words=" ".join([by_name, action, urn or project.urn, *_texts(list(kept.values()))]).lower(),
+        **kept,
     )
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _kept(part) for key, part in value.items() if not SECRET.search(str(key))}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_kept(part) for part in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)[:LONGEST]
+
+
+def _texts(value: Any) -> list[str]:
+    """The strings in a value, for the search."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for part in value for text in _texts(part)]
+    return [value] if isinstance(value, str) else []

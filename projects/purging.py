@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from projects import signals
-from projects.models import Project
+from projects.models import Project, record
 
 KEPT: Final = timedelta(hours=1)  # time for whatever still held something open to let go
 
@@ -23,4 +23,5 @@ def purge() -> int:
 @transaction.atomic
 def _purge(project: Project) -> None:
     signals.project_purging.send(sender=Project, project=project)
+    record(by=None, project=project, action="project:purge", before={"name": project.name, "slug": project.slug})
     project.delete()

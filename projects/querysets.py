@@ -1,6 +1,6 @@
-"""Lists of projects and invitations."""
+"""Lists of projects, invitations and entries of the audit trail."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import models
 from django.utils import timezone
@@ -9,6 +9,7 @@ import access
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from projects.models import Project
 
 
 class ProjectQuerySet(models.QuerySet):
@@ -29,3 +30,21 @@ class InvitationQuerySet(models.QuerySet):
 
     def acceptable(self) -> "InvitationQuerySet":
         return self.open().filter(expires_at__gt=timezone.now(), project__removed_at=None)
+
+
+class AuditQuerySet(models.QuerySet):
+    def of(self, project: "Project") -> "AuditQuerySet":
+        """The project's trail."""
+        return self.filter(project_id=project.pk)
+
+    def matching(self, text: str) -> "AuditQuerySet":
+        """Entries in which the text occurs, whatever its case: names, addresses, URNs, values."""
+        return self.filter(words__contains=text.lower())
+
+    def update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raises Kept, as do all that would change or delete entries."""
+        from projects.models import Kept
+
+        raise Kept
+
+    delete = bulk_update = update_or_create = _raw_delete = update  # type: ignore[assignment]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects import access_views, team_views, views
+from projects import access_views, ownership_views, team_views, trail_views, views
 
 app_name = "projects"
 
@@ -22,6 +22,14 @@ urlpatterns = [
     path("p/<slug:slug>/teams/<str:member_id>/remove", team_views.remove, name="team_remove"),
     path("p/<slug:slug>/invitations/<str:invitation_id>/resend", views.invitation_resend, name="invitation_resend"),
     path("p/<slug:slug>/invitations/<str:invitation_id>/revoke", views.invitation_revoke, name="invitation_revoke"),
+    path("p/<slug:slug>/members/<str:member_id>/offer", ownership_views.offer, name="ownership_offer"),
+    path("p/<slug:slug>/ownership", ownership_views.page, name="ownership"),
+    path("p/<slug:slug>/ownership/accept", ownership_views.accept, name="ownership_accept"),
+    path("p/<slug:slug>/ownership/decline", ownership_views.decline, name="ownership_decline"),
+    path("p/<slug:slug>/ownership/withdraw", ownership_views.withdraw, name="ownership_withdraw"),
+    path("p/<slug:slug>/audit", trail_views.audit, name="audit"),
+    path("p/<slug:slug>/audit.csv", trail_views.audit_csv, name="audit_csv"),
+    path("p/<slug:slug>/audit.jsonl", trail_views.audit_json_lines, name="audit_json_lines"),
     path("p/<slug:slug>/leave", views.leave, name="leave"),
     path("p/<slug:slug>/settings", views.settings, name="settings"),
     path("p/<slug:slug>/remove", views.remove, name="remove"),

@@ -60,7 +60,7 @@ def new(request: UserRequest) -> HttpResponse:
 @require_POST
 def switch(request: UserRequest) -> HttpResponse:
     """Makes another project the active one."""
-    project = _project(request, request.POST.get("project", ""))
+    project = project_for(request, request.POST.get("project", ""))
     response = redirect(active.landing_for(request.user, project))
     active.remember(response, project.slug)
     return response
@@ -70,14 +70,14 @@ def switch(request: UserRequest) -> HttpResponse:
 @require_GET
 def members(request: UserRequest, slug: str) -> HttpResponse:
     """Who is in the project; its owner also sees invitations and invites."""
-    return members_page(request, _project(request, slug), InviteForm())
+    return members_page(request, project_for(request, slug), InviteForm())
 
 
 @access.route("project:share")
 @require_POST
 def invite(request: UserRequest, slug: str) -> HttpResponse:
     """Invites an address."""
-    project = _project(request, slug)
+    project = project_for(request, slug)
     actions.require(request.user, "project:share", project, "shared")
     form = InviteForm(request.POST)
     if form.is_valid():
@@ -125,7 +125,7 @@ def member_remove(request: UserRequest, slug: str, member_id: str) -> HttpRespon
 def invitation_resend(request: UserRequest, slug: str, invitation_id: str) -> HttpResponse:
     """Sends an invitation again."""
     found = _invitation(request, slug, invitation_id)
-    return _attempt(request, slug, lambda: actions.resend(invitation=found, by=request.user), "Sent again.")
+    return attempt(request, slug, lambda: actions.resend(invitation=found, by=request.user), "Sent again.")
 
 
 @access.route("project:share")
@@ -134,14 +134,14 @@ def invitation_revoke(request: UserRequest, slug: str, invitation_id: str) -> Ht
     """Takes an invitation back."""
     found = _invitation(request, slug, invitation_id)
     done = f"The invitation of {found.email} is void."
-    return _attempt(request, slug, lambda: actions.revoke(invitation=found, by=request.user), done)
+    return attempt(request, slug, lambda: actions.revoke(invitation=found, by=request.user), done)
 
 
 @access.route("project:get")
 @require_http_methods(["GET", "POST"])
 def leave(request: UserRequest, slug: str) -> HttpResponse:
     """Asks, then ends one's own membership."""
-    project = _project(request, slug)
+    project = project_for(request, slug)
     actions.require_member(project, request.user)
     if request.method == "POST":
         actions.leave(project=project, by=request.user)
@@ -154,7 +154,7 @@ def leave(request: UserRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def settings(request: UserRequest, slug: str) -> HttpResponse:
     """About the project; its owner renames it here."""
-    project = _project(request, slug)
+    project = project_for(request, slug)
     held = access.abilities(request.user, project)
     form = ProjectForm(request.POST or None, initial={"name": project.name})
     if request.method == "POST":
@@ -168,6 +168,7 @@ def settings(request: UserRequest, slug: str) -> HttpResponse:
         "form": form,
         "can_set": bool(held.decide("project:set", project)),
         "can_remove": bool(held.decide("project:rm", project)),
+        "can_hand_over": _can_hand_over(request, project),
         "personal": project.personal,
     }
     return render(request, "projects/settings.html", context)
@@ -177,7 +178,7 @@ def settings(request: UserRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def remove(request: UserRequest, slug: str) -> HttpResponse:
     """Asks for the name, then removes the project."""
-    project = _project(request, slug)
+    project = project_for(request, slug)
     actions.require(request.user, "project:rm", project, "removed")
     form = RemoveForm(request.POST or None, name=project.name)
     if request.method == "POST" and form.is_valid():
@@ -256,6 +257,7 @@ def members_page(
         "team_form": team_form or AddTeamForm(prefix="team"),
         "invitations": listing.invitations_of(project) if can_share else [],
         "can_share": can_share,
+        "can_hand_over": _can_hand_over(request, project),
         "can_leave": any(row["is_me"] for row in rows),
         "form": form,
         "presets": PRESETS,
@@ -266,13 +268,18 @@ def members_page(
     return render(request, "projects/_members.html" if fragment else "projects/members.html", context)
 
 
-def _project(request: UserRequest, slug: str) -> Project:
-    rows = Project.objects.present().select_related("owner")
+def _can_hand_over(request: UserRequest, project: Project) -> bool:
+    return project.owner_id == request.user.pk and not project.personal
+
+
+def project_for(request: UserRequest, slug: str) -> Project:
+    """The project of an address, when the user may see it."""
+    rows = Project.objects.present().select_related("owner", "offered_to")
     return access.fetch(request.user, "project:get", rows, slug=slug)
 
 
 def _shared(request: UserRequest, slug: str) -> Project:
-    project = _project(request, slug)
+    project = project_for(request, slug)
     access.require(request.user, "project:share", project)
     return project
 
@@ -287,7 +294,8 @@ def _invitation(request: UserRequest, slug: str, invitation_id: str) -> Invitati
     return get_object_or_404(rows, pk=invitation_id)
 
 
-def _attempt(request: UserRequest, slug: str, action: Callable[[], None], done: str) -> HttpResponse:
+def attempt(request: UserRequest, slug: str, action: Callable[[], None], done: str) -> HttpResponse:
+    """Does it, says what came of it, and shows the members."""
     try:
         action()
     except Impossible as error:

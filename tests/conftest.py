@@ -5,12 +5,13 @@ from contextlib import contextmanager
 
 import pytest
 from django.core.cache import cache
+from django.core.management.commands import flush
 from django.db import connection
 from django.test import Client
 
 from accounts import actions as accounts
 from accounts.models import User
-from projects import actions, links
+from projects import actions, keeping, links
 from projects.levels import PRESETS
 from projects.models import Member, Project
 
@@ -25,6 +26,20 @@ def django_db_setup(django_db_setup, django_db_blocker):
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_may_be_emptied():
+    """After a test that commits, all tables are emptied. What guards the audit trail goes up again with post_migrate."""
+    empty = flush.sql_flush
+
+    def without_guard(style, connection, **options):
+        keeping.take_down(connection.alias)
+        return empty(style, connection, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", without_guard)
+        yield
 
 
 @pytest.fixture(autouse=True)

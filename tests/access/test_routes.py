@@ -90,6 +90,15 @@ projects:team_remove                     GET  in   404  404  404  403  403  403 
 projects:team_remove                     POST in   404  404  404  403  403  403  403  403  403  go   404
 projects:invitation_resend               POST in   404  404  404  403  403  403  403  403  403  go   404
 projects:invitation_revoke               POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:ownership_offer                 GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:ownership_offer                 POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:ownership                       GET  in   404  404  404  200  200  200  200  200  200  200  404
+projects:ownership_accept                POST in   404  404  404  go   go   go   go   go   go   go   404
+projects:ownership_decline               POST in   404  404  404  go   go   go   go   go   go   go   404
+projects:ownership_withdraw              POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:audit                           GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:audit_csv                       GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:audit_json_lines                GET  in   404  404  404  403  403  403  403  403  403  200  404
 projects:leave                           GET  in   404  404  404  200  200  200  200  200  403  403  404
 projects:leave                           POST in   404  404  404  go   go   go   go   go   403  403  404
 projects:settings                        GET  in   404  404  404  200  200  200  200  200  200  200  404

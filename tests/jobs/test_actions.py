@@ -24,7 +24,7 @@ def test_a_submitted_job_waits_and_is_in_the_audit_trail(resource, project, coll
     job = submit(project, collaborator)
     assert (job.state, job.created_by) == (JobState.QUEUED, collaborator)
     assert [move.state for move in job.moves.all()] == ["queued"]
-    assert AuditEntry.objects.filter(action="job:new", urn=job.urn, by=collaborator).exists()
+    assert AuditEntry.objects.filter(action="job:new", urn=job.urn, by_id=collaborator.pk).exists()
 
 
 def test_a_reader_may_not_submit(resource, project, viewer):

@@ -56,7 +56,7 @@ def test_accepting_makes_a_member_with_the_levels_of_the_invitation(offer, invit
     assert levels_by_user(project)[invitee.pk] == PRESETS["Viewer"]
     assert access.allowed(invitee, "job:get", project)
     assert not access.allowed(invitee, "job:new", project)
-    assert AuditEntry.objects.filter(action="member:new", by=invitee).exists()
+    assert AuditEntry.objects.filter(action="member:new", by_id=invitee.pk).exists()
 
 
 def test_the_email_has_the_link_that_proves_and_the_inviter_sees_that_it_went_out(offer, project):

@@ -1,0 +1,80 @@
+"""The page of the audit trail, and its export."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+import access
+from accounts.requests import UserRequest
+from projects import trail
+from projects.forms import TrailForm
+from projects.models import AuditEntry, Project
+from projects.paging import address_of, paged
+from projects.views import project_for
+
+if TYPE_CHECKING:
+    from projects.querysets import AuditQuerySet
+
+
+@access.route("project:share")
+@require_GET
+def audit(request: UserRequest, slug: str) -> HttpResponse:
+    """Who did what in the project, newest first."""
+    project, form = _asked(request, slug)
+    entries = trail.filtered(AuditEntry.objects.of(project), form.chosen)
+    page = paged(entries, request.GET.get("page", ""), at="at")
+    kept = request.GET.copy()
+    kept.pop("page", None)
+    context = {
+        "project": project,
+        "form": form,
+        "entries": trail.prepare(page.rows),
+        "filters": form.chosen,
+        "query": f"?{kept.urlencode()}" if form.chosen else "",
+        "older": address_of(request, page.older),
+        "newer": address_of(request, page.newer),
+    }
+    return render(request, "projects/audit.html", context)
+
+
+@access.route("project:share")
+@require_GET
+async def audit_csv(request: UserRequest, slug: str) -> HttpResponseBase:
+    """The filtered trail as CSV."""
+    return await _exported(request, slug, trail.as_csv, "csv", "text/csv; charset=utf-8")
+
+
+@access.route("project:share")
+@require_GET
+async def audit_json_lines(request: UserRequest, slug: str) -> HttpResponseBase:
+    """The filtered trail as JSON lines."""
+    return await _exported(request, slug, trail.as_json_lines, "jsonl", "application/jsonl; charset=utf-8")
+
+
+async def _exported(
+    request: UserRequest, slug: str, write: "Callable[[AuditQuerySet], Iterator[str]]", ending: str, kind: str
+) -> StreamingHttpResponse:
+    project, form = await sync_to_async(_asked)(request, slug)
+    pieces = write(trail.filtered(AuditEntry.objects.of(project), form.chosen))
+    name = f'attachment; filename="{project.slug}-audit.{ending}"'
+    headers = {"Content-Disposition": name, "X-Content-Type-Options": "nosniff"}
+    return StreamingHttpResponse(_asynchronously(pieces), content_type=kind, headers=headers)
+
+
+async def _asynchronously(pieces: Iterator[str]) -> AsyncIterator[str]:
+    """The same pieces, each read from the database in a thread."""
+    following = sync_to_async(lambda: next(pieces, None))
+    while (piece := await following()) is not None:
+        yield piece
+
+
+def _asked(request: UserRequest, slug: str) -> tuple[Project, Any]:
+    """The project, when the user may see its trail, and the filters."""
+    project = project_for(request, slug)
+    access.require(request.user, trail.may_see(project), project)
+    people, actions = trail.choices(project)
+    return project, TrailForm(request.GET, people=people, actions=actions)
