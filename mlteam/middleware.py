@@ -1,4 +1,4 @@
-"""Headers that every page carries."""
+"""What every request is given: a reference for reports of problems, and the headers that every page carries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +7,41 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from mlteam import reference
+
 # Browsers that do not count a WebSocket to the page's own address as 'self' need its names.
 _SOCKETS = " ".join(f"ws{origin.removeprefix('http')}" for origin in settings.WEBSOCKET_ORIGINS if "[" not in origin)
 POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     f"frame-ancestors 'none'; form-action 'self'; connect-src 'self' {_SOCKETS}"
 )
+
+
+class Reference:
+    """Gives the request a reference, for its error page and the log; the outermost, so that all that fails has one."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.is_async:
+            return self._later(request)
+        with reference.given() as request.reference:  # type: ignore[attr-defined]
+            return _with_reference(request, self.get_response(request))
+
+    async def _later(self, request: HttpRequest) -> HttpResponse:
+        with reference.given() as request.reference:  # type: ignore[attr-defined]
+            return _with_reference(request, await self.get_response(request))
+
+
+def _with_reference(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    response.headers["X-Reference"] = request.reference  # type: ignore[attr-defined]
+    return response
 
 
 class ContentSecurityPolicy:

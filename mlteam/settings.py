@@ -1,11 +1,13 @@
 """The installation's settings; everything that differs between installations comes from the environment."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from mlteam import state
 
@@ -73,6 +75,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "mlteam.middleware.Reference",
     "mlteam.middleware.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
@@ -231,11 +234,17 @@ MLTEAM_PIP_OPTIONS = [
     *(["--no-index"] if flag("MLTEAM_PIP_NO_INDEX") else []),
 ]
 
+# Where the pages' “Report a problem” leads: an email address, or the address of a page.
+MLTEAM_CONTACT = env("MLTEAM_CONTACT").strip()
+if MLTEAM_CONTACT and not re.fullmatch(r"https?://[^\s\"<>]+|[^\s@:/?&\"<>]+@[^\s@:/?&\"<>]+", MLTEAM_CONTACT):
+    raise ImproperlyConfigured("MLTEAM_CONTACT: expected an email address, or an address that begins with https://")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}{reference}", "style": "{"}},
+    "filters": {"reference": {"()": "mlteam.reference.InLog"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["reference"]}},
     "root": {"handlers": ["console"], "level": env("MLTEAM_LOG_LEVEL", "WARNING")},
     # Redis being away is no error here: hints are lost and found by looking. It would say so each second.
     "loggers": {"channels_redis": {"level": "CRITICAL"}},

@@ -8,6 +8,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from mlteam import reference
+
 if TYPE_CHECKING:
     from accounts.models import User
 
@@ -26,6 +28,10 @@ def span(seconds: float) -> str:
             parts.append(f"{left // size} {unit}")
             left %= size
     return " ".join(parts[:2]) or "0 s"
+
+
+register.simple_tag(reference.contact, name="contact")
+register.simple_tag(reference.current, name="reference")
 
 
 @register.filter
