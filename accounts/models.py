@@ -59,6 +59,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     theme = models.CharField(max_length=5, choices=Theme.choices, default=Theme.AUTO)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    gpu_approved = models.BooleanField(default=False, help_text="may use GPUs where MLTEAM_GPU_APPROVAL is set")
     date_joined = models.DateTimeField(default=timezone.now)
 
     objects: ClassVar[UserManager] = UserManager()

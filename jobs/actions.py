@@ -14,7 +14,7 @@ from django.db import transaction
 
 import access
 from compute import host, resources, trees
-from jobs import engine, events, logs, places, transitions
+from jobs import approval, engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
 from jobs.querysets import words_of
 from jobs.spec import Resources, Spec, SpecErrors
@@ -46,6 +46,8 @@ def submit(
     if cloned_from:
         access.require(by, "job:get", cloned_from)
     check_fits(spec)
+    if approval.lacks(by, spec.resources.gpu):
+        raise SpecErrors([("resources.gpu", approval.NEEDED)])
     job = _row(project, spec, by, cloned_from)
     try:
         job.files = _store_files(job, files, cloned_from, keep_files)

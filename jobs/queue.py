@@ -15,7 +15,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from compute.models import ComputeResource, Gpu
-from jobs import engine, transitions
+from jobs import approval, engine, transitions
 from jobs.models import Attempt, Job
 from jobs.states import JobState, Reason
 
@@ -95,7 +95,11 @@ def _owners() -> list[str]:
 
 def _line(owner_id: str) -> Iterator[Job]:
     """One owner's waiting jobs by bid and age."""
-    waiting = Job.objects.queued().filter(project__owner_id=owner_id).order_by("-bid", "queued_at", "id")
+    waiting = (
+        Job.objects.queued()
+        .filter(approval.placeable(), project__owner_id=owner_id)
+        .order_by("-bid", "queued_at", "id")
+    )
     return waiting.only(*READ)[:PER_OWNER].iterator(chunk_size=20)
 
 
@@ -186,6 +190,8 @@ def positions() -> dict[str, int]:
 
 def explain(job: Job) -> Waiting:
     """What a queued job waits for, in words."""
+    if sentence := approval.waits(job):
+        return Waiting(sentence, None)
     resource = ComputeResource.objects.order_by("-seen_at").first()
     if resource is None:
         return Waiting("Waits for a compute resource: no worker has reported yet.", None)

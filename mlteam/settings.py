@@ -218,6 +218,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
 
 # Jobs
+MLTEAM_GPU_APPROVAL = flag("MLTEAM_GPU_APPROVAL")  # GPUs only for accounts that an admin approved
 MLTEAM_UNSANDBOXED = flag(
     "MLTEAM_UNSANDBOXED"
 )  # runs jobs without a sandbox: only where every member is trusted with the server

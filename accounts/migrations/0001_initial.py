@@ -94,6 +94,10 @@ class Migration(migrations.Migration):
                 ),
                 ("is_active", models.BooleanField(default=True)),
                 ("is_staff", models.BooleanField(default=False)),
+                (
+                    "gpu_approved",
+                    models.BooleanField(default=False, help_text="may use GPUs where MLTEAM_GPU_APPROVAL is set"),
+                ),
                 ("date_joined", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "groups",
