@@ -8,8 +8,9 @@ class JobsConfig(AppConfig):
         import access
         from jobs import receivers
         from jobs.work import JobsOfProjects
-        from projects import work
+        from projects import trail, work
 
         access.register_finder("job", receivers.find_job)
         receivers.connect()
         work.register(JobsOfProjects())
+        trail.say({"job:new": "Submitted a job", "job:stop": "Stopped a job"})

@@ -174,6 +174,7 @@ class AuditEntry(models.Model):
     # What projects.trail.prepare adds for the page.
     said: str
     changes: "list[Change]"
+    within: str
 
     objects: ClassVar = AuditQuerySet.as_manager()
 

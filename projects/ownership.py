@@ -35,7 +35,7 @@ def offer(*, member: Member, by: "User") -> None:
     rows = Project.objects.present().filter(pk=project.pk, owner=by, members=member)
     if not rows.update(offered_to=user, offered_at=timezone.now()):
         raise Impossible(f"{user.shown} is no member any more.")
-    _record(project, "owner:offer", by, before={"offered_to": before}, after={"offered_to": user.username})
+    _record(project, "owner:offer", by, before=before and {"offered_to": before}, after={"offered_to": user.username})
     letters.offered(project, to=user, by=by)
 
 
@@ -46,7 +46,7 @@ def withdraw(*, project: Project, by: "User") -> None:
     before = _offered(project)
     if not Project.objects.filter(pk=project.pk, owner=by, offered_to__isnull=False).update(**NOBODY):
         raise Impossible(GONE)
-    _record(project, "owner:withdraw", by, before={"offered_to": before}, after={"offered_to": None})
+    _record(project, "owner:withdraw", by, before={"offered_to": before})
 
 
 @transaction.atomic
@@ -55,7 +55,7 @@ def decline(*, project: Project, by: "User") -> None:
     access.require(by, "project:get", project)
     if not Project.objects.present().filter(pk=project.pk, offered_to=by).update(**NOBODY):
         raise Impossible(GONE)
-    _record(project, "owner:decline", by, before={"offered_to": by.username}, after={"offered_to": None})
+    _record(project, "owner:decline", by, before={"offered_to": by.username})
     letters.declined(project, by=by)
 
 

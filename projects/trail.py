@@ -62,18 +62,23 @@ class Change:
 def changes_of(entry: AuditEntry) -> list[Change]:
     """What is to be said beside who and what: to whom, then each field whose value changed."""
     about = [Change(_named(field), "", _shown(value)) for field, value in (entry.details or {}).items()]
-    before, after = _flat(entry.before), _flat(entry.after)
+    presets = all(value is None or _is_preset(value) for value in (entry.before, entry.after))
+    before, after = _flat(entry.before, presets), _flat(entry.after, presets)
     fields = [field for field in {**before, **after} if before.get(field) != after.get(field)]
     return about + [Change(_named(field), before.get(field, ""), after.get(field, "")) for field in fields]
 
 
-def _flat(value: Any) -> dict[str, str]:
-    """Fields with their values as text; levels that are a preset by its name."""
+def _is_preset(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == set(KINDS) and bool(preset_of(value))
+
+
+def _flat(value: Any, presets: bool) -> dict[str, str]:
+    """Fields with their values as text. With `presets`, levels by the name of theirs."""
     if value is None:
         return {}
     if not isinstance(value, dict):
         return {"value": _shown(value)}
-    if set(value) == set(KINDS) and preset_of(value):
+    if presets:
         return {"levels": preset_of(value)}
     return {field: _shown(part) for field, part in value.items()}
 
@@ -85,7 +90,7 @@ def _shown(value: Any) -> str:
         return preset_of(value) or ", ".join(f"{_named(key)} {_shown(part)}" for key, part in value.items())
     if isinstance(value, list):
         return ", ".join(map(_shown, value))
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "nothing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _named(field: str) -> str:
@@ -128,10 +133,11 @@ def _midnight(day: date) -> datetime:
 
 
 def prepare(entries: Iterable[AuditEntry]) -> list[AuditEntry]:
-    """The entries, each with `said` and `changes`."""
+    """The entries, each with what the page shows of it: `said`, `changes`, and `within`, its URN without the project's."""
     rows = list(entries)
     for entry in rows:
         entry.said, entry.changes = words_of(entry.action), changes_of(entry)
+        entry.within = entry.urn.partition(f":{entry.project_id}:")[2] or "project"
     return rows
 
 
