@@ -10,11 +10,9 @@ class ProjectsConfig(AppConfig):
         import access
         from accounts import invited
         from accounts.signals import email_attempted
-        from projects import delivery, receivers
-        from projects.rules import Membership, Ownership, TeamMembership
-        from teams.signals import team_removing, users_left
         from projects import delivery, keeping, receivers
-        from projects.rules import Membership, Ownership
+        from projects.rules import Membership, Ownership, TeamMembership
+        from teams.signals import team_removing, users_joined, users_left
 
         access.register(Ownership())
         access.register(Membership())
@@ -22,6 +20,7 @@ class ProjectsConfig(AppConfig):
         access.register_finder("project", receivers.find_project)
         invited.register(receivers.find_invited)
         post_save.connect(receivers.account_saved, settings.AUTH_USER_MODEL, dispatch_uid="projects.personal")
+        users_joined.connect(receivers.users_joined, dispatch_uid="projects.users_joined")
         users_left.connect(receivers.users_left, dispatch_uid="projects.users_left")
         team_removing.connect(receivers.team_removing, dispatch_uid="projects.team_removing")
         post_migrate.connect(keeping.put_up, sender=self, dispatch_uid="projects.keeping")

@@ -54,6 +54,8 @@ def tell_losers(project: Project, users: Collection[str], *, by: "User | None") 
     stay = access.holders("project:get", project).values("pk")
     for user in get_user_model().objects.filter(pk__in=users).exclude(pk__in=stay):
         signals.member_removed.send(sender=Project, project=project, user=user, by=by)
+
+
 def levels_of_user(project: Project, user: "User") -> Levels:
     """One member's levels; one query."""
     return levels_of(set(_held(project, user).values_list("permission__codename", flat=True)))

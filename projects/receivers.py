@@ -29,8 +29,14 @@ def find_invited(match: ResolverMatch) -> Invited | None:
     return Invited(invitation.email, invitation.project.name, invitation.invited_by.shown, link.proves_address)
 
 
+def users_joined(sender: type, team: "Team", users: set[str], by: "User | None", **_: object) -> None:
+    """Who comes into a team has what it has: the trails of its projects say so."""
+    team_members.note_users(team=team, users=users, joined=True, by=by)
+
+
 def users_left(sender: type, team: "Team", users: set[str], by: "User | None", **_: object) -> None:
     """Who no longer belongs to a team loses what only the team gave."""
+    team_members.note_users(team=team, users=users, joined=False, by=by)
     for project in Project.objects.present().filter(team_members__team=team):
         tell_losers(project, users, by=by)
 

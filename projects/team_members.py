@@ -1,13 +1,15 @@
 """Teams as members of projects. Each action checks access, writes the audit trail, and is one transaction."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 
 import access
 from projects import actions
 from projects.errors import Impossible
-from projects.levels import Levels, permissions_of
+from projects.levels import Levels, levels_of, permissions_of
 from projects.members import check_levels, permissions, tell_losers
 from projects.models import Project, ProjectGroupPermission, TeamMember, record
 from teams.models import Team
@@ -25,7 +27,7 @@ def add(*, project: Project, team: Team, levels: Levels, by: "User") -> TeamMemb
     if not new:
         raise Impossible(f"The team {team.name} is a member already: change its levels there.")
     _set_permissions(project, team, levels)
-    record(by=by, project=project, action="team:new", team=team.slug, levels=levels)
+    _record(member, action="team:new", by=by, after=levels)
     return member
 
 
@@ -34,9 +36,12 @@ def set_levels(*, member: TeamMember, levels: Levels, by: "User") -> None:
     """Changes what all in the team may do, within a second also in what they have open."""
     access.require(by, "project:share", member.project)
     check_levels(levels)
+    before = levels_of_team(member.project, member.team)
+    if before == levels:
+        return
     _set_permissions(member.project, member.team, levels)
     access.bump()
-    record(by=by, project=member.project, action="team:set", team=member.team.slug, levels=levels)
+    _record(member, action="team:set", by=by, before=before, after=levels)
 
 
 @transaction.atomic
@@ -49,12 +54,26 @@ def remove(*, member: TeamMember, by: "User") -> None:
 def end(member: TeamMember, *, by: "User | None") -> None:
     """Ends it without asking; for who has asked, and for a team that goes."""
     project, team = member.project, member.team
+    before = levels_of_team(project, team)
     if not TeamMember.objects.filter(pk=member.pk).delete()[0]:
         return
     _held(project, team).delete()
     access.bump()
-    record(by=by, project=project, action="team:rm", team=team.slug)
+    _record(member, action="team:rm", by=by, before=before)
     tell_losers(project, set(team.group.user_set.values_list("pk", flat=True)), by=by)
+
+
+def note_users(*, team: Team, users: Collection[str], joined: bool, by: "User | None") -> None:
+    """Writes into the trail of each of the team's projects who has come or gone with the team."""
+    names = sorted(get_user_model().objects.filter(pk__in=users).values_list("username", flat=True))
+    field, action = ("after", "team:join") if joined else ("before", "team:leave")
+    for member in team.memberships.filter(project__removed_at=None).select_related("project"):
+        _record(member, action=action, by=by, **{field: {"users": names}})
+
+
+def levels_of_team(project: Project, team: Team) -> Levels:
+    """One team's levels; one query."""
+    return levels_of(set(_held(project, team).values_list("permission__codename", flat=True)))
 
 
 def levels_of_teams(project: Project) -> dict[str, set[str]]:
@@ -76,6 +95,11 @@ def _set_permissions(project: Project, team: Team, levels: Levels) -> None:
         ),
         ignore_conflicts=True,
     )
+
+
+def _record(member: TeamMember, *, action: str, by: "User | None", **values: object) -> None:
+    urn = f"{member.project.urn}:team:{member.pk}"
+    record(by=by, project=member.project, action=action, urn=urn, team=member.team.slug, **values)
 
 
 def _held(project: Project, team: Team):

@@ -25,7 +25,7 @@ def inner_of(team_id: str) -> set[str]:
 
 
 def refresh(team_ids: Iterable[str], *, by: "User | None") -> None:
-    """Brings the groups of these teams up to date after a change in or below them, and tells who has left any.
+    """Brings the groups of these teams up to date after a change in or below them, and tells who has come into any or left it.
 
     Call in the transaction of the change, after `access.bump()`, whose row lets one such change happen at a time.
     """
@@ -42,9 +42,11 @@ def _sync(team: Team, wanted: set[str], by: "User | None") -> None:
     through = get_user_model().groups.through
     rows = through.objects.filter(group=team.group)
     now = set(rows.values_list("user_id", flat=True))
-    through.objects.bulk_create(
-        [through(group=team.group, user_id=user_id) for user_id in sorted(wanted - now)], ignore_conflicts=True
-    )
+    if come := wanted - now:
+        through.objects.bulk_create(
+            [through(group=team.group, user_id=user_id) for user_id in sorted(come)], ignore_conflicts=True
+        )
+        signals.users_joined.send(sender=Team, team=team, users=come, by=by)
     if gone := now - wanted:
         rows.filter(user__in=gone).delete()
         signals.users_left.send(sender=Team, team=team, users=gone, by=by)

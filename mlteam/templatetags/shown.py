@@ -1,6 +1,7 @@
 """How values are shown: times, durations, sizes, people."""
 
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from django import template
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 register = template.Library()
 
 PERSON = '<span class="person"><span class="initials" aria-hidden="true">{}</span><span class="cut" title="{}">{}</span></span>'
+CURRENT = SafeString(' aria-current="page"')
 REMOVED = SafeString('<span class="faint">removed account</span>')
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -32,6 +34,14 @@ def span(seconds: float) -> str:
 
 register.simple_tag(reference.contact, name="contact")
 register.simple_tag(reference.current, name="reference")
+
+
+@register.simple_tag(takes_context=True)
+def current(context: template.Context, *names: str) -> str:
+    """For a link of the navigation: says that the page is one of these, by the names of their routes ("jobs:list", "jobs:*")."""
+    match = context["request"].resolver_match
+    here = match.view_name if match else ""
+    return CURRENT if any(fnmatchcase(here, name) for name in names) else ""
 
 
 @register.filter
