@@ -12,12 +12,13 @@ from access.evaluator import Holder, abilities
 View = TypeVar("View", bound=Callable[..., Any])
 Row = TypeVar("Row", bound=Model)
 
-# What a route may name besides an action: open to everybody; a person's own things; a thing that its own secret opens.
-PLAIN = frozenset({"public", "self", "token"})
+# What a route may name besides an action: open to everybody; a person's own things; a thing that its own secret opens;
+# the installation's staff.
+PLAIN = frozenset({"public", "self", "token", "staff"})
 
 
 def route(action: str) -> Callable[[View], View]:
-    """Names the action of a view; a test refuses views without one. "public", "self" and "token" stand for routes about no resource."""
+    """Names the action of a view; a test refuses views without one. What is in PLAIN stands for routes about no resource."""
     if action not in PLAIN:
         split_action(action)
 

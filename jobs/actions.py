@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from django.db import transaction
 
 import access
 from compute import host, resources, trees
-from jobs import approval, engine, events, logs, places, transitions
+from jobs import approval, charges, engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
 from jobs.querysets import words_of
 from jobs.spec import Resources, Spec, SpecErrors
@@ -218,7 +219,7 @@ def attempt_reported(attempt_id: str, report: dict[str, Any]) -> None:
     """The runner says where the attempt stands."""
     attempt = Attempt.objects.select_related("job", "resource").get(pk=attempt_id)
     if report.get("state") == "running":
-        transitions.started(attempt, report)
+        transitions.started(attempt, report, at=moment(report.get("at")))
 
 
 def attempt_ended(attempt_id: str, report: dict[str, Any]) -> None:
@@ -229,6 +230,7 @@ def attempt_ended(attempt_id: str, report: dict[str, Any]) -> None:
         attempt,
         reason=report["reason"],
         sentence=sentence_of(report),
+        at=moment(report.get("ended_at")),
         exit_status=report.get("exit_status"),
         peak_memory_mib=report.get("peak_memory_mib"),
         log_size=closed.get("size"),
@@ -240,6 +242,13 @@ def attempt_ended(attempt_id: str, report: dict[str, Any]) -> None:
         look()
 
 
+def moment(seconds: Any) -> datetime | None:
+    """A time of the runner's clock, which counts from the start of the sandbox to its exit; None for what is none."""
+    if not isinstance(seconds, int | float) or not 0 < seconds < 2**33:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def sentence_of(report: dict[str, Any]) -> str:
     """How the attempt ended, for people."""
     message = (report.get("message") or "").strip()
@@ -248,6 +257,7 @@ def sentence_of(report: dict[str, Any]) -> str:
     said = {
         Reason.STOPPED: "Stopped.",
         Reason.PREEMPTED: "Made room for a job with a higher bid.",
+        Reason.BUDGET: "Its budget was used up.",
         Reason.TIME_LIMIT: "Ran into its time limit.",
         Reason.OUT_OF_MEMORY: "Used more memory than it asked for.",
         Reason.SUPERVISOR_LOST: "Its sandbox was killed from outside.",
@@ -288,7 +298,8 @@ def look() -> None:
 
 
 def remove_everything_of(project: Project) -> None:
-    """Deletes the jobs of a removed project with all their files and logs. None of them runs any more."""
+    """Deletes the jobs of a removed project with all their files and logs. None of them runs any more; the ledger stays."""
+    charges.charge_rest(Attempt.objects.filter(job__project=project))
     for job in Job.objects.filter(project=project).exclude(state__in=UNFINISHED):
         trees.remove(places.job_directory(job.id))
         shutil.rmtree(logs.path_of(job.id, 0).parent, ignore_errors=True)

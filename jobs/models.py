@@ -102,6 +102,7 @@ class Attempt(models.Model):
     placed_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    charged = models.BooleanField(default=False, help_text="whether the ledger has all that it used")
     reason = models.CharField(max_length=20, blank=True)
     sentence = models.CharField(max_length=500, blank=True)
     exit_status = models.SmallIntegerField(null=True)
@@ -122,7 +123,12 @@ class Attempt(models.Model):
                 fields=["resource", "uid"], condition=Q(ended_at=None, uid__isnull=False), name="uid_once"
             ),
         ]
-        indexes = [models.Index(fields=["resource"], condition=Q(ended_at=None), name="living_attempts")]
+        indexes = [
+            models.Index(fields=["resource"], condition=Q(ended_at=None), name="living_attempts"),
+            models.Index(
+                fields=["ended_at"], condition=Q(charged=False, ended_at__isnull=False), name="uncharged_attempts"
+            ),
+        ]
 
     @property
     def host(self) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.urls import reverse
 
 import access
+from billing import usage
+from billing.money import in_words
 from compute import trees
 from jobs import artifacts, logs, queue, rows
 from jobs.models import Attempt, Job
@@ -49,7 +51,7 @@ def detail_context(user: "User", job: Job, *, tab: str, chosen: str = "") -> dic
         "log": _log(job, attempt),
         "error": error_of(job, attempt) if job.state == JobState.FAILED and tab == "log" else None,
         "difference": difference(job) if job.state == JobState.FAILED and tab == "log" else "",
-        "facts": facts(job, attempt),
+        "facts": facts(job, attempt) + cost(job),
         "socket": f"/ws/jobs/{job.id}",
     }
 
@@ -80,6 +82,12 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
         if attempt.peak_memory_mib:
             found.append(("Peak memory", f"{attempt.peak_memory_mib} MiB"))
     return found
+
+
+def cost(job: Job) -> list[tuple[str, str]]:
+    """What it has cost up to now, as a fact; nothing where nothing costs anything."""
+    amount = usage.cost_of(job.id)
+    return [] if amount is None else [("Cost" if job.final else "Cost so far", in_words(amount))]
 
 
 def error_of(job: Job, attempt: Attempt | None) -> dict[str, Any] | None:

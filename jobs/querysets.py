@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 
 import access
-from jobs.states import ACTIVE, UNFINISHED, JobState
+from jobs.states import ACTIVE, UNFINISHED, JobState, Reason
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -46,6 +46,13 @@ class JobQuerySet(models.QuerySet):
 
     def queued(self) -> "JobQuerySet":
         return self.filter(state=JobState.QUEUED)
+
+    def held(self) -> "JobQuerySet":
+        """Of waiting ones: those that a budget holds back."""
+        return self.filter(reason=Reason.BUDGET)
+
+    def not_held(self) -> "JobQuerySet":
+        return self.exclude(reason=Reason.BUDGET)
 
     def matching(self, text: str) -> "JobQuerySet":
         """Those whose name, tags or creator contain the text, whatever its case, or whose id it is."""

@@ -2,7 +2,7 @@
 
 Order: bid, then fair share between the projects' owners (who uses least now comes first), then age. A job that
 does not fit holds back what it waits for, so that smaller ones behind it cannot starve it; what it does not need goes
-on. Preemption ends only `preemptable` jobs, and only for a higher bid.
+on. Preemption ends only `preemptable` jobs, and only for a higher bid. What a budget holds back has no place.
 """
 
 import heapq
@@ -15,12 +15,22 @@ from django.db.models import Count
 from django.utils import timezone
 
 from compute.models import ComputeResource, Gpu
-from jobs import approval, engine, transitions
+from jobs import approval, engine, holds, transitions
 from jobs.models import Attempt, Job
 from jobs.states import JobState, Reason
 
 PER_OWNER = 200  # how many of one owner's waiting jobs are looked at in one go
-READ = ("state", "reason", "project_id", "queued_at", "bid", "cpu_milli", "memory_mib", "gpu")  # of a waiting job
+READ = (
+    "state",
+    "reason",
+    "project",
+    "created_by_id",
+    "queued_at",
+    "bid",
+    "cpu_milli",
+    "memory_mib",
+    "gpu",
+)  # of a waiting job
 EXPLAINED = 500  # how far into the queue a job's place is told exactly
 
 
@@ -54,7 +64,9 @@ class Slots:
 
 def living(resource: ComputeResource) -> list[Attempt]:
     """The attempts that hold slots of a resource."""
-    return list(Attempt.objects.filter(resource=resource, ended_at=None).select_related("job").defer("job__spec"))
+    return list(
+        Attempt.objects.filter(resource=resource, ended_at=None).select_related("job__project").defer("job__spec")
+    )
 
 
 def free(resource: ComputeResource, attempts: Iterable[Attempt]) -> Slots:
@@ -90,17 +102,18 @@ def _used() -> dict[str, int]:
 
 
 def _owners() -> list[str]:
-    return list(Job.objects.queued().order_by().values_list("project__owner_id", flat=True).distinct())
+    return list(Job.objects.queued().not_held().order_by().values_list("project__owner_id", flat=True).distinct())
 
 
 def _line(owner_id: str) -> Iterator[Job]:
     """One owner's waiting jobs by bid and age."""
     waiting = (
         Job.objects.queued()
+        .not_held()
         .filter(approval.placeable(), project__owner_id=owner_id)
         .order_by("-bid", "queued_at", "id")
     )
-    return waiting.only(*READ)[:PER_OWNER].iterator(chunk_size=20)
+    return waiting.select_related("project").only(*READ)[:PER_OWNER].iterator(chunk_size=20)
 
 
 def _weight(cpu_milli: int, gpu: int) -> int:
@@ -115,12 +128,14 @@ def place(resource: ComputeResource) -> list[Attempt]:
     with transaction.atomic():
         # On PostgreSQL this row is the lock; SQLite's transactions exclude each other anyway.
         resource = ComputeResource.objects.select_for_update().get(pk=resource.pk)
+        held = holds.holds()
+        holds.refresh(held)
         attempts, gpus = living(resource), list(resource.gpus.all())
         whole = Slots(resource.cpu_milli, resource.memory_mib, len(gpus))
         slots = whole.beside(attempts)
         placed: list[Attempt] = []
         for job in in_order():
-            if not whole.fits(job):
+            if not whole.fits(job) or holds.hold_of(job, held):  # held: it came in between
                 continue
             if slots.fits(job) and (attempt := _place(job, resource, gpus, attempts + placed)):
                 placed.append(attempt)
@@ -192,6 +207,8 @@ def explain(job: Job) -> Waiting:
     """What a queued job waits for, in words."""
     if sentence := approval.waits(job):
         return Waiting(sentence, None)
+    if hold := holds.hold_of(job, holds.holds()):
+        return Waiting(hold.sentence, None)
     resource = ComputeResource.objects.order_by("-seen_at").first()
     if resource is None:
         return Waiting("Waits for a compute resource: no worker has reported yet.", None)

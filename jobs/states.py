@@ -34,6 +34,7 @@ class Reason(models.TextChoices):
     ENVIRONMENT = "environment"
     HOST_RESTARTED = "host_restarted"
     PREEMPTED = "preempted"
+    BUDGET = "budget"
 
 
 ACTIVE: Final = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.UPLOADING, JobState.CANCELLING})
@@ -52,7 +53,7 @@ MOVES: Final[dict[str, frozenset[str]]] = {
 }
 
 # An interruption is what happened to a job from outside; such a job runs again when it is restartable.
-INTERRUPTIONS: Final = frozenset({Reason.HOST_RESTARTED, Reason.PREEMPTED, Reason.SUPERVISOR_LOST})
+INTERRUPTIONS: Final = frozenset({Reason.HOST_RESTARTED, Reason.PREEMPTED, Reason.SUPERVISOR_LOST, Reason.BUDGET})
 
 
 def outcome(reason: str, exit_status: int | None) -> JobState:

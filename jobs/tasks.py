@@ -5,8 +5,9 @@ import threading
 
 from celery import shared_task
 
+from billing import budgets
 from compute import resources
-from jobs import engine, queue, reconcile
+from jobs import charges, engine, queue, reconcile
 from jobs.models import Attempt
 
 log = logging.getLogger(__name__)
@@ -52,3 +53,12 @@ def _reconcile() -> None:
         reconcile.host(resources.this_host())
     finally:
         _sweeping.release()
+
+
+@shared_task(name="jobs.tasks.charge", ignore_result=True)
+def charge() -> None:
+    """Each minute: what runs goes into the ledger, and whose budget nears its end is told."""
+    try:
+        charges.charge_all()
+    finally:
+        budgets.warn()

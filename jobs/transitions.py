@@ -3,12 +3,14 @@
 With jobs/reconcile.py this is all that there is to a job's life.
 """
 
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from jobs import events
+from jobs import charges, events
 from jobs.models import Attempt, Job, Move
 from jobs.states import FINAL, INTERRUPTIONS, MOVES, UNFINISHED, JobState, Reason, outcome
 
@@ -42,27 +44,41 @@ def move(
     return True
 
 
-def started(attempt: Attempt, report: dict[str, Any]) -> None:
-    """The command runs."""
+def started(attempt: Attempt, report: dict[str, Any], at: datetime | None = None) -> None:
+    """The command runs; `at`: since when, if not since now."""
     now = timezone.now()
+    since = _within(at, attempt.placed_at, now)
     isolation = {key: report[key] for key in ("network", "memory") if isinstance(report.get(key), str)}
     with transaction.atomic():
         if not Attempt.objects.filter(pk=attempt.pk, started_at=None, ended_at=None).update(
-            started_at=now, isolation=isolation
+            started_at=since, isolation=isolation
         ):
             return
         sentence = f"Runs on {attempt.host}."
-        move(attempt.job, JobState.RUNNING, reason=Reason.STARTED, sentence=sentence, attempt=attempt, started_at=now)
+        move(attempt.job, JobState.RUNNING, reason=Reason.STARTED, sentence=sentence, attempt=attempt, started_at=since)
 
 
-def ended(attempt: Attempt, *, reason: str, sentence: str, exit_status: int | None = None, **fields: Any) -> None:
-    """The attempt is over: its slots are free, and the job ends, or waits for another attempt when it is restartable."""
+def ended(
+    attempt: Attempt,
+    *,
+    reason: str,
+    sentence: str,
+    exit_status: int | None = None,
+    at: datetime | None = None,
+    **fields: Any,
+) -> None:
+    """The attempt is over: its slots are free, and the job ends, or waits for another attempt when it is restartable.
+
+    `at`: when it ended, if not now; a runner that could not reach the server tells it later.
+    """
+    ended_at = _within(at, attempt.started_at or attempt.placed_at, timezone.now())
     with transaction.atomic():
         closed = Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(
-            ended_at=timezone.now(), reason=reason, sentence=sentence[:500], exit_status=exit_status, **fields
+            ended_at=ended_at, reason=reason, sentence=sentence[:500], exit_status=exit_status, **fields
         )
         if not closed:
             return
+        transaction.on_commit(partial(charges.charge_ended, attempt.pk), robust=True)
         job = attempt.job
         job.refresh_from_db()
         if reason in INTERRUPTIONS and job.restartable and job.state != JobState.CANCELLING:
@@ -71,6 +87,11 @@ def ended(attempt: Attempt, *, reason: str, sentence: str, exit_status: int | No
         stopped = job.state == JobState.CANCELLING and reason in INTERRUPTIONS
         state = JobState.CANCELLED if stopped else outcome(reason, exit_status)
         move(job, state, reason=reason, sentence=sentence, attempt=attempt, exit_status=exit_status)
+
+
+def _within(at: datetime | None, earliest: datetime, now: datetime) -> datetime:
+    """A moment of another clock, which may be wrong: not before the earliest, not after now."""
+    return now if at is None else min(max(at, earliest), now)
 
 
 def restart(job: Job, attempt: Attempt, why: str) -> None:

@@ -1,11 +1,14 @@
 """What projects show of the jobs in them."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
+from billing.models import MonthTotal, money_field
+from billing.prices import money_shows, this_month
 from jobs.models import Job
 from jobs.states import ACTIVE, UNFINISHED, WAITING
 
@@ -23,6 +26,7 @@ class JobsOfProjects:
         return projects.annotate(
             job_count=_counted(jobs),
             active_count=_counted(jobs.filter(state__in=UNFINISHED)),
+            cost_this_month=_cost(),
             last_activity=Subquery(Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]),
         )
 
@@ -37,6 +41,14 @@ class JobsOfProjects:
     def counts(self, project: "Project") -> tuple[int, int]:
         jobs = Job.objects.in_project(project)
         return jobs.unfinished().count(), jobs.count()
+
+
+def _cost() -> Coalesce | Value:
+    """What the project cost this month; null where nothing costs anything."""
+    if not money_shows():
+        return Value(None, output_field=money_field())
+    month = MonthTotal.objects.filter(project_id=OuterRef("pk"), month=this_month()).order_by().values("project_id")
+    return Coalesce(Subquery(month.annotate(sum=Sum("amount")).values("sum")), Decimal(0), output_field=money_field())
 
 
 def _counted(jobs: QuerySet) -> Coalesce:

@@ -50,6 +50,7 @@ SCHEDULE = {
     "heartbeat": every(10, "compute.tasks.heartbeat"),
     "email": every(10, "accounts.tasks.send_waiting"),
     "purge": every(60, "projects.tasks.purge"),
+    "charge": every(60, "jobs.tasks.charge"),
 }
 
 

@@ -53,6 +53,7 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_SAMESITE = "Lax"
 
 INSTALLED_APPS = [
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -70,6 +71,7 @@ INSTALLED_APPS = [
     "access",
     "teams",
     "projects",
+    "billing",
     "compute",
     "jobs",
 ]
@@ -239,6 +241,14 @@ MLTEAM_PIP_OPTIONS = [
 MLTEAM_CONTACT = env("MLTEAM_CONTACT").strip()
 if MLTEAM_CONTACT and not re.fullmatch(r"https?://[^\s\"<>]+|[^\s@:/?&\"<>]+@[^\s@:/?&\"<>]+", MLTEAM_CONTACT):
     raise ImproperlyConfigured("MLTEAM_CONTACT: expected an email address, or an address that begins with https://")
+
+# Charges
+MLTEAM_CURRENCY = env("MLTEAM_CURRENCY", "EUR")  # the one currency of prices, credits and budgets
+# Whether jobs start only while who pays has credit left: "" no; at its end, running jobs that cannot be restarted
+# "finish", or are stopped ("stop").
+MLTEAM_CREDIT_NEEDED = env("MLTEAM_CREDIT_NEEDED")
+if MLTEAM_CREDIT_NEEDED not in {"", "finish", "stop"}:
+    raise ImproperlyConfigured("MLTEAM_CREDIT_NEEDED is finish or stop, or not set.")
 
 LOGGING = {
     "version": 1,

@@ -67,6 +67,10 @@ class Migration(migrations.Migration):
                 ("placed_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("started_at", models.DateTimeField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "charged",
+                    models.BooleanField(default=False, help_text="whether the ledger has all that it used"),
+                ),
                 ("reason", models.CharField(blank=True, max_length=20)),
                 ("sentence", models.CharField(blank=True, max_length=500)),
                 ("exit_status", models.SmallIntegerField(null=True)),

@@ -94,6 +94,14 @@ class Migration(migrations.Migration):
             model_name="attempt",
             index=models.Index(condition=models.Q(("ended_at", None)), fields=["resource"], name="living_attempts"),
         ),
+        migrations.AddIndex(
+            model_name="attempt",
+            index=models.Index(
+                condition=models.Q(("charged", False), ("ended_at__isnull", False)),
+                fields=["ended_at"],
+                name="uncharged_attempts",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="attempt",
             constraint=models.UniqueConstraint(fields=("job", "index"), name="attempt_once"),

@@ -138,6 +138,6 @@ def test_placing_takes_the_same_number_of_queries_for_many_waiting_jobs(
     queue.place(resource)
     for _ in range(30):
         queued(lab, owner)
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(12):
         assert queue.place(resource) == []
     assert Attempt.objects.count() == 1

@@ -1,0 +1,37 @@
+"""How amounts and hours are shown, and the balance in the account menu."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django import template
+
+from billing import payers
+from billing.money import in_words
+from billing.prices import money_shows
+
+if TYPE_CHECKING:
+    from projects.models import Project
+
+register = template.Library()
+
+
+@register.filter
+def money(amount: Decimal | None) -> str:
+    """An amount with its currency; "" for none."""
+    return "" if amount is None else in_words(amount)
+
+
+@register.filter
+def hours(value: Decimal) -> str:
+    """Hours of use: "12.5", "1,204", "< 0.01"; an empty cell says "0"."""
+    if 0 < value < Decimal("0.005"):
+        return "< 0.01"
+    return f"{value:,.2f}".rstrip("0").rstrip(".").replace("-", "−")
+
+
+@register.simple_tag
+def balance_for(project: "Project | None") -> Decimal | None:
+    """What is left of who pays for the active project; None where nothing costs anything. Three queries at most."""
+    if project is None or not money_shows():
+        return None
+    return payers.left_for(project.owner_id)
