@@ -16,7 +16,7 @@ from billing import payers
 from billing.models import AccountOwner, BillingAccount, Budget, Credit, Price
 from billing.payers import Payer
 from billing.prices import effective_from, floor_hour
-from projects.models import Member, Project, record
+from projects.models import Project, record
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -103,7 +103,7 @@ def check_owners(account: BillingAccount, owners: Iterable[User]) -> None:
 def set_budget(*, project: Project, member: User | None, amount: Decimal, when_full: str, by: User) -> Budget:
     """What the project, or one of its members, may cost in a month. Raises ValidationError for who is neither owner nor member."""
     access.require(by, "project:set", project)
-    if member and member.pk != project.owner_id and not Member.objects.filter(project=project, user=member).exists():
+    if member and not access.allowed(member, "project:get", project):
         raise ValidationError({"member": "Choose the owner or a member of this project."})
     before = Budget.objects.filter(project=project, member=member).first()
     budget = Budget(project=project, member=member, amount=amount, when_full=when_full)
@@ -111,7 +111,7 @@ def set_budget(*, project: Project, member: User | None, amount: Decimal, when_f
     # Emails go out anew: 80 % of another amount is another moment.
     fields = {"amount": budget.amount, "when_full": when_full, "warned_for": None, "full_for": None}
     budget, _ = Budget.objects.update_or_create(project=project, member=member, defaults=fields)
-    _told(budget, before, by=by, action="budget:set", amount=f"{budget.amount:.2f}", when_full=when_full)
+    _told(budget, by=by, action="budget:set", before=before, after=budget)
     return budget
 
 
@@ -119,20 +119,24 @@ def set_budget(*, project: Project, member: User | None, amount: Decimal, when_f
 def remove_budget(*, budget: Budget, by: User) -> None:
     """Lifts a limit."""
     access.require(by, "project:set", budget.project)
-    if Budget.objects.filter(pk=budget.pk).delete()[0]:
-        _told(budget, budget, by=by, action="budget:rm")
+    before = Budget.objects.filter(pk=budget.pk).first()
+    if before and before.delete()[0]:
+        _told(budget, by=by, action="budget:rm", before=before, after=None)
 
 
-def _told(budget: Budget, before: Budget | None, *, by: User, action: str, **now: str) -> None:
-    whose = budget.member.username if budget.member else "project"
+def _told(budget: Budget, *, by: User, action: str, before: Budget | None, after: Budget | None) -> None:
     record(
         by=by,
         project=budget.project,
         action=action,
-        whose=whose,
-        before={"amount": f"{before.amount:.2f}", "when_full": before.when_full} if before else None,
-        **now,
+        whose=budget.member.username if budget.member else "project",
+        before=_values(before),
+        after=_values(after),
     )
+
+
+def _values(budget: Budget | None) -> dict[str, str] | None:
+    return {"amount": f"{budget.amount:.2f}", "when_full": budget.when_full} if budget else None
 
 
 def find_payer(*, username: str, account: "Model | None") -> Payer:

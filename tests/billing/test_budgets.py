@@ -89,12 +89,10 @@ def test_each_change_is_in_the_audit_trail(limit, owner, collaborator):
     actions.remove_budget(budget=budget, by=owner)
     entries = AuditEntry.objects.filter(action__startswith="budget:").order_by("id")
     assert [entry.action for entry in entries] == ["budget:set", "budget:set", "budget:rm"]
-    assert entries[1].details == {
-        "whose": "carl",
-        "before": {"amount": "10.00", "when_full": "finish"},
-        "amount": "20.00",
-        "when_full": "stop",
-    }
+    assert entries[1].details == {"whose": "carl"}
+    assert entries[1].before == {"amount": "10.00", "when_full": "finish"}
+    assert entries[1].after == {"amount": "20.00", "when_full": "stop"}
+    assert entries[2].before == entries[1].after and entries[2].after is None
 
 
 # What they hold back
