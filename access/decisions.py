@@ -1,7 +1,7 @@
 """The words in which access is asked for, granted and refused."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from django.core.exceptions import PermissionDenied
 
@@ -42,27 +42,37 @@ class Resource(Protocol):
 
     def access_target(self) -> Target: ...
 
+    def access_above(self) -> tuple[str, ...]:
+        """The ids of the projects that the target's project is in, nearest first."""
 
-def expression(project_id: str, kind: str) -> str:
-    """Any resource of a kind in a project as a pattern of names; the project or team itself for its own kind."""
+
+def expression(project_id: str, kind: str, *, above: tuple[str, ...] = (), resource: str = "") -> str:
+    """Any resource of a kind in a project, or one, as a pattern of names; the project or team itself for its own kind."""
     if kind == "team":
         return urn("team", project_id)
-    return urn("project", project_id, *(() if kind == "project" else (kind, "*")))
+    path = [segment for one in (*reversed(above), project_id) for segment in ("project", one)]
+    return urn(*path, *(() if kind == "project" else (kind, resource or "*")))
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One rule in its compiled form: these actions on one kind of resource in one project, any or only what the holder created."""
+    """One rule in its compiled form: these actions on one kind of resource in one project, any or only what the holder created.
+
+    `resource`: only on the one with this id. It reaches from `nearest` to `farthest` steps below the project: 0 is the project.
+    """
 
     project_id: str
     kind: str
     actions: frozenset[str]
     source: str
     only_mine: bool = False
+    resource: str = ""
+    nearest: int = 0
+    farthest: int = 0
 
-    @property
-    def expression(self) -> str:
-        return expression(self.project_id, self.kind)
+    def expression(self, above: tuple[str, ...] = ()) -> str:
+        """What it is about, as a pattern of names; `above`: the projects that its project is in."""
+        return expression(self.project_id, self.kind, above=above, resource=self.resource)
 
     @property
     def verbs(self) -> list[str]:
@@ -74,6 +84,8 @@ class Grant:
         return (
             self.project_id == target.project_id
             and verb in self.actions
+            and self.nearest == 0
+            and self.resource in {"", target.id}
             and (not self.only_mine or target.created_by_id == user_id)
         )
 
@@ -107,6 +119,8 @@ def refused(action: str, code: str, reason: str) -> Refused:
     """A refusal by a rule that no level can change; raise it."""
     return Refused(Decision(False, action, code, reason))
 
+
+FARTHEST: Final = 99  # as far below as projects can be
 
 WORDS = {
     "get": "see",

@@ -1,6 +1,6 @@
 """The one evaluator. Only grants, no denials: a thing is allowed when one grant covers it."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 
 from access.decisions import Decision, Grant, Resource, Target, expression, in_words, split_action
-from access.sources import ANY, Ids, registered
+from access.sources import ANY, Places, registered
 
 
 class Holder(Protocol):
@@ -33,6 +33,7 @@ class Abilities:
     user_id: str | None
     project_id: str
     grants: tuple[Grant, ...]
+    above: tuple[str, ...] = ()
 
     def decide(self, action: str, resource: Resource) -> Decision:
         """The answer for one resource of this project."""
@@ -43,13 +44,16 @@ class Abilities:
         for grant in self.grants:
             if self.user_id and grant.kind == kind and grant.covers(self.user_id, verb, target):
                 return Decision(True, action, "granted", f"allowed by {grant.source}")
-        wanted = resource.urn if target.kind == kind else expression(target.project_id, kind)
+        wanted = resource.urn if target.kind == kind else expression(target.project_id, kind, above=self.above)
         return replace(self._refusal(action, kind, verb, target), missing=f"{action}@{wanted}")
 
     def any(self, action: str) -> bool:
         """Whether the action is allowed on at least something here; for navigation."""
         kind, verb = split_action(action)
-        return any(grant.kind == kind and verb in grant.actions for grant in self.grants)
+        return any(
+            grant.kind == kind and verb in grant.actions and not (grant.resource or grant.nearest)
+            for grant in self.grants
+        )
 
     def _refusal(self, action: str, kind: str, verb: str, target: Target) -> Decision:
         if self.user_id is None:
@@ -92,29 +96,32 @@ def asked_once() -> Iterator[None]:
         _asked.reset(token)
 
 
-def abilities(user: Holder, project: Resource) -> Abilities:
-    """What the user holds in the project, asked freshly of all sources (within `asked_once`: the first time)."""
-    target = project.access_target()
+def abilities(user: Holder, resource: Resource) -> Abilities:
+    """What the user holds in the resource's project, asked freshly of all sources (within `asked_once`: the first time)."""
+    target = resource.access_target()
     user_id, project_id = _known(user), target.project_id
     asked = _asked.get()
     if asked is not None and (found := asked.get((user_id, project_id))):
         return found
-    held = _held(target.kind, [user_id], [project_id]) if user_id else ()
-    found = Abilities(user_id=user_id, project_id=project_id, grants=tuple(grant for _, grant in held))
+    above = resource.access_above()
+    held = _held(target.kind, [user_id], {project_id: above}) if user_id else ()
+    found = Abilities(user_id, project_id, tuple(grant for _, grant in held), above)
     if asked is not None:
         asked[user_id, project_id] = found
     return found
 
 
-def _held(kind: str, users: Ids, places: Ids) -> Iterable[tuple[str, Grant]]:
-    return (pair for source in registered(kind) for pair in source.grants(users=users, places=places))
+def _held(kind: str, users: Sequence[str], places: Places) -> Iterable[tuple[str, Grant]]:
+    sources = registered(kind, users[0] if len(users) == 1 else "")
+    return (pair for source in sources for pair in source.grants(users=users, places=places))
 
 
-def rules(user: Holder, projects: Collection[str]) -> dict[str, list[Grant]]:
+def rules(user: Holder, projects: Iterable[Resource]) -> dict[str, list[Grant]]:
     """What the user holds in each of these projects: project id -> grants, in the order of the sources."""
     user_id = _known(user)
-    found: dict[str, list[Grant]] = {project: [] for project in projects}
-    for _, grant in _held("project", [user_id], projects) if user_id else ():
+    places = {project.access_target().project_id: project.access_above() for project in projects}
+    found: dict[str, list[Grant]] = {place: [] for place in places}
+    for _, grant in _held("project", [user_id], places) if user_id else ():
         found[grant.project_id].append(grant)
     return found
 
@@ -129,7 +136,7 @@ def scope(user: Holder, action: str, *, project: str = "project", created_by: st
     kind, verb = split_action(action)
     user_id = _known(user)
     condition = Q(pk__in=[])
-    for source in registered(kind) if user_id else ():
+    for source in registered(kind, user_id) if user_id else ():
         condition |= source.scope(user_id or "", kind, verb, project=project, created_by=created_by)
     return condition
 
@@ -137,9 +144,9 @@ def scope(user: Holder, action: str, *, project: str = "project", created_by: st
 def holders(action: str, resource: Resource) -> QuerySet:
     """Everybody who may do the action to the resource, as users; to be counted and cut in SQL."""
     kind, verb = split_action(action)
-    target, condition = resource.access_target(), Q(pk__in=[])
+    target, above, condition = resource.access_target(), resource.access_above(), Q(pk__in=[])
     for source in registered(kind):
-        condition |= source.holders(kind, verb, target)
+        condition |= source.holders(kind, verb, target, above)
     return get_user_model().objects.filter(condition, is_active=True)
 
 
@@ -150,7 +157,7 @@ def who_is_allowed(action: str, resource: Resource, users: Collection[str] | Non
     chosen = holders(action, resource).filter(**({} if users is ANY else {"pk__in": users}))
     ids = list(chosen.values_list("pk", flat=True))
     found: dict[str, str] = {}
-    for user_id, grant in _held(kind, ids, [target.project_id]):
+    for user_id, grant in _held(kind, ids, {target.project_id: resource.access_above()}):
         if grant.kind == kind and grant.covers(user_id, verb, target):
             found.setdefault(user_id, grant.source)
     return found

@@ -25,6 +25,12 @@ def register_finder(kind: str, find: Finder) -> None:
     _finders[kind] = find
 
 
+def find_place(place_id: str) -> "Resource | None":
+    """The project or team with this id."""
+    found = (_finders[kind](place_id) for kind in ("project", "team") if kind in _finders)
+    return next((place for place in found if place is not None), None)
+
+
 def find(name: str) -> "Resource | None":
     """The resource of that name; None when there is none. Whether somebody may see it is the caller's question."""
     segments = name.split(":")

@@ -7,7 +7,6 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-import access
 from access import Target
 from accounts.ids import new_id
 from compute.models import ComputeResource
@@ -79,9 +78,12 @@ class Job(models.Model):
     def access_target(self) -> Target:
         return Target(kind="job", id=self.id, project_id=self.project_id, created_by_id=self.created_by_id)
 
+    def access_above(self) -> tuple[str, ...]:
+        return self.project.access_above()
+
     @property
     def urn(self) -> str:
-        return access.urn("project", self.project_id, "job", self.id)
+        return f"{self.project.urn}:job:{self.id}"
 
     @property
     def final(self) -> bool:

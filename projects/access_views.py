@@ -1,6 +1,5 @@
 """Pages that answer questions about access: what may I do, why not, who may, and where it comes from."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ def questions(request: UserRequest, slug: str) -> HttpResponse:
         "project": project,
         "form": form,
         "person": person,
-        "rules": _rules(access.rules(person, [project.id])[project.id]),
+        "rules": _rules(project, access.rules(person, [project])),
         "can_share": form.may_ask_about_others,
     }
     return render(request, "projects/access.html", context)
@@ -65,9 +64,9 @@ def my_rules(request: UserRequest) -> HttpResponse:
     seen = Project.objects.visible_to(request.user).filter(name__icontains=name)
     page = _page(request.GET.get("page", ""))
     projects = list(seen[SHOWN * (page - 1) : SHOWN * page + 1])
-    held = access.rules(request.user, [project.id for project in projects])
+    held = access.rules(request.user, projects)
     context = {
-        "groups": [{"project": project, "rules": _rules(held[project.id])} for project in projects[:SHOWN]],
+        "groups": [{"project": project, "rules": _rules(project, held)} for project in projects[:SHOWN]],
         "q": name,
         "page": page,
         "previous": page - 1,
@@ -82,8 +81,13 @@ def _page(text: str) -> int:
     return min(int(text), 10_000) if text.isascii() and text.isdigit() and int(text) else 1
 
 
-def _rules(grants: Iterable[Grant]) -> list[Rule]:
-    return [Rule(grant.verbs, grant.expression, grant.only_mine, grant.source) for grant in grants]
+def _rules(project: Project, held: dict[str, list[Grant]]) -> list[Rule]:
+    above = project.access_above()
+    return [
+        Rule(grant.verbs, grant.expression(above), grant.only_mine, grant.source)
+        for grant in held[project.id]
+        if grant.nearest == 0
+    ]
 
 
 def _answer(person: User, action: str, resource: Any) -> Answer:

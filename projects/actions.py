@@ -14,13 +14,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 import access
+from access import policies
+from access.models import Nested
 from accounts.actions import prove_address
 from accounts.ids import new_id
 from accounts.names import fold_email
 from projects import delivery, letters, links, ownership, signals
 from projects.errors import Impossible, InvalidInvitation, OtherAccount, refused
 from projects.levels import Levels
-from projects.members import check_levels, clear_permissions, levels_of_user, set_permissions, tell_losers
+from projects.members import check_levels, clear_permissions, levels_of_user, lost, set_permissions
 from projects.models import Invitation, Member, Project, record
 from projects.slugs import free_slug, personal_slug
 
@@ -28,24 +30,43 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 VALID_FOR: Final = timedelta(days=7)
+DEEPEST: Final = 6  # how many projects may be in each other
 
 
-def create(*, name: str, by: "User") -> Project:
-    """A new project, owned by its creator. Raises ValidationError for a bad name, Refused for an unverified account."""
+def create(*, name: str, by: "User", parent: Project | None = None) -> Project:
+    """A new project, owned by its creator; in another one with `parent`, whose owner may then do everything in it too.
+
+    Raises ValidationError for a bad name, Refused for an unverified account, Impossible where projects are nested too deep.
+    """
     if not by.verified:
         raise refused("project:new", "unverified", "Confirm your address first; then you can create projects.")
+    if parent:
+        _check_parent(parent, by)
     while True:
         try:
-            return _create(name=name, slug=free_slug(name), by=by)
+            return _create(name=name, slug=free_slug(name), by=by, parent=parent)
         except IntegrityError:  # somebody took the slug in between
             continue
 
 
+def _check_parent(parent: Project, by: "User") -> None:
+    require(by, "project:new", parent, "a parent of other projects")
+    if len(parent.access_above()) + 1 >= DEEPEST:
+        raise Impossible(f"Projects are nested at most {DEEPEST} deep.")
+
+
 @transaction.atomic
-def _create(*, name: str, slug: str, by: "User") -> Project:
-    project = Project(name=name.strip(), slug=slug, owner=by)
+def _create(*, name: str, slug: str, by: "User", parent: Project | None) -> Project:
+    project = Project(name=name.strip(), slug=slug, owner=by, parent=parent)
+    if parent:
+        ownership.lock(parent)
+        _check_parent(parent, by)  # it may have been removed meanwhile
+        project.path = ".".join((parent.id, *parent.access_above()))
     project.full_clean(validate_unique=False, validate_constraints=False)
     project.save(force_insert=True)
+    Nested.objects.bulk_create(
+        Nested(place=project.id, above=above, depth=depth) for depth, above in enumerate(project.access_above(), 1)
+    )
     _record_new(project, by)
     return project
 
@@ -76,6 +97,9 @@ def rename(*, project: Project, name: str, by: "User") -> None:
 def remove(*, project: Project, by: "User") -> None:
     """Takes the project from everybody at once; its content is deleted later. Raises Impossible while jobs are unfinished."""
     require(by, "project:rm", project, "removed")
+    ownership.lock(project)
+    if names := list(project.children.filter(removed_at=None).order_by("name").values_list("name", flat=True)[:3]):
+        raise Impossible(f"There are projects in it: {', '.join(names)}. Remove them first.")
     signals.project_removing.send(sender=Project, project=project, by=by)
     now = timezone.now()
     nobody = {"offered_to": None, "offered_at": None}
@@ -84,6 +108,7 @@ def remove(*, project: Project, by: "User") -> None:
     project.removed_at = now
     revoked = Invitation.objects.open().filter(project=project).update(revoked_at=now)
     access.bump()
+    policies.forget(project.pk)
     was = {"name": project.name, "slug": project.slug}
     record(by=by, project=project, action="project:rm", before=was, invitations_revoked=revoked)
 
@@ -98,7 +123,7 @@ def invite(*, project: Project, email: str, levels: Levels, by: "User") -> Invit
     require(by, "project:share", project, "shared")
     email = fold_email(email)
     validate_email(email)
-    check_levels(levels)
+    check_levels(levels, project, by)
     _check_outsider(project, email)
     older = Invitation.objects.open().filter(project=project, email=email).values_list("levels", flat=True).first()
     fresh = {"levels": levels, "invited_by": by, **_fresh()}
@@ -157,7 +182,7 @@ def accept(*, token: str, by: "User") -> Project:
 def set_levels(*, member: Member, levels: Levels, by: "User") -> None:
     """Changes what a member may do, within a second also in what they have open."""
     access.require(by, "project:share", member.project)
-    check_levels(levels)
+    check_levels(levels, member.project, by)
     ownership.lock(member.project)
     if not Member.objects.filter(pk=member.pk).exists():  # they have left, or own the project now
         raise Impossible(f"{member.user.shown} is no member any more.")
@@ -167,6 +192,7 @@ def set_levels(*, member: Member, levels: Levels, by: "User") -> None:
     set_permissions(member.project, member.user, levels)
     access.bump()
     _record_member(member, action="member:set", by=by, before=before, after=levels)
+    lost(member.project, {member.user_id}, by=by)
     letters.levels_changed(member, before=before, after=levels, by=by)
 
 
@@ -186,7 +212,7 @@ def leave(*, project: Project, by: "User") -> None:
 
 
 def require_member(project: Project, user: "User") -> Member:
-    """The user's own membership; who sees the project without one owns it, and is refused."""
+    """The user's own membership; who sees the project without one is refused, and told why."""
     member = Member.objects.filter(project=project, user=user).select_related("project", "user").first()
     teams = project.team_members.filter(team__group__user=user).values_list("team__name", flat=True)
     if member is None and teams:
@@ -194,8 +220,11 @@ def require_member(project: Project, user: "User") -> Member:
         raise refused(
             "project:get", "by_team", f"You are here by the team {names}: leave that team to leave this project."
         )
-    if member is None:
+    if member is None and project.owner_id == user.pk:
         raise refused("project:get", "owner", "You own this project: you can remove it, but not leave it.")
+    if member is None:
+        said = "You are here by a role, by a policy, or as the owner of a project above: the page Access says by which."
+        raise refused("project:get", "by_rules", said)
     return member
 
 
@@ -213,11 +242,12 @@ def _end(member: Member, *, by: "User", action: str) -> bool:
         return False
     clear_permissions(project, user)
     access.bump()
+    policies.leave(project.pk, user=user, by=by)
     void = ownership.void(project, user)
     more = {"ownership_offer": "void"} if void else {}
     urn = f"{project.urn}:member:{member.pk}"
     record(by=by, project=project, action=action, urn=urn, before=before, user=user.username, **more)
-    tell_losers(project, {user.pk}, by=by)
+    lost(project, {user.pk}, by=by)
     return True
 
 

@@ -8,20 +8,21 @@ class ProjectsConfig(AppConfig):
 
     def ready(self) -> None:
         import access
+        from access.signals import rules_changed
         from accounts import invited
         from accounts.signals import email_attempted
         from projects import delivery, keeping, receivers
-        from projects.rules import Membership, Ownership, TeamMembership
+        from projects.rules import Membership, Ownership
         from teams.signals import team_removing, users_joined, users_left
 
         access.register(Ownership())
         access.register(Membership())
-        access.register(TeamMembership())
         access.register_finder("project", receivers.find_project)
         invited.register(receivers.find_invited)
         post_save.connect(receivers.account_saved, settings.AUTH_USER_MODEL, dispatch_uid="projects.personal")
         users_joined.connect(receivers.users_joined, dispatch_uid="projects.users_joined")
         users_left.connect(receivers.users_left, dispatch_uid="projects.users_left")
         team_removing.connect(receivers.team_removing, dispatch_uid="projects.team_removing")
+        rules_changed.connect(receivers.rules_changed, dispatch_uid="projects.rules_changed")
         post_migrate.connect(keeping.put_up, sender=self, dispatch_uid="projects.keeping")
         email_attempted.connect(delivery.note, dispatch_uid="projects.delivery")

@@ -6,20 +6,34 @@ from typing import TYPE_CHECKING
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 import access
+from access import Grant, policies, refused
 from projects import signals
 from projects.levels import KINDS, Level, Levels, levels_of, permissions_of
-from projects.models import Project, ProjectUserPermission
+from projects.models import Invitation, Project, ProjectUserPermission
+from projects.rules import actions_of
 
 if TYPE_CHECKING:
     from accounts.models import User
 
 
-def check_levels(levels: Levels) -> None:
-    """Raises ValidationError unless there is one level for each kind."""
+def check_levels(levels: Levels, project: Project, by: "User") -> None:
+    """Raises ValidationError unless there is one level for each kind, Refused for more than the one who gives it holds."""
     if set(levels) != set(KINDS) or not set(levels.values()) <= set(Level.values):
         raise ValidationError("Choose a level for each of jobs, datasets, models and volumes.")
+    grants = access.abilities(by, project).grants
+    for kind, level in levels.items():
+        for verbs, mine in zip(actions_of(kind, level), (False, True), strict=True):
+            if not all(any(_gives(grant, kind, verb, mine=mine) for grant in grants) for verb in verbs):
+                said = f"You cannot give more than you hold: level {level} on {kind}s is more than you have here."
+                raise refused("project:share", "not_held", said)
+
+
+def _gives(grant: Grant, kind: str, verb: str, *, mine: bool) -> bool:
+    general = not grant.resource and grant.nearest == 0 and (mine or not grant.only_mine)
+    return grant.kind == kind and verb in grant.actions and general
 
 
 def set_permissions(project: Project, user: "User", levels: Levels) -> None:
@@ -49,8 +63,15 @@ def levels_by_user(project: Project) -> dict[str, Levels]:
     return {user_id: levels_of(codenames) for user_id, codenames in held.items()}
 
 
-def tell_losers(project: Project, users: Collection[str], *, by: "User | None") -> None:
-    """Tells the apps above who of these users has lost the project: those whom nothing else lets see it."""
+def lost(project: Project, users: Collection[str], *, by: "User | None") -> None:
+    """These users may hold less in the project than before: what they granted and invited goes as far as they no longer may.
+
+    Tells the apps above who has lost the project altogether: those whom nothing else lets see it.
+    """
+    policies.lapse(users)
+    sharers = access.holders("project:share", project).values("pk")
+    invited = Invitation.objects.open().filter(project=project, invited_by__in=users)
+    invited.exclude(invited_by__in=sharers).update(revoked_at=timezone.now())
     stay = access.holders("project:get", project).values("pk")
     for user in get_user_model().objects.filter(pk__in=users).exclude(pk__in=stay):
         signals.member_removed.send(sender=Project, project=project, user=user, by=by)

@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-import access
 from access import Target
+from access.decisions import expression
 from access.models import GroupPermissionBase, UserPermissionBase
 from accounts.ids import new_id
 from accounts.names import printable
@@ -46,6 +46,9 @@ class Project(models.Model):
     )
     offered_at = models.DateTimeField(null=True, blank=True)
     personal = models.BooleanField(default=False)
+    # The project that it is in, for good; `path` names all that it is in by their ids, nearest first, with dots between.
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    path = models.CharField(max_length=200, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
     removed_at = models.DateTimeField(null=True, blank=True)
 
@@ -67,9 +70,12 @@ class Project(models.Model):
     def access_target(self) -> Target:
         return Target(kind="project", id=self.id, project_id=self.id)
 
+    def access_above(self) -> tuple[str, ...]:
+        return tuple(self.path.split(".")) if self.path else ()
+
     @property
     def urn(self) -> str:
-        return access.urn("project", self.id)
+        return expression(self.id, "project", above=self.access_above())
 
 
 class ProjectUserPermission(UserPermissionBase):

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 import access
+from access import policies
 from projects import letters
 from projects.errors import Impossible, refused
 from projects.levels import PRESETS
@@ -73,6 +74,8 @@ def accept(*, project: Project, by: "User") -> None:
     _end_membership(project, by)
     _make_member(project, former, by)
     access.bump()
+    policies.hand_over(project.pk, former=former, to=by)
+    policies.lapse([former.pk])
     project.owner, project.offered_to = by, None
     members = {"former_owner": "now a member with Full", "levels_until_now": before}
     _record(project, "owner:accept", by, before={"owner": former.username}, after={"owner": by.username}, **members)

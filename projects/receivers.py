@@ -1,13 +1,13 @@
 """What projects do when something happens to accounts, and how others find them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.urls import ResolverMatch
 
 from accounts.invited import Invited
 from projects import actions, links, team_members
-from projects.members import tell_losers
-from projects.models import Project
+from projects.members import lost
+from projects.models import Project, record
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -38,13 +38,22 @@ def users_left(sender: type, team: "Team", users: set[str], by: "User | None", *
     """Who no longer belongs to a team loses what only the team gave."""
     team_members.note_users(team=team, users=users, joined=False, by=by)
     for project in Project.objects.present().filter(team_members__team=team):
-        tell_losers(project, users, by=by)
+        lost(project, users, by=by)
 
 
 def team_removing(sender: type, team: "Team", by: "User | None", **_: object) -> None:
     """A team that goes leaves its projects first."""
     for member in team.memberships.select_related("project", "team__group"):
         team_members.end(member, by=by)
+
+
+def rules_changed(
+    sender: type, places: set[str], by: "User | None", action: str, details: dict[str, Any], **values: Any
+) -> None:
+    """Policies and roles are in the trails of the projects that they reach."""
+    for project in Project.objects.filter(pk__in=places):
+        before, after = values["before"], values["after"]
+        record(by=by, project=project, action=action, before=before, after=after, **details)
 
 
 def find_project(project_id: str) -> Project | None:

@@ -1,4 +1,4 @@
-"""Sources of rules: ownership of projects, membership, and membership by a team."""
+"""Sources of rules: ownership of projects, and membership, by oneself or by a team."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -8,7 +8,9 @@ from django.db.models import Exists, Expression, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from access import ACTIONS, Grant, Target
-from access.sources import ANY, Ids
+from access.decisions import FARTHEST
+from access.models import Nested
+from access.sources import ANY, Ids, Places
 from projects.levels import KINDS, VERBS, VIEW, levels_of, permission
 from projects.models import Project, ProjectGroupPermission, ProjectUserPermission
 
@@ -40,31 +42,37 @@ def owner_proven() -> Exists:
     return Exists(EmailAddress.objects.filter(user=OuterRef("owner"), email=OuterRef("owner__email"), verified=True))
 
 
-def _among(**lookups: Ids) -> dict[str, Any]:
-    """Only those lookups that name something; ANY asks for no restriction."""
-    return {lookup: list(ids) for lookup, ids in lookups.items() if ids is not ANY}
-
-
 class Ownership:
-    """The project's owner may do everything in it."""
+    """The owner of a project may do everything in it, and in all projects in it."""
 
     name = "ownership"
     place = "project"
 
-    def grants(self, *, users: Ids, places: Ids) -> Iterable[tuple[str, Grant]]:
-        rows = Project.objects.present().filter(owner__is_active=True, **_among(owner__in=users, pk__in=places))
-        columns = ("pk", "owner_id", "personal", "proven")
-        for project_id, owner_id, personal, proven in rows.annotate(proven=owner_proven()).values_list(*columns):
-            rules = OWNERS if not personal else PERSONAL if proven else UNPROVEN
-            yield from ((owner_id, grant) for grant in self._compiled(project_id, rules))
+    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
+        chains = {place: (place, *above) for place, above in places.items()}
+        rows = Project.objects.present().filter(pk__in={one for chain in chains.values() for one in chain})
+        columns = ("pk", "name", "owner_id", "owner__is_active", "personal", "proven")
+        found = {row[0]: row[1:] for row in rows.annotate(proven=owner_proven()).values_list(*columns)}
+        for place, chain in chains.items():
+            for one in chain if place in found else ():
+                name, owner_id, active, personal, proven = found[one]
+                if active and (users is ANY or owner_id in users):
+                    rules = OWNERS if not personal else PERSONAL if proven else UNPROVEN
+                    source = "ownership of the project" if one == place else f"ownership of {name}, which it is in"
+                    yield from ((owner_id, grant) for grant in self._compiled(place, rules, source))
 
-    def holders(self, kind: str, verb: str, target: Target) -> Q:
-        owned = Project.objects.present().filter(self._allowing(kind, verb), pk=target.project_id)
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
+        present = Project.objects.present()
+        owned = present.filter(self._allowing(kind, verb), pk__in=[target.project_id, *above])
+        if above:
+            owned = owned.filter(Exists(present.filter(pk=target.project_id)))
         return Q(pk__in=owned.values("owner"))
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
-        owned = Project.objects.present().filter(self._allowing(kind, verb), owner_id=user_id)
-        return Q(**{f"{project}__in": owned.values("pk")})
+        present = Project.objects.present()
+        owned = present.filter(self._allowing(kind, verb), owner_id=user_id)
+        below = present.filter(pk__in=Nested.objects.filter(above__in=owned.values("pk")).values("place"))
+        return Q(**{f"{project}__in": owned.values("pk")}) | Q(**{f"{project}__in": below.values("pk")})
 
     @staticmethod
     def _allowing(kind: str, verb: str) -> Q:
@@ -79,66 +87,75 @@ class Ownership:
         return allowed
 
     @staticmethod
-    def _compiled(project_id: str, rules: Rules) -> Iterable[Grant]:
+    def _compiled(project_id: str, rules: Rules, source: str) -> Iterable[Grant]:
         for kind, actions in rules.items():
-            yield Grant(project_id, kind, actions, "ownership of the project")
+            yield Grant(project_id, kind, actions, source, farthest=FARTHEST)
 
 
 class Membership:
-    """A member holds what their levels say; levels are guardian permissions."""
+    """A member, or whoever belongs to a team that is one, holds what the levels say; levels are guardian permissions."""
 
     name = "membership"
     place = "project"
-    table: Any = ProjectUserPermission
-    user = "user"  # from a row of the table to whoever holds it
-    label: Expression = Value("membership")
 
-    def grants(self, *, users: Ids, places: Ids) -> Iterable[tuple[str, Grant]]:
-        among = _among(**{f"{self.user}__in": users, "content_object__in": places})
-        active = {f"{self.user}__is_active": True}
-        rows = self.table.objects.filter(content_object__removed_at=None, **active, **among)
+    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
         held: dict[tuple[str, str, str], set[str]] = {}
-        columns = (self.user, "content_object_id", "label", "permission__codename")
-        for user_id, project_id, label, codename in rows.annotate(label=self.label).values_list(*columns):
+        user, team = (self._rows(*one, users, places) for one in TABLES)
+        for user_id, project_id, label, codename in user.union(team, all=True):
             held.setdefault((user_id, project_id, label), set()).add(codename)
         for (user_id, project_id, label), codenames in held.items():
             yield from ((user_id, grant) for grant in _compiled(project_id, codenames, label))
 
-    def holders(self, kind: str, verb: str, target: Target) -> Q:
+    @staticmethod
+    def _rows(table: Any, user: str, label: Expression, users: Ids, places: Places) -> QuerySet:
+        among = {} if users is ANY else {f"{user}__in": list(users)}
+        active = {f"{user}__is_active": True}
+        rows = table.objects.filter(content_object__in=list(places), content_object__removed_at=None, **active, **among)
+        columns = (user, "content_object_id", "label", "permission__codename")
+        return rows.annotate(label=label).order_by().values_list(*columns)
+
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
         anything, own = _codenames(kind, verb)
-        condition = Q(pk__in=self._members(target, anything)) if anything else Q(pk__in=[])
-        if own and target.created_by_id:
-            condition |= Q(pk__in=self._members(target, own).filter(**{self.user: target.created_by_id}))
+        condition = Q(pk__in=[])
+        for table, user, _ in TABLES:
+            if anything:
+                condition |= Q(pk__in=_members(table, target, anything).values(user))
+            if own and target.created_by_id:
+                creators = _members(table, target, own).filter(**{user: target.created_by_id})
+                condition |= Q(pk__in=creators.values(user))
         return condition
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         anything, own = _codenames(kind, verb)
-        condition = Q(**{f"{project}__in": self._with(user_id, anything)}) if anything else Q(pk__in=[])
-        if own:
-            condition |= Q(**{created_by: user_id, f"{project}__in": self._with(user_id, own)})
+        condition = Q(pk__in=[])
+        for table, user, _ in TABLES:
+            if anything:
+                condition |= Q(**{f"{project}__in": _with(table, user, user_id, anything)})
+            if own:
+                condition |= Q(**{created_by: user_id, f"{project}__in": _with(table, user, user_id, own)})
         return condition
 
-    def _members(self, target: Target, codename: str) -> QuerySet:
-        return self.table.objects.filter(
-            content_object_id=target.project_id, content_object__removed_at=None, permission__codename=codename
-        ).values(self.user)
 
-    def _with(self, user_id: str, codename: str) -> QuerySet:
-        return self.table.objects.filter(
-            permission__codename=codename,
-            permission__content_type__app_label="projects",
-            content_object__removed_at=None,
-            **{self.user: user_id},
-        ).values("content_object_id")
+# Each table of permissions, the way from a row to who holds it, and what the source is called.
+TABLES: Final[tuple[tuple[Any, str, Expression], ...]] = (
+    (ProjectUserPermission, "user", Value("membership")),
+    (ProjectGroupPermission, "group__user", Concat(Value("team "), "group__team__name")),
+)
 
 
-class TeamMembership(Membership):
-    """Whoever belongs to a team that is a member holds what the team's levels say."""
+def _members(table: Any, target: Target, codename: str) -> QuerySet:
+    return table.objects.filter(
+        content_object_id=target.project_id, content_object__removed_at=None, permission__codename=codename
+    )
 
-    name = "membership by team"
-    table = ProjectGroupPermission
-    user = "group__user"
-    label = Concat(Value("team "), "group__team__name")
+
+def _with(table: Any, user: str, user_id: str, codename: str) -> QuerySet:
+    return table.objects.filter(
+        permission__codename=codename,
+        permission__content_type__app_label="projects",
+        content_object__removed_at=None,
+        **{user: user_id},
+    ).values("content_object_id")
 
 
 def _codenames(kind: str, verb: str) -> tuple[str, str]:

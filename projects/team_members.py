@@ -10,7 +10,7 @@ import access
 from projects import actions
 from projects.errors import Impossible
 from projects.levels import Levels, levels_of, permissions_of
-from projects.members import check_levels, permissions, tell_losers
+from projects.members import check_levels, lost, permissions
 from projects.models import Project, ProjectGroupPermission, TeamMember, record
 from teams.models import Team
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def add(*, project: Project, team: Team, levels: Levels, by: "User") -> TeamMember:
     """Shares the project with a team: all in it are members at once. Raises Impossible when it is one already."""
     actions.require(by, "project:share", project, "shared")
-    check_levels(levels)
+    check_levels(levels, project, by)
     member, new = TeamMember.objects.get_or_create(project=project, team=team, defaults={"invited_by": by})
     if not new:
         raise Impossible(f"The team {team.name} is a member already: change its levels there.")
@@ -35,13 +35,14 @@ def add(*, project: Project, team: Team, levels: Levels, by: "User") -> TeamMemb
 def set_levels(*, member: TeamMember, levels: Levels, by: "User") -> None:
     """Changes what all in the team may do, within a second also in what they have open."""
     access.require(by, "project:share", member.project)
-    check_levels(levels)
+    check_levels(levels, member.project, by)
     before = levels_of_team(member.project, member.team)
     if before == levels:
         return
     _set_permissions(member.project, member.team, levels)
     access.bump()
     _record(member, action="team:set", by=by, before=before, after=levels)
+    lost(member.project, set(member.team.group.user_set.values_list("pk", flat=True)), by=by)
 
 
 @transaction.atomic
@@ -60,7 +61,7 @@ def end(member: TeamMember, *, by: "User | None") -> None:
     _held(project, team).delete()
     access.bump()
     _record(member, action="team:rm", by=by, before=before)
-    tell_losers(project, set(team.group.user_set.values_list("pk", flat=True)), by=by)
+    lost(project, set(team.group.user_set.values_list("pk", flat=True)), by=by)
 
 
 def note_users(*, team: Team, users: Collection[str], joined: bool, by: "User | None") -> None:

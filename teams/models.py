@@ -43,6 +43,9 @@ class Team(models.Model):
     def access_target(self) -> Target:
         return Target(kind="team", id=self.id, project_id=self.id)
 
+    def access_above(self) -> tuple[str, ...]:
+        return ()
+
     @property
     def urn(self) -> str:
         return access.urn("team", self.id)

@@ -6,7 +6,7 @@ from typing import Final
 from django.db.models import Q
 
 from access import Grant, Target
-from access.sources import Ids
+from access.sources import Ids, Places
 from teams.models import Role, Team, TeamUser
 
 EVERYBODY: Final = frozenset({"get"})
@@ -23,9 +23,9 @@ class TeamRoles:
     name = "team roles"
     place = "team"
 
-    def grants(self, *, users: Ids, places: Ids) -> Iterable[tuple[str, Grant]]:
-        if users is None or places is None:
-            raise ValueError("everybody sees every team: name users and teams")
+    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
+        if users is None:
+            raise ValueError("everybody sees every team: name users")
         roles = dict(_roles(users, places))
         for team_id in Team.objects.filter(pk__in=places).values_list("pk", flat=True):
             for user_id in users:
@@ -33,7 +33,7 @@ class TeamRoles:
                 source = f"role {role} in the team" if role else "an account here"
                 yield user_id, Grant(team_id, "team", ROLES[Role(role)] if role else EVERYBODY, source)
 
-    def holders(self, kind: str, verb: str, target: Target) -> Q:
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
         if kind != "team" or target.kind != "team":
             return Q(pk__in=[])
         if verb in EVERYBODY:

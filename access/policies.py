@@ -1,0 +1,337 @@
+"""Policies: what attaches and detaches them, what makes them lapse, and the source of rules that they are.
+
+Nobody grants what they do not hold: whoever attaches a policy must be allowed to share every project that it reaches, and hold
+each of its statements. When they no longer do, the policy goes.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
+
+from access import evaluator, signals, statements
+from access.decisions import FARTHEST, Decision, Grant, Refused, Target
+from access.generation import bump
+from access.models import Nested, Policy, RoleKey, RoleMember, Statement
+from access.sources import ANY, ROLE, Ids, Places
+from access.statements import Compiled, Reach
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import Group
+
+    from access.decisions import Resource
+    from access.models import Role
+    from accounts.models import User
+
+# The ways from a policy to the users who hold it, and what the source is called: texts and, as plain strings, columns.
+HOLDERS: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
+    ("user", (Value("a policy of your own"),)),
+    ("group__user", (Value("a policy of team "), "group__team__name")),
+    ("role__members__user", (Value("role "), "role__name")),
+    (
+        "role__members__group__user",
+        (Value("role "), "role__name", Value(" of team "), "role__members__group__team__name"),
+    ),
+)
+
+
+@transaction.atomic
+def attach(
+    *, text: str, by: "User", user: "User | None" = None, group: "Group | None" = None, role: "Role | None" = None
+) -> Policy:
+    """Gives its one holder what the text says. The caller has checked that `by` may change the holder.
+
+    Raises BadStatement for a text that is wrong, Refused for one that `by` may not grant.
+    """
+    read = statements.read(text.strip())
+    check_covered(by, read.rows, read.places)
+    policy = Policy.objects.create(user=user, group=group, role=role, text=text.strip(), granted_by=by)
+    compile_into(policy, read.rows)
+    _tell(policy, by, "policy:new", after={"policy": policy.text})
+    return policy
+
+
+def compile_into(policy: Policy, rows: Iterable[Compiled]) -> None:
+    """Writes the compiled form of a policy."""
+    Statement.objects.bulk_create(
+        Statement(
+            policy=policy,
+            place=row.reach.place,
+            kind=row.reach.kind,
+            verb=row.verb,
+            resource=row.reach.resource,
+            nearest=row.reach.nearest,
+            farthest=row.reach.farthest,
+        )
+        for row in rows
+    )
+
+
+@transaction.atomic
+def detach(*, policy: Policy, by: "User | None") -> None:
+    """Takes away what a policy gives. The caller has checked that `by` may change its holder."""
+    users = holders_of(policy)
+    _detach(policy, by)
+    lapse(users)
+
+
+def _detach(policy: Policy, by: "User | None", **details: object) -> None:
+    _tell(policy, by, "policy:rm", before={"policy": policy.text}, **details)
+    bump()
+    policy.delete()
+
+
+def _tell(
+    policy: Policy, by: "User | None", action: str, *, before: object = None, after: object = None, **details: object
+) -> None:
+    holder = {"role": policy.role.name} if policy.role else {}
+    holder |= {"user": policy.user.username} if policy.user else {}
+    places = set(policy.statements.values_list("place", flat=True))
+    signals.rules_changed.send(
+        sender=Policy, places=places, by=by, action=action, before=before, after=after, details=holder | details
+    )
+
+
+# Who may grant
+
+
+def check_covered(by: "User", rows: Iterable[Compiled], places: dict[str, "Resource"]) -> None:
+    """Raises Refused unless `by` may share all that the rows reach, and holds each of them."""
+    held = _held(by, places.values())
+    for row in rows:
+        reach = row.reach
+        sharing = ("team", "set") if reach.kind == "team" else ("project", "share")
+        wide = Reach(reach.place, sharing[0], "", reach.nearest, reach.farthest)
+        for kind, verb, asked in ((*sharing, wide), (reach.kind, row.verb, reach)):
+            if not any(_covers(grant, kind, verb, asked) for grant in held.get(reach.place, ())):
+                raise Refused(_not_held(f"{kind}:{verb}", places[reach.place]))
+
+
+def _not_held(action: str, place: "Resource") -> Decision:
+    name = place.access_target().kind
+    reason = f"You cannot grant what you do not hold: this needs {action} in all of the {name} that it reaches."
+    return Decision(False, action, "not_held", reason, missing=f"{action}@{place.urn}")
+
+
+def _covers(grant: Grant, kind: str, verb: str, reach: Reach) -> bool:
+    return (
+        grant.kind == kind
+        and verb in grant.actions
+        and not grant.only_mine
+        and grant.resource in {"", reach.resource}
+        and grant.nearest <= reach.nearest
+        and grant.farthest >= reach.farthest
+    )
+
+
+def _held(by: "User", places: Iterable["Resource"]) -> dict[str, list[Grant]]:
+    """What `by` holds in these places: place id -> grants."""
+    return {place.access_target().project_id: list(evaluator.abilities(by, place).grants) for place in places}
+
+
+def holds_all(by: "User", rows: Collection[Statement]) -> bool:
+    """Whether `by` may still grant what these statements say."""
+    from access import urns
+
+    places = {row.place: urns.find_place(row.place) for row in rows}
+    known = {key: place for key, place in places.items() if place is not None}
+    compiled = [
+        Compiled(Reach(row.place, row.kind, row.resource, row.nearest, row.farthest), row.verb)
+        for row in rows
+        if row.place in known
+    ]
+    try:
+        check_covered(by, compiled, known)
+    except Refused:
+        return False
+    return len(known) == len(places)
+
+
+# What lapses
+
+
+def holders_of(policy: Policy) -> set[str]:
+    """The users who hold a policy, by whichever way."""
+    rows = Policy.objects.filter(pk=policy.pk)
+    return {user for way, _ in HOLDERS for user in rows.values_list(way, flat=True) if user}
+
+
+@transaction.atomic
+def lapse(user_ids: Collection[str]) -> None:
+    """These users may hold less than before: what they granted and no longer hold goes, and so on with whoever held that."""
+    ahead = set(user_ids)
+    while ahead:
+        user = get_user_model().objects.get(pk=ahead.pop())
+        for policy in Policy.objects.filter(granted_by=user).select_related("user", "role"):
+            if not holds_all(user, policy.statements.all()):
+                ahead |= holders_of(policy)
+                _detach(policy, None, granted_by=user.username)
+        for member in RoleMember.objects.filter(added_by=user).select_related("role"):
+            if not holds_all(user, statements_of(member.role)):
+                ahead |= set(users_of(member))
+                end_membership(member, None, added_by=user.username)
+        for key in RoleKey.objects.filter(created_by=user).select_related("role"):
+            if not holds_all(user, statements_of(key.role)):
+                end_key(key, None, created_by=user.username)
+
+
+def statements_of(role: "Role") -> list[Statement]:
+    """All that a role's policies say."""
+    return list(Statement.objects.filter(policy__role=role))
+
+
+def users_of(member: RoleMember) -> list[str]:
+    """The users who assume a role by this membership."""
+    return list(member.group.user_set.values_list("pk", flat=True)) if member.group else [member.user_id or ""]
+
+
+def end_membership(member: RoleMember, by: "User | None", **details: object) -> None:
+    """Takes a role from a member, without asking."""
+    tell_of_role(member.role, by, "role:member:rm", before=name_of(member), **details)
+    bump()
+    member.delete()
+
+
+def end_key(key: RoleKey, by: "User | None", **details: object) -> None:
+    """Makes a role's key worthless, without asking."""
+    tell_of_role(key.role, by, "role:key:rm", before={"key": key.name}, **details)
+    bump()
+    key.delete()
+
+
+def name_of(member: RoleMember) -> dict[str, str]:
+    """Who the member is, for the audit trail."""
+    return {"team": member.group.team.slug} if member.group else {"user": member.user.username if member.user else ""}
+
+
+def tell_of_role(
+    role: "Role", by: "User | None", action: str, *, before: object = None, after: object = None, **details: object
+) -> None:
+    """Tells the projects that a role reaches, and its own, that something about it has changed."""
+    places = {row.place for row in statements_of(role)} | {role.place_id}
+    said = {"role": role.name, **details}
+    signals.rules_changed.send(
+        sender=Policy, places=places, by=by, action=action, before=before, after=after, details=said
+    )
+
+
+@transaction.atomic
+def leave(place: str, *, user: "User", by: "User | None") -> None:
+    """Whoever is put out of a place keeps none of its roles, and no policy of their own about it alone."""
+    for member in RoleMember.objects.filter(role__place_id=place, user=user).select_related("role", "user"):
+        end_membership(member, by)
+    elsewhere = Statement.objects.exclude(place=place)
+    about_it = Policy.objects.filter(user=user, statements__place=place).exclude(statements__in=elsewhere).distinct()
+    for policy in about_it.select_related("user", "role"):
+        _detach(policy, by)
+
+
+@transaction.atomic
+def forget(place: str) -> None:
+    """A place is gone: its roles go, and what policies elsewhere said about it."""
+    from access.models import Role
+
+    Role.objects.filter(place_id=place).delete()
+    Statement.objects.filter(place=place).delete()
+    Policy.objects.filter(statements=None).delete()
+
+
+@transaction.atomic
+def hand_over(place: str, *, former: "User", to: "User") -> None:
+    """What the former owner of a place granted in it alone is the new owner's now."""
+    elsewhere = Statement.objects.exclude(place=place)
+    mine = Policy.objects.filter(granted_by=former, statements__place=place)
+    mine.exclude(statements__in=elsewhere).update(granted_by=to)
+    for rows, field in ((RoleMember.objects, "added_by"), (RoleKey.objects, "created_by")):
+        rows.filter(role__place_id=place, **{field: former}).update(**{field: to})
+
+
+# The source
+
+
+class Policies:
+    """What policies say: one's own, one's teams', and those of the roles that one may assume."""
+
+    name = "policies"
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
+        chains = {place: (place, *above) for place, above in places.items()}
+        rows = Statement.objects.filter(place__in={one for chain in chains.values() for one in chain})
+        held: dict[tuple, set[str]] = {}
+        for *key, verb in _of_users(rows, users):
+            held.setdefault(tuple(key), set()).add(verb)
+        for (user_id, source, stands, kind, resource, nearest, farthest), verbs in held.items():
+            for place, chain in chains.items():
+                steps = chain.index(stands) if stands in chain else FARTHEST
+                if steps <= farthest and steps != FARTHEST:
+                    reach = {"nearest": max(0, nearest - steps), "farthest": _less(farthest, steps)}
+                    yield user_id, Grant(place, kind, frozenset(verbs), source, resource=resource, **reach)
+
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
+        reaches = Q(pk__in=[])
+        for steps, place in enumerate((target.project_id, *above)):
+            reaches |= Q(place=place, nearest__lte=steps, farthest__gte=steps)
+        rows = Statement.objects.filter(reaches, kind=kind, verb=verb, resource__in=["", target.id])
+        condition = Q(pk__in=[])
+        for way, _ in HOLDERS:
+            condition |= Q(pk__in=rows.filter(**{f"policy__{way}__isnull": False}).values(f"policy__{way}"))
+        return condition
+
+    def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
+        rows = Statement.objects.filter(policy__in=_of(user_id), kind=kind, verb=verb)
+        here = rows.filter(resource="", nearest=0)
+        deep = rows.filter(
+            resource="",
+            place=OuterRef("above"),
+            nearest__lte=OuterRef("depth"),
+            farthest__gte=OuterRef("depth"),
+        )
+        below = Nested.objects.filter(Exists(deep))
+        single = rows.exclude(resource="").filter(nearest=0)
+        places = Q(**{f"{project}__in": here.values("place")}) | Q(**{f"{project}__in": below.values("place")})
+        return places if kind == "project" else places | self._single(single, project)
+
+    @staticmethod
+    def _single(rows: QuerySet, project: str) -> Q:
+        return Q(pk__in=rows.values("resource"), **{f"{project}__in": rows.values("place")})
+
+
+def _of_users(rows: QuerySet, users: Ids) -> Iterable[tuple]:
+    """(user, source, place, kind, resource, nearest, farthest, verb) of each statement that these users hold; one query."""
+    columns = ("holder", "source", "place", "kind", "resource", "nearest", "farthest", "verb")
+    roles = [user[len(ROLE) :] for user in users or () if user.startswith(ROLE)]
+    if roles:
+        held = rows.filter(policy__role__in=roles).annotate(holder=Concat(Value(ROLE), "policy__role_id"))
+        return held.annotate(source=Value("the role of this key")).values_list(*columns)
+    parts = []
+    for way, said in HOLDERS:
+        lookup = f"policy__{way}"
+        among: dict[str, Any] = {f"{lookup}__isnull": False} if users is ANY else {f"{lookup}__in": list(users)}
+        parts.append(
+            rows.filter(**among).annotate(holder=F(lookup), source=_text(said)).order_by().values_list(*columns)
+        )
+    return parts[0].union(*parts[1:])
+
+
+def _text(said: tuple[Any, ...]) -> Any:
+    """What a source is called, as seen from a statement."""
+    pieces = [f"policy__{one}" if isinstance(one, str) else one for one in said]
+    return Concat(*pieces, output_field=CharField()) if len(pieces) > 1 else pieces[0]
+
+
+def _of(user_id: str) -> QuerySet:
+    """The policies that the user holds, as a subquery of their ids."""
+    if user_id.startswith(ROLE):
+        return Policy.objects.filter(role=user_id[len(ROLE) :]).values("pk")
+    parts = [Policy.objects.filter(**{way: user_id}).order_by().values("pk") for way, _ in HOLDERS]
+    return parts[0].union(*parts[1:])
+
+
+def _less(farthest: int, steps: int) -> int:
+    return FARTHEST if farthest == FARTHEST else farthest - steps
