@@ -6,6 +6,7 @@
     access.holders("job:stop", job)              -> everybody for whom allowed() says yes, as a query; who_is_allowed(): and why
     access.rules(user, projects)                 -> what a user holds in each of some projects, and where from
     access.fetch(user, "job:stop", queryset, …)  -> the object, or 404 to a stranger, or a refusal that says why
+    access.seen_as(…)                            -> while it lasts, an owner sees a project as a member does
     access.route("job:stop")                     -> names the action of a view
     access.urn("project", id), access.find(urn)  -> the name of a resource, and the resource of a name
 
@@ -14,7 +15,7 @@ by itself where it stands (`access_target()`).
 """
 
 from access.decisions import ACTIONS, Decision, Grant, Refused, Target, refused
-from access.evaluator import Abilities, abilities, allowed, holders, rules, scope, who_is_allowed
+from access.evaluator import Abilities, Seen, abilities, allowed, holders, rules, scope, seen_as, who_is_allowed
 from access.generation import bump, generation
 from access.routes import fetch, require, route
 from access.sources import Source, register
@@ -26,6 +27,7 @@ __all__ = [
     "Decision",
     "Grant",
     "Refused",
+    "Seen",
     "Source",
     "Target",
     "abilities",
@@ -42,6 +44,7 @@ __all__ = [
     "route",
     "rules",
     "scope",
+    "seen_as",
     "urn",
     "who_is_allowed",
 ]

@@ -117,7 +117,9 @@ class Policy(models.Model):
     role = models.ForeignKey(Role, null=True, on_delete=models.CASCADE, related_name="policies")
     text = models.CharField(max_length=1000)
     # None: of a predefined role.
-    granted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    granted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="granted"
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

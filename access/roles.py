@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from access import keys, policies, statements
 from access.decisions import refused
@@ -43,29 +43,25 @@ def place_of(role: Role) -> "Resource":
 
 
 def of_place(place: "Resource") -> list[Role]:
-    """The roles of a place by name, predefined ones first; a project gets those with the first look."""
-    target = place.access_target()
-    rows = Role.objects.filter(place_id=target.project_id).order_by("-predefined", "name")
-    if target.kind == "project" and not rows.filter(predefined=True).exists():
-        _make_predefined(place)
-    return list(rows)
+    """The roles of a place by name, predefined ones first, each with `people`, how many members it has."""
+    rows = Role.objects.filter(place_id=place.access_target().project_id).annotate(people=Count("members"))
+    return list(rows.order_by("-predefined", "name"))
 
 
 @transaction.atomic
-def _make_predefined(place: "Resource") -> None:
+def set_up(project: "Resource") -> None:
+    """Gives a new project the predefined roles."""
     for name, text in PREDEFINED.items():
-        about = {"place_kind": "project", "place_id": place.access_target().project_id}
-        role, new = Role.objects.get_or_create(**about, name=name, defaults={"predefined": True})
-        if new:
-            said = text.format(urn=place.urn)
-            policies.compile_into(Policy.objects.create(role=role, text=said), statements.read(said).rows)
+        about = {"place_kind": "project", "place_id": project.access_target().project_id}
+        role = Role.objects.create(**about, name=name, predefined=True)
+        said = text.format(urn=project.urn)
+        policies.compile_into(Policy.objects.create(role=role, text=said), statements.read(said).rows)
 
 
 @transaction.atomic
 def create(*, place: "Resource", name: str, by: "User") -> Role:
     """A new role, which gives nothing yet. Raises ValidationError for a name that is bad or taken."""
     may_change(by, place)
-    of_place(place)  # the predefined ones have their names first
     target = place.access_target()
     role = Role(name=name.strip(), place_kind=target.kind, place_id=target.project_id)
     role.full_clean(validate_constraints=False)
@@ -155,7 +151,7 @@ def add_key(*, role: Role, name: str, by: "User") -> tuple[RoleKey, str]:
         raise Impossible(f"A role has at most {MOST_KEYS} keys. Revoke one first.")
     token = keys.new_token()
     key = RoleKey(role=role, name=name.strip(), digest=keys.digest(token), created_by=by)
-    key.full_clean()
+    key.clean_fields(exclude=["last_used_at"])
     key.save(force_insert=True)
     policies.tell_of_role(role, by, "role:key:new", after={"key": key.name})
     return key, token

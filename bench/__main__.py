@@ -21,6 +21,7 @@ ALL = {
     "output": "one job that writes 1,000,000 lines, and its viewers",
     "log_pages": "1,000 lines anywhere in a log of 1 GB",
     "lists": "the jobs page with 100,000 jobs in 1,000 projects",
+    "access_questions": "who may do what, with 100,000 members and 100,000 statements",
     "memory": "a runner, and the whole server",
 }
 

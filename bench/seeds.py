@@ -6,6 +6,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from access.models import Policy, Statement
 from accounts import actions as accounts
 from accounts import first
 from accounts.models import User
@@ -15,14 +16,15 @@ from jobs.models import Attempt, Job
 from jobs.querysets import words_of
 from jobs.spec import parse
 from projects import actions
-from projects.levels import PRESETS
-from projects.members import set_permissions
-from projects.models import Member, Project
+from projects.levels import PRESETS, permissions_of
+from projects.members import permissions, set_permissions
+from projects.models import Member, Project, ProjectUserPermission
 
 TAGS = ["vision", "nightly"]
 PASSWORD = "correct-horse-9"
 PROJECTS = 1000
 JOBS = 100_000
+AT_ONCE = 5000  # rows of an INSERT
 SHARES = ("succeeded", "succeeded", "failed", "cancelled", "interrupted", "succeeded")
 UNFINISHED = 80  # of the newest jobs: half wait, half run
 WITH_LOG = 500  # of the newest jobs
@@ -58,6 +60,39 @@ def projects(user: User, number: int) -> list[Project]:
         Member.objects.create(project=project, user=user, invited_by=other)
         set_permissions(project, user, PRESETS["Collaborator"])
     return rows
+
+
+def people(number: int, name: str) -> list[User]:
+    """So many accounts, `NAME-0` and on."""
+    rows = [User(username=f"{name}-{place}", email=f"{name}-{place}@example.org") for place in range(number)]
+    return User.objects.bulk_create(rows, batch_size=AT_ONCE)
+
+
+def members(projects: list[Project], users: list[User]) -> None:
+    """Makes each of the users a Viewer of each of the projects."""
+    held = list(permissions(permissions_of(PRESETS["Viewer"])))
+    for project in projects:
+        Member.objects.bulk_create([Member(project=project, user=user) for user in users], batch_size=AT_ONCE)
+        rows = (
+            ProjectUserPermission(user=user, content_object=project, permission=permission)
+            for user in users
+            for permission in held
+        )
+        ProjectUserPermission.objects.bulk_create(rows, batch_size=AT_ONCE, ignore_conflicts=True)
+
+
+def statements(projects: list[Project], users: list[User], by: User) -> None:
+    """A policy with one statement for each user: half about the first project, half about the others."""
+    rows = [Policy(user=user, granted_by=by, text="job:get@…") for user in users]
+    Policy.objects.bulk_create(rows, batch_size=AT_ONCE)
+    about = (projects[0 if place % 2 else place // 2 % len(projects)] for place in range(len(rows)))
+    Statement.objects.bulk_create(
+        (
+            Statement(policy=policy, place=project.pk, kind="job", verb="get")
+            for policy, project in zip(rows, about, strict=True)
+        ),
+        batch_size=AT_ONCE,
+    )
 
 
 def jobs(user: User, here: Project, others: list[Project], places: range, resource: ComputeResource) -> None:

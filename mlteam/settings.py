@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "projects.middleware.noted_origin",
     "projects.middleware.active_project",
     "access.middleware.pages_ask_once",
+    "projects.viewing.as_a_member",
 ]
 
 ROOT_URLCONF = "mlteam.urls"

@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
 import access
-from access import Decision, Grant
+from access import Decision, Grant, roles
 from accounts.models import User
 from accounts.requests import UserRequest
+from projects import viewing
+from projects.errors import Impossible
 from projects.forms import QuestionForm
 from projects.models import Project
+from projects.role_forms import PolicyForm
 
 SHOWN = 50  # people or projects on a page
 
@@ -56,10 +60,38 @@ def questions(request: UserRequest, slug: str) -> HttpResponse:
     return render(request, "projects/access.html", context)
 
 
+@access.route("project:share")
+@require_POST
+def view_as(request: UserRequest, slug: str) -> HttpResponse:
+    """Shows its owner the project as somebody else sees it."""
+    project = access.fetch(request.user, "project:share", Project.objects.present().select_related("owner"), slug=slug)
+    person = get_object_or_404(User, username=request.POST.get("person", ""))
+    try:
+        viewing.start(request, project, person)
+    except Impossible as error:
+        messages.error(request, str(error))
+        return redirect("projects:members", slug)
+    return redirect("projects:settings", slug)
+
+
+@access.route("project:get")
+@require_POST
+def view_end(request: UserRequest, slug: str) -> HttpResponse:
+    """Ends that."""
+    project = access.fetch(request.user, "project:get", Project.objects.present(), slug=slug)
+    viewing.stop(request)
+    return redirect("projects:members", project.slug)
+
+
 @access.route("self")
 @require_GET
 def my_rules(request: UserRequest) -> HttpResponse:
     """All rules that the person holds, project by project, with where each comes from."""
+    return rules_page(request, PolicyForm(with_user=True))
+
+
+def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
+    """The page of one's rules, policies and roles; admins have a form to give a user a policy."""
     name = request.GET.get("q", "").strip()[:100]
     seen = Project.objects.visible_to(request.user).filter(name__icontains=name)
     page = _page(request.GET.get("page", ""))
@@ -73,6 +105,10 @@ def my_rules(request: UserRequest) -> HttpResponse:
         "next": page + 1,
         "more": len(projects) > SHOWN,
         "user_urn": access.urn("user", request.user.id),
+        "policies": request.user.policies.select_related("granted_by").order_by("created_at"),
+        "given": request.user.granted.exclude(user=None).select_related("user").order_by("created_at"),
+        "my_roles": roles.roles_of(request.user),
+        "policy_form": policy_form if request.user.is_superuser else None,
     }
     return render(request, "projects/rules.html", context)
 

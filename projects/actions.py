@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 import access
-from access import policies
+from access import policies, roles
 from access.models import Nested
 from accounts.actions import prove_address
 from accounts.ids import new_id
@@ -67,6 +67,7 @@ def _create(*, name: str, slug: str, by: "User", parent: Project | None) -> Proj
     Nested.objects.bulk_create(
         Nested(place=project.id, above=above, depth=depth) for depth, above in enumerate(project.access_above(), 1)
     )
+    roles.set_up(project)
     _record_new(project, by)
     return project
 

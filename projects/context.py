@@ -1,15 +1,19 @@
 """What every page shows around its content."""
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Case, Value, When
 from django.http import HttpRequest
 
 import access
-from projects import active, trail
+from projects import active, trail, viewing
 from projects.models import Project
 from projects.rules import owner_proven
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 MOST = 30  # projects in the switcher; the list of projects has all
 
@@ -66,6 +70,11 @@ class Shell:
     def unverified(self) -> bool:
         """Whether the account has yet to prove its address."""
         return self._personal is not None and not self._personal.owner_proven  # type: ignore[attr-defined]
+
+    @property
+    def seen_as(self) -> "User | None":
+        """As whom the owner sees this page; None for themselves."""
+        return viewing.person_of(self._request)  # type: ignore[arg-type]
 
     @property
     def notices(self) -> list[str]:

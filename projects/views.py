@@ -47,13 +47,20 @@ def index(request: UserRequest) -> HttpResponse:
 @access.route("self")
 @require_http_methods(["GET", "POST"])
 def new(request: UserRequest) -> HttpResponse:
-    """A new project."""
+    """A new project; `in` names one in which it is to be."""
     form = ProjectForm(request.POST or None)
+    inside = request.GET.get("in", "")
+    rows = Project.objects.present().select_related("owner")
+    parent = access.fetch(request.user, "project:new", rows, slug=inside) if inside else None
     if form.is_valid():
-        project = actions.create(name=form.cleaned_data["name"], by=request.user)
-        messages.success(request, f"{project.name} is ready. Invite your team, or start a job.")
-        return redirect(active.landing_for(request.user, project))
-    return render(request, "projects/new.html", {"form": form})
+        try:
+            project = actions.create(name=form.cleaned_data["name"], by=request.user, parent=parent)
+        except Impossible as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, f"{project.name} is ready. Invite your team, or start a job.")
+            return redirect(active.landing_for(request.user, project))
+    return render(request, "projects/new.html", {"form": form, "parent": parent})
 
 
 @access.route("project:get")
@@ -169,6 +176,8 @@ def settings(request: UserRequest, slug: str) -> HttpResponse:
         "can_set": bool(held.decide("project:set", project)),
         "can_remove": bool(held.decide("project:rm", project)),
         "can_hand_over": _can_hand_over(request, project),
+        "can_nest": bool(held.decide("project:new", project)),
+        "children": project.children.filter(removed_at=None).select_related("owner").order_by("name")[:100],
         "personal": project.personal,
     }
     return render(request, "projects/settings.html", context)
@@ -269,12 +278,13 @@ def members_page(
 
 
 def _can_hand_over(request: UserRequest, project: Project) -> bool:
-    return project.owner_id == request.user.pk and not project.personal
+    mine = project.owner_id == request.user.pk and not project.personal
+    return mine and bool(access.allowed(request.user, "project:rm", project))
 
 
 def project_for(request: UserRequest, slug: str) -> Project:
     """The project of an address, when the user may see it."""
-    rows = Project.objects.present().select_related("owner", "offered_to")
+    rows = Project.objects.present().select_related("owner", "offered_to", "parent")
     return access.fetch(request.user, "project:get", rows, slug=slug)
 
 

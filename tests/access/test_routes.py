@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from access import roles
 from access.decisions import split_action
 from access.routes import PLAIN
 from billing import ledger
@@ -32,6 +33,9 @@ from tests.conftest import no_writes
 
 # Columns. own: level own, on what they created; other: the same person on another's; team: a member by a team that has all.
 WHO = ["anon", "invited", "stranger", "removed", "none", "read", "own", "other", "all", "team", "owner", "admin"]
+
+# Full member of a project in this one; a program with the key of a role that may everything, for which pages are not.
+BESIDE = {"child": "stranger", "key": "anon"}
 
 # in: to sign-in; go: done, and on to another page; numbers: the status.
 TABLE = """
@@ -82,6 +86,23 @@ teams:user_remove                        POST in   403  403  403  403  403  403 
 teams:team_add                           POST in   403  403  403  403  403  403  403  403  403  200  403
 teams:team_remove                        POST in   403  403  403  403  403  403  403  403  403  go   403
 projects:rules                           GET  in   200  200  200  200  200  200  200  200  200  200  200
+projects:user_policy_add                 POST in   403  403  403  403  403  403  403  403  403  403  200
+projects:policy_remove                   POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:roles                           GET  in   404  404  404  200  200  200  200  200  200  200  404
+projects:roles                           POST in   404  404  404  403  403  403  403  403  403  200 404
+projects:team_roles                      GET  in   200  200  200  200  200  200  200  200  200  200  200
+projects:team_roles                      POST in   403  403  403  403  403  403  403  403  403  200 403
+projects:team_policy_add                 POST in   403  403  403  403  403  403  403  403  403  200  403
+projects:role                            GET  in   404  404  404  200  200  200  200  200  200  200  404
+projects:role_remove                     GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:role_remove                     POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:role_policy_add                 POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:role_member_add                 POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:role_member_remove              POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:role_key_add                    POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:role_key_remove                 POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:view_as                         POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:view_end                        POST in   404  404  404  go   go   go   go   go   go   go   404
 projects:access                          GET  in   404  404  404  200  200  200  200  200  200  200  404
 projects:members                         GET  in   404  404  404  200  200  200  200  200  200  200  404
 projects:invite                          POST in   404  404  404  403  403  403  403  403  403  200  404
@@ -245,7 +266,30 @@ def world(db, owner, project, make_user, join):
         "team": team_members.add(project=project, team=team, levels=levels["all"], by=owner),
         "in_team": in_team,
         "billing": _billing(project, people["read"]),
+        **_roles(project, owner, make_user("u-role")),
+        "beside": _beside(project, owner, make_user, join),
     }
+
+
+def _roles(project: Project, owner, member) -> dict[str, object]:
+    """A role with a policy, a member and a key."""
+    role = roles.create(place=project, name="Operators", by=owner)
+    return {
+        "role": role,
+        "policy": roles.add_policy(role=role, text=f"job:*@{project.urn}:job:*", by=owner),
+        "role_member": roles.add_member(role=role, user=member, by=owner),
+        "key": roles.add_key(role=role, name="ci", by=owner)[0],
+    }
+
+
+def _beside(project: Project, owner, make_user, join) -> dict[str, str]:
+    """What those come with who are answered as somebody of the table is: a session, and the token of a role's key."""
+    child = actions.create(name="Production", by=owner, parent=project)
+    role = roles.create(place=project, name="Everything", by=owner)
+    roles.add_policy(role=role, text=f"*@{project.urn}+{project.urn}:*", by=owner)
+    token = roles.add_key(role=role, name="ci", by=owner)[1]
+    member = join(child, make_user("u-child"), "Full").user
+    return {"child": _session(member), "key": token}
 
 
 def _billing(project: Project, member) -> dict[str, str]:
@@ -284,15 +328,19 @@ def _session(user) -> str:
 
 
 def _arguments(world, who: str, name: str = "") -> dict[str, object]:
-    member = "in_team" if name.startswith("teams:") else "team" if name.startswith("projects:team") else "member"
+    of_team, of_role = name.startswith("projects:team"), name.startswith("projects:role")
+    member = "in_team" if name.startswith("teams:") else "team" if of_team else "role_member" if of_role else "member"
     return {
+        "role_id": world["role"].pk,
+        "policy_id": world["policy"].pk,
+        "key_id": world["key"].pk,
         "slug": "vision",
         "member_id": world[member].pk,
         "team": world["team"].team.slug,
         "inner": world["team"].team.slug,
         "invitation_id": world["offer"].pk,
         "token": links.token_of(world["offer"], links.EMAILED),
-        "job_id": world["jobs"][who].pk,
+        "job_id": world["jobs"][BESIDE.get(who, who)].pk,
         "index": 0,
         "path": "model.txt",
         "budget_id": world["billing"]["budget"],
@@ -310,20 +358,29 @@ def _address(name: str, pattern: URLPattern, world, who: str) -> str:
     return reverse(name, kwargs={argument: known[argument] for argument in wanted})
 
 
-POSTED = {"project": "vision", "preset": "Viewer", "amount": "5", "when_full": "stop", "role": "user"}
+POSTED = {
+    "project": "vision",
+    "preset": "Viewer",
+    "amount": "5",
+    "when_full": "stop",
+    "role": "user",
+    "person": "m-read",
+}
 
 
 def _ask(world, who: str, method: str, address: str) -> str:
     """What is answered, as the table writes it; nothing that it did is left."""
     client = Client()
-    if world["sessions"][who]:
-        client.cookies[settings.SESSION_COOKIE_NAME] = world["sessions"][who]
+    session = world["beside"]["child"] if who == "child" else world["sessions"].get(who)
+    if session:
+        client.cookies[settings.SESSION_COOKIE_NAME] = session
+    headers = {"authorization": f"Bearer {world['beside']['key']}"} if who == "key" else {}
     with transaction.atomic():
         if method == "GET":
             with no_writes():
-                response = client.get(address)
+                response = client.get(address, headers=headers)
         else:
-            response = client.post(address, POSTED)
+            response = client.post(address, POSTED, headers=headers)
         if response.streaming:
             async_to_sync(_read)(response)
         transaction.set_rollback(True)
@@ -355,10 +412,11 @@ def test_every_answer_of_the_staffs_site_is_the_tables(world):
 def _compare(world, table: str) -> None:
     known, wrong = dict(routes()), []
     for (name, method), expected in rows(table).items():
-        for who in WHO:
+        for who in (*WHO, *BESIDE):
             answer = _ask(world, who, method, _address(name, known[name], world, who))
-            if answer != expected[who]:
-                wrong.append(f"{name} {method} for {who}: {answer}, not {expected[who]}")
+            wanted = expected[BESIDE.get(who, who)]
+            if answer != wanted:
+                wrong.append(f"{name} {method} for {who}: {answer}, not {wanted}")
     assert not wrong, "\n".join(wrong)
 
 

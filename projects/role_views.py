@@ -1,0 +1,293 @@
+"""Pages of roles, policies and keys: of a project, of a team, and one's own."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+import access
+from access import Refused, policies, refused, roles
+from access.models import Policy, Role, RoleKey, RoleMember
+from access.statements import BadStatement
+from accounts.errors import Impossible
+from accounts.requests import UserRequest
+from projects.models import Project
+from projects.role_forms import KeyForm, PolicyForm, RoleForm, RoleMemberForm
+from teams.models import Team
+
+Place = Project | Team
+
+
+@access.route("project:get")
+@require_http_methods(["GET", "POST"])
+def of_project(request: UserRequest, slug: str) -> HttpResponse:
+    """The roles of a project."""
+    rows = Project.objects.present().select_related("owner")
+    return _list(request, access.fetch(request.user, "project:get", rows, slug=slug))
+
+
+@access.route("team:get")
+@require_http_methods(["GET", "POST"])
+def of_team(request: UserRequest, team: str) -> HttpResponse:
+    """The roles of a team, and the policies that all in it hold."""
+    return _list(request, access.fetch(request.user, "team:get", Team.objects.select_related("group"), slug=team))
+
+
+def _list(request: UserRequest, place: Place) -> HttpResponse:
+    form = RoleForm(request.POST or None)
+    if request.method == "POST":
+        roles.may_change(request.user, place)
+        if form.is_valid() and (role := _created(request, place, form)):
+            return redirect("projects:role", role.id)
+    return _list_page(request, place, form, PolicyForm())
+
+
+def _created(request: UserRequest, place: Place, form: RoleForm) -> Role | None:
+    try:
+        return roles.create(place=place, name=form.cleaned_data["name"], by=request.user)
+    except ValidationError as error:
+        form.add_error(None, error)
+        return None
+
+
+def _list_page(request: UserRequest, place: Place, form: RoleForm, policy_form: PolicyForm) -> HttpResponse:
+    is_team = isinstance(place, Team)
+    personal = isinstance(place, Project) and place.personal
+    context = {
+        "place": place,
+        "team": place if is_team else None,
+        "project": None if is_team else place,
+        "personal": personal,
+        "roles": [] if personal else roles.of_place(place),
+        "policies": place.group.policies.select_related("granted_by") if isinstance(place, Team) else [],
+        "form": form,
+        "policy_form": policy_form,
+        "can_set": not personal and _may(request, place),
+        "project_urn": "" if is_team else place.urn,
+    }
+    return render(request, "projects/roles.html", context)
+
+
+def _may(request: UserRequest, place: Place) -> bool:
+    action = "team:set" if isinstance(place, Team) else "project:share"
+    return bool(access.allowed(request.user, action, place))
+
+
+@access.route("role:get")
+@never_cache
+@require_GET
+def role(request: UserRequest, role_id: str) -> HttpResponse:
+    """What a role gives, and to whom."""
+    return _page(request, _role(request, role_id))
+
+
+def _role(request: UserRequest, role_id: str) -> Role:
+    """The role, when the user may see what it belongs to."""
+    found = get_object_or_404(Role, pk=role_id)
+    place = _place(found)
+    access.require(request.user, "team:get" if isinstance(place, Team) else "project:get", place)
+    return found
+
+
+def _place(role: Role) -> Place:
+    rows: Any = Project.objects.present() if role.place_kind == "project" else Team.objects
+    place = rows.filter(pk=role.place_id).first()
+    if place is None:
+        raise Http404("There is nothing here, or nothing that you may see.")
+    return place
+
+
+def _page(request: UserRequest, found: Role, token: str = "", **forms: Any) -> HttpResponse:
+    place = _place(found)
+    can_set = _may(request, place)
+    back = ("projects:team_roles" if isinstance(place, Team) else "projects:roles", place.slug)
+    context = {
+        "role": found,
+        "place": place,
+        "team": place if isinstance(place, Team) else None,
+        "back": reverse(back[0], args=[back[1]]),
+        "policies": found.policies.select_related("granted_by").order_by("created_at"),
+        "members": found.members.select_related("user", "group__team", "added_by").order_by("added_at"),
+        "keys": found.keys.select_related("created_by").order_by("created_at") if can_set else [],
+        "can_set": can_set,
+        "project_urn": place.urn,
+        "token": token,
+        "policy_form": PolicyForm(),
+        "member_form": RoleMemberForm(),
+        "key_form": KeyForm(),
+        **forms,
+    }
+    return render(request, "projects/role.html", context)
+
+
+def _change(
+    request: UserRequest, found: Role, form: Any, name: str, do: Callable[[dict[str, Any]], object], done: str
+) -> HttpResponse:
+    """Does what a valid form asks, and shows the role; else shows the form with what is wrong."""
+    roles.may_change(request.user, _place(found))
+    if not form.is_valid():
+        return _page(request, found, **{name: form})
+    if not _done(form, lambda: do(form.cleaned_data)):
+        return _page(request, found, **{name: form})
+    messages.success(request, done)
+    return redirect("projects:role", found.id)
+
+
+def _done(form: Any, do: Callable[[], object]) -> bool:
+    """Does it; says in the form what stood against it, so that what was typed is kept."""
+    try:
+        do()
+    except (Impossible, BadStatement) as error:
+        form.add_error(None, str(error))
+    except Refused as error:
+        missing = f" Missing: {error.decision.missing}" if error.decision.missing else ""
+        form.add_error(None, f"{error.decision.reason}{missing}")
+    return form.is_valid()
+
+
+@access.route("role:set")
+@require_http_methods(["GET", "POST"])
+def role_remove(request: UserRequest, role_id: str) -> HttpResponse:
+    """Asks, then removes a role."""
+    found = _role(request, role_id)
+    place = _place(found)
+    roles.may_change(request.user, place)
+    if request.method == "POST":
+        roles.remove(role=found, by=request.user)
+        messages.success(request, f"The role {found.name} is gone.")
+        return redirect("projects:team_roles" if isinstance(place, Team) else "projects:roles", place.slug)
+    return render(request, "projects/role_remove.html", {"role": found, "place": place})
+
+
+@access.route("role:set")
+@require_POST
+def role_policy_add(request: UserRequest, role_id: str) -> HttpResponse:
+    """Gives a role what a policy says."""
+    found = _role(request, role_id)
+    form = PolicyForm(request.POST)
+    return _change(request, found, form, "policy_form", lambda data: _add_policy(request, found, data), "Attached.")
+
+
+def _add_policy(request: UserRequest, found: Role, data: dict[str, Any]) -> None:
+    roles.add_policy(role=found, text=data["text"], by=request.user)
+
+
+@access.route("role:set")
+@require_POST
+def role_member_add(request: UserRequest, role_id: str) -> HttpResponse:
+    """Lets a user or a team assume a role."""
+    found = _role(request, role_id)
+
+    def add(data: dict[str, Any]) -> None:
+        roles.add_member(role=found, by=request.user, user=data["user"], group=data["group"])
+
+    return _change(request, found, RoleMemberForm(request.POST), "member_form", add, "They have the role now.")
+
+
+@access.route("role:set")
+@require_POST
+def role_member_remove(request: UserRequest, role_id: str, member_id: str) -> HttpResponse:
+    """Takes a role from somebody."""
+    found = _role(request, role_id)
+    rows = RoleMember.objects.filter(role=found).select_related("role", "user", "group__team")
+    roles.remove_member(member=get_object_or_404(rows, pk=member_id), by=request.user)
+    messages.success(request, "They no longer have the role.")
+    return redirect("projects:role", found.id)
+
+
+@access.route("role:set")
+@never_cache
+@require_POST
+def role_key_add(request: UserRequest, role_id: str) -> HttpResponse:
+    """Makes a key, and shows its token, once."""
+    found = _role(request, role_id)
+    roles.may_change(request.user, _place(found))
+    form, made = KeyForm(request.POST), []
+    if form.is_valid() and _done(form, lambda: made.append(_made(request, found, form))):
+        return _page(request, found, made[0])
+    return _page(request, found, key_form=form)
+
+
+def _made(request: UserRequest, found: Role, form: KeyForm) -> str:
+    """The token of a new key."""
+    return roles.add_key(role=found, name=form.cleaned_data["name"], by=request.user)[1]
+
+
+@access.route("role:set")
+@require_POST
+def role_key_remove(request: UserRequest, role_id: str, key_id: str) -> HttpResponse:
+    """Makes a key worthless."""
+    found = _role(request, role_id)
+    roles.may_change(request.user, _place(found))
+    key = get_object_or_404(RoleKey.objects.filter(role=found).select_related("role"), pk=key_id)
+    roles.remove_key(key=key, by=request.user)
+    messages.success(request, f"The key {key.name} opens nothing any more.")
+    return redirect("projects:role", found.id)
+
+
+# Policies of teams and users
+
+
+@access.route("team:set")
+@require_POST
+def team_policy_add(request: UserRequest, team: str) -> HttpResponse:
+    """Gives all in a team what a policy says."""
+    found = access.fetch(request.user, "team:set", Team.objects.select_related("group"), slug=team)
+    form = PolicyForm(request.POST)
+    if form.is_valid() and _done(form, lambda: _attach(request, form, group=found.group)):
+        messages.success(request, "Attached: all in the team hold it now.")
+        return redirect("projects:team_roles", found.slug)
+    return _list_page(request, found, RoleForm(), form)
+
+
+@access.route("self")
+@require_POST
+def policy_remove(request: UserRequest, policy_id: str) -> HttpResponse:
+    """Takes a policy away: from a role or team that one may change, or from oneself."""
+    rows = Policy.objects.select_related("user", "role", "group__team", "granted_by")
+    policy = get_object_or_404(rows, pk=policy_id)
+    if policy.role:
+        found = _role(request, policy.role.id)
+        roles.remove_policy(policy=policy, by=request.user)
+        back = redirect("projects:role", found.id)
+    elif policy.group:
+        access.require(request.user, "team:set", policy.group.team)
+        policies.detach(policy=policy, by=request.user)
+        back = redirect("projects:team_roles", policy.group.team.slug)
+    else:
+        _check_mine(request, policy)
+        policies.detach(policy=policy, by=request.user)
+        back = redirect("projects:rules")
+    messages.success(request, "The policy is gone.")
+    return back
+
+
+def _check_mine(request: UserRequest, policy: Policy) -> None:
+    """A user's policy is theirs to lay down, and its granter's to take back; nobody else hears of it."""
+    if request.user.pk not in {policy.user_id, policy.granted_by_id}:
+        raise Http404("There is nothing here, or nothing that you may see.")
+
+
+@access.route("self")
+@require_POST
+def user_policy_add(request: UserRequest) -> HttpResponse:
+    """Gives a user what a policy says; for the installation's admins, who may change users."""
+    if not request.user.is_superuser:
+        raise refused("user:set", "not_granted", "Only this installation's admins change users. Use a role instead.")
+    from projects.access_views import rules_page
+
+    form = PolicyForm(request.POST, with_user=True)
+    if form.is_valid() and _done(form, lambda: _attach(request, form, user=form.cleaned_data["username"])):
+        messages.success(request, "Attached.")
+        return redirect("projects:rules")
+    return rules_page(request, form)
+
+
+def _attach(request: UserRequest, form: PolicyForm, **holder: Any) -> None:
+    policies.attach(text=form.cleaned_data["text"], by=request.user, **holder)
