@@ -5,6 +5,7 @@ each of its statements. When they no longer do, the policy goes.
 """
 
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
@@ -16,7 +17,8 @@ from access import evaluator, signals, statements
 from access.decisions import FARTHEST, Decision, Grant, Refused, Target
 from access.generation import bump
 from access.models import Nested, Policy, RoleKey, RoleMember, Statement
-from access.sources import ANY, ROLE, Ids, Places
+from access.prepared import Prepared
+from access.sources import ROLE, Places
 from access.statements import Compiled, Reach
 
 if TYPE_CHECKING:
@@ -260,11 +262,13 @@ class Policies:
     def __init__(self, place: str) -> None:
         self.place = place
 
-    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
+    def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
         chains = {place: (place, *above) for place, above in places.items()}
-        rows = Statement.objects.filter(place__in={one for chain in chains.values() for one in chain})
+        named = list(dict.fromkeys(one for chain in chains.values() for one in chain))
+        roles = [user[len(ROLE) :] for user in users if user.startswith(ROLE)]
+        rows = OF_ROLES.rows(places=named, roles=roles) if roles else OF_USERS.rows(places=named, users=list(users))
         held: dict[tuple, set[str]] = {}
-        for *key, verb in _of_users(rows, users):
+        for *key, verb in rows:
             held.setdefault(tuple(key), set()).add(verb)
         for (user_id, source, stands, kind, resource, nearest, farthest), verbs in held.items():
             for place, chain in chains.items():
@@ -284,39 +288,38 @@ class Policies:
         return condition
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
-        rows = Statement.objects.filter(policy__in=_of(user_id), kind=kind, verb=verb)
-        here = rows.filter(resource="", nearest=0)
-        deep = rows.filter(
-            resource="",
-            place=OuterRef("above"),
-            nearest__lte=OuterRef("depth"),
-            farthest__gte=OuterRef("depth"),
-        )
-        below = Nested.objects.filter(Exists(deep))
-        single = rows.exclude(resource="").filter(nearest=0)
-        places = Q(**{f"{project}__in": here.values("place")}) | Q(**{f"{project}__in": below.values("place")})
-        return places if kind == "project" else places | self._single(single, project)
-
-    @staticmethod
-    def _single(rows: QuerySet, project: str) -> Q:
-        return Q(pk__in=rows.values("resource"), **{f"{project}__in": rows.values("place")})
+        role = user_id.startswith(ROLE)
+        whose = user_id[len(ROLE) :] if role else user_id
+        places = _reached(kind, verb, role=role).among(project, whose=whose)
+        if kind in {"project", "team"}:
+            return places
+        single = _single(kind, verb, role=role)
+        here = single["place"].among(project, whose=whose)
+        return places | (single["resource"].among("pk", whose=whose) & here)
 
 
-def _of_users(rows: QuerySet, users: Ids) -> Iterable[tuple]:
-    """(user, source, place, kind, resource, nearest, farthest, verb) of each statement that these users hold; one query."""
-    columns = ("holder", "source", "place", "kind", "resource", "nearest", "farthest", "verb")
-    roles = [user[len(ROLE) :] for user in users or () if user.startswith(ROLE)]
-    if roles:
-        held = rows.filter(policy__role__in=roles).annotate(holder=Concat(Value(ROLE), "policy__role_id"))
-        return held.annotate(source=Value("the role of this key")).values_list(*columns)
+COLUMNS: Final = ("holder", "source", "place", "kind", "resource", "nearest", "farthest", "verb")
+
+
+def _of_users(places: list[str], users: list[str]) -> QuerySet:
+    """COLUMNS of each statement about these places that these users hold."""
     parts = []
     for way, said in HOLDERS:
         lookup = f"policy__{way}"
-        among: dict[str, Any] = {f"{lookup}__isnull": False} if users is ANY else {f"{lookup}__in": list(users)}
-        parts.append(
-            rows.filter(**among).annotate(holder=F(lookup), source=_text(said)).order_by().values_list(*columns)
-        )
+        rows = Statement.objects.filter(place__in=places, **{f"{lookup}__in": users})
+        parts.append(rows.annotate(holder=F(lookup), source=_text(said)).order_by().values_list(*COLUMNS))
     return parts[0].union(*parts[1:])
+
+
+def _of_roles(places: list[str], roles: list[str]) -> QuerySet:
+    """The same for the keys of these roles."""
+    rows = Statement.objects.filter(place__in=places, policy__role__in=roles)
+    holder = Concat(Value(ROLE), "policy__role_id", output_field=CharField())
+    return rows.annotate(holder=holder, source=Value("the role of this key")).order_by().values_list(*COLUMNS)
+
+
+OF_USERS: Final = Prepared(_of_users)
+OF_ROLES: Final = Prepared(_of_roles)
 
 
 def _text(said: tuple[Any, ...]) -> Any:
@@ -325,12 +328,40 @@ def _text(said: tuple[Any, ...]) -> Any:
     return Concat(*pieces, output_field=CharField()) if len(pieces) > 1 else pieces[0]
 
 
-def _of(user_id: str) -> QuerySet:
-    """The policies that the user holds, as a subquery of their ids."""
-    if user_id.startswith(ROLE):
-        return Policy.objects.filter(role=user_id[len(ROLE) :]).values("pk")
-    parts = [Policy.objects.filter(**{way: user_id}).order_by().values("pk") for way, _ in HOLDERS]
-    return parts[0].union(*parts[1:])
+def _held_by(whose: str, kind: str, verb: str, *, role: bool) -> QuerySet:
+    """The statements of one verb that a user, or a role's key, holds."""
+    if role:
+        policies = Policy.objects.filter(role=whose).values("pk")
+    else:
+        parts = [Policy.objects.filter(**{way: whose}).order_by().values("pk") for way, _ in HOLDERS]
+        policies = parts[0].union(*parts[1:])
+    return Statement.objects.filter(policy__in=policies, kind=kind, verb=verb)
+
+
+@cache
+def _reached(kind: str, verb: str, *, role: bool) -> Prepared:
+    """The ids of the places in which somebody may do this to anything, by what is said of them or of a place above."""
+
+    def ids(whose: str) -> QuerySet:
+        rows = _held_by(whose, kind, verb, role=role).filter(resource="")
+        depth = OuterRef("depth")
+        deep = rows.filter(place=OuterRef("above"), nearest__lte=depth, farthest__gte=depth)
+        below = Nested.objects.filter(Exists(deep)).values("place")
+        return rows.filter(nearest=0).values("place").union(below)
+
+    return Prepared(ids)
+
+
+@cache
+def _single(kind: str, verb: str, *, role: bool) -> dict[str, Prepared]:
+    """The ids of the single resources to which somebody may do this, and of their places."""
+
+    def column(name: str) -> Prepared:
+        return Prepared(
+            lambda whose: _held_by(whose, kind, verb, role=role).exclude(resource="").filter(nearest=0).values(name)
+        )
+
+    return {name: column(name) for name in ("resource", "place")}
 
 
 def _less(farthest: int, steps: int) -> int:

@@ -7,7 +7,6 @@ from django.db.models import Q
 
 from access.decisions import Grant, Target
 
-Ids = Collection[str] | None
 ANY: Final = None
 Places = Mapping[str, tuple[str, ...]]  # id of a project or team -> ids of the projects that it is in, nearest first
 ROLE: Final = "role:"  # what the key of a role is called among users: "role:ID"
@@ -22,8 +21,8 @@ class Source(Protocol):
     name: str
     place: str
 
-    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
-        """What these users (ANY: all) hold in these places, as (user id, grant); one query."""
+    def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
+        """What these users hold in these places, as (user id, grant); one query."""
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
         """The users who may do the verb to the target, as a condition on users; `above`: the projects that its project is in."""

@@ -1,6 +1,7 @@
 """Sources of rules: ownership of projects, and membership, by oneself or by a team."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Any, Final
 
 from allauth.account.models import EmailAddress
@@ -10,7 +11,8 @@ from django.db.models.functions import Concat
 from access import ACTIONS, Grant, Target
 from access.decisions import FARTHEST
 from access.models import Nested
-from access.sources import ANY, Ids, Places
+from access.prepared import Prepared
+from access.sources import Places
 from projects.levels import KINDS, VERBS, VIEW, levels_of, permission
 from projects.models import Project, ProjectGroupPermission, ProjectUserPermission
 
@@ -48,48 +50,65 @@ class Ownership:
     name = "ownership"
     place = "project"
 
-    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
+    def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
         chains = {place: (place, *above) for place, above in places.items()}
-        rows = Project.objects.present().filter(pk__in={one for chain in chains.values() for one in chain})
-        columns = ("pk", "name", "owner_id", "owner__is_active", "personal", "proven")
-        found = {row[0]: row[1:] for row in rows.annotate(proven=owner_proven()).values_list(*columns)}
+        rows = OWNERSHIP.rows(projects=list(dict.fromkeys(one for chain in chains.values() for one in chain)))
+        found = {row[0]: row[1:] for row in rows}
         for place, chain in chains.items():
             for one in chain if place in found else ():
                 name, owner_id, active, personal, proven = found[one]
-                if active and (users is ANY or owner_id in users):
+                if active and owner_id in users:
                     rules = OWNERS if not personal else PERSONAL if proven else UNPROVEN
                     source = "ownership of the project" if one == place else f"ownership of {name}, which it is in"
-                    yield from ((owner_id, grant) for grant in self._compiled(place, rules, source))
+                    yield from ((owner_id, grant) for grant in _everything(place, rules, source))
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
         present = Project.objects.present()
-        owned = present.filter(self._allowing(kind, verb), pk__in=[target.project_id, *above])
+        owned = present.filter(_allowing(kind, verb), pk__in=[target.project_id, *above])
         if above:
             owned = owned.filter(Exists(present.filter(pk=target.project_id)))
         return Q(pk__in=owned.values("owner"))
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
+        return _owned(kind, verb).among(project, user=user_id)
+
+
+def _everything(project_id: str, rules: Rules, source: str) -> Iterable[Grant]:
+    for kind, actions in rules.items():
+        yield Grant(project_id, kind, actions, source, farthest=FARTHEST)
+
+
+def _allowing(kind: str, verb: str) -> Q:
+    """The projects in which being the owner is enough, as a condition on projects."""
+    allowed = Q(pk__in=[])
+    if verb in OWNERS.get(kind, ()):
+        allowed |= Q(personal=False)
+    if verb in UNPROVEN.get(kind, ()):  # then the proof need not be looked for
+        allowed |= Q(personal=True)
+    elif verb in PERSONAL.get(kind, ()):
+        allowed |= Q(owner_proven(), personal=True)
+    return allowed
+
+
+def _owners_of(projects: list[str]) -> QuerySet:
+    columns = ("pk", "name", "owner_id", "owner__is_active", "personal", "proven")
+    return Project.objects.present().filter(pk__in=projects).annotate(proven=owner_proven()).values_list(*columns)
+
+
+OWNERSHIP: Final = Prepared(_owners_of)
+
+
+@cache
+def _owned(kind: str, verb: str) -> Prepared:
+    """The ids of the projects in which a user may do this as the owner, of them or of one above."""
+
+    def ids(user: str) -> QuerySet:
         present = Project.objects.present()
-        owned = present.filter(self._allowing(kind, verb), owner_id=user_id)
-        below = present.filter(pk__in=Nested.objects.filter(above__in=owned.values("pk")).values("place"))
-        return Q(**{f"{project}__in": owned.values("pk")}) | Q(**{f"{project}__in": below.values("pk")})
+        owned = present.filter(_allowing(kind, verb), owner_id=user).values("pk")
+        below = Nested.objects.filter(above__in=owned).values("place")
+        return owned.union(present.filter(pk__in=below).values("pk"))
 
-    @staticmethod
-    def _allowing(kind: str, verb: str) -> Q:
-        """The projects in which being the owner is enough, as a condition on projects."""
-        allowed = Q(pk__in=[])
-        if verb in OWNERS.get(kind, ()):
-            allowed |= Q(personal=False)
-        if verb in UNPROVEN.get(kind, ()):  # then the proof need not be looked for
-            allowed |= Q(personal=True)
-        elif verb in PERSONAL.get(kind, ()):
-            allowed |= Q(owner_proven(), personal=True)
-        return allowed
-
-    @staticmethod
-    def _compiled(project_id: str, rules: Rules, source: str) -> Iterable[Grant]:
-        for kind, actions in rules.items():
-            yield Grant(project_id, kind, actions, source, farthest=FARTHEST)
+    return Prepared(ids)
 
 
 class Membership:
@@ -98,21 +117,12 @@ class Membership:
     name = "membership"
     place = "project"
 
-    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
+    def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
         held: dict[tuple[str, str, str], set[str]] = {}
-        user, team = (self._rows(*one, users, places) for one in TABLES)
-        for user_id, project_id, label, codename in user.union(team, all=True):
+        for user_id, project_id, label, codename in MEMBERSHIP.rows(users=list(users), projects=list(places)):
             held.setdefault((user_id, project_id, label), set()).add(codename)
         for (user_id, project_id, label), codenames in held.items():
             yield from ((user_id, grant) for grant in _compiled(project_id, codenames, label))
-
-    @staticmethod
-    def _rows(table: Any, user: str, label: Expression, users: Ids, places: Places) -> QuerySet:
-        among = {} if users is ANY else {f"{user}__in": list(users)}
-        active = {f"{user}__is_active": True}
-        rows = table.objects.filter(content_object__in=list(places), content_object__removed_at=None, **active, **among)
-        columns = (user, "content_object_id", "label", "permission__codename")
-        return rows.annotate(label=label).order_by().values_list(*columns)
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
         anything, own = _codenames(kind, verb)
@@ -127,12 +137,9 @@ class Membership:
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         anything, own = _codenames(kind, verb)
-        condition = Q(pk__in=[])
-        for table, user, _ in TABLES:
-            if anything:
-                condition |= Q(**{f"{project}__in": _with(table, user, user_id, anything)})
-            if own:
-                condition |= Q(**{created_by: user_id, f"{project}__in": _with(table, user, user_id, own)})
+        condition = _shared(anything).among(project, user=user_id) if anything else Q(pk__in=[])
+        if own:
+            condition |= Q(**{created_by: user_id}) & _shared(own).among(project, user=user_id)
         return condition
 
 
@@ -143,19 +150,42 @@ TABLES: Final[tuple[tuple[Any, str, Expression], ...]] = (
 )
 
 
+def _held_by(users: list[str], projects: list[str]) -> QuerySet:
+    """(user, project, source, codename) of all permissions that these users hold in these projects."""
+    parts = []
+    for table, user, label in TABLES:
+        here = table.objects.filter(content_object__in=projects, content_object__removed_at=None)
+        rows = here.filter(**{f"{user}__is_active": True, f"{user}__in": users}).annotate(label=label)
+        parts.append(rows.order_by().values_list(user, "content_object_id", "label", "permission__codename"))
+    return parts[0].union(parts[1], all=True)
+
+
+MEMBERSHIP: Final = Prepared(_held_by)
+
+
+@cache
+def _shared(codename: str) -> Prepared:
+    """The ids of the projects in which a user holds a permission."""
+
+    def ids(user: str) -> QuerySet:
+        parts = []
+        for table, way, _ in TABLES:
+            rows = table.objects.filter(
+                permission__codename=codename,
+                permission__content_type__app_label="projects",
+                content_object__removed_at=None,
+                **{way: user},
+            )
+            parts.append(rows.order_by().values("content_object_id"))
+        return parts[0].union(parts[1])
+
+    return Prepared(ids)
+
+
 def _members(table: Any, target: Target, codename: str) -> QuerySet:
     return table.objects.filter(
         content_object_id=target.project_id, content_object__removed_at=None, permission__codename=codename
     )
-
-
-def _with(table: Any, user: str, user_id: str, codename: str) -> QuerySet:
-    return table.objects.filter(
-        permission__codename=codename,
-        permission__content_type__app_label="projects",
-        content_object__removed_at=None,
-        **{user: user_id},
-    ).values("content_object_id")
 
 
 def _codenames(kind: str, verb: str) -> tuple[str, str]:

@@ -1,12 +1,12 @@
 """A source of rules: roles in teams. Everybody with an account sees teams; admins change their members, owners also remove them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from django.db.models import Q
 
 from access import Grant, Target
-from access.sources import Ids, Places
+from access.sources import Places
 from teams.models import Role, Team, TeamUser
 
 EVERYBODY: Final = frozenset({"get"})
@@ -23,9 +23,7 @@ class TeamRoles:
     name = "team roles"
     place = "team"
 
-    def grants(self, *, users: Ids, places: Places) -> Iterable[tuple[str, Grant]]:
-        if users is None:
-            raise ValueError("everybody sees every team: name users")
+    def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
         roles = dict(_roles(users, places))
         for team_id in Team.objects.filter(pk__in=places).values_list("pk", flat=True):
             for user_id in users:

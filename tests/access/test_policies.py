@@ -233,7 +233,7 @@ def test_a_new_owner_takes_over_what_the_former_one_granted(project, owner, view
     ownership.offer(member=Member.objects.get(user=viewer), by=owner)
     ownership.accept(project=project, by=viewer)
     assert may(stranger, "key:set", project)
-    assert Policy.objects.get().granted_by == viewer
+    assert Policy.objects.get(user=stranger).granted_by == viewer
 
 
 def test_with_a_project_go_its_roles_and_all_that_was_said_about_it(project, owner, stranger):
