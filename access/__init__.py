@@ -4,6 +4,7 @@
     access.abilities(user, project)              -> all that a user holds in a project, for pages that ask many questions
     access.scope(user, "job:get", …)             -> the same answer as a filter in SQL
     access.holders("job:stop", job)              -> everybody for whom allowed() says yes, as a query; who_is_allowed(): and why
+    access.who("job:stop", job)                  -> how many they are, and the first of them with why
     access.rules(user, projects)                 -> what a user holds in each of some projects, and where from
     access.fetch(user, "job:stop", queryset, …)  -> the object, or 404 to a stranger, or a refusal that says why
     access.seen_as(…)                            -> while it lasts, an owner sees a project as a member does
@@ -15,7 +16,7 @@ by itself where it stands (`access_target()`).
 """
 
 from access.decisions import ACTIONS, Decision, Grant, Refused, Target, refused
-from access.evaluator import Abilities, Seen, abilities, allowed, holders, rules, scope, seen_as, who_is_allowed
+from access.evaluator import Abilities, Seen, abilities, allowed, holders, rules, scope, seen_as, who, who_is_allowed
 from access.generation import bump, generation
 from access.routes import fetch, require, route
 from access.sources import Source, register
@@ -46,5 +47,6 @@ __all__ = [
     "scope",
     "seen_as",
     "urn",
+    "who",
     "who_is_allowed",
 ]

@@ -139,9 +139,15 @@ class Policy(models.Model):
 
 
 class Statement(models.Model):
-    """A policy in its compiled form: one verb on one kind, in a place or so many steps below it, on one resource or any ("")."""
+    """A policy in its compiled form: one verb on one kind, in a place or so many steps below it, on one resource or any ("").
+
+    Who holds the policy stands here too, so that questions about access need not look at policies.
+    """
 
     policy = models.ForeignKey(Policy, on_delete=models.CASCADE, related_name="statements")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="+")
+    role = models.ForeignKey(Role, null=True, on_delete=models.CASCADE, related_name="+")
     place = models.CharField(max_length=16)
     kind = models.CharField(max_length=10)
     verb = models.CharField(max_length=10)
@@ -151,6 +157,11 @@ class Statement(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["place", "kind", "verb", "policy"], name="statement_place"),
+            # Both directions: who may do this, and what may this one do.
+            models.Index(
+                fields=["place", "kind", "verb"],
+                include=["user", "group", "role", "resource", "nearest", "farthest"],
+                name="statement_place",
+            ),
             models.Index(fields=["policy", "place"], name="statement_policy"),
         ]

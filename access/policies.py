@@ -18,7 +18,7 @@ from access.decisions import FARTHEST, Decision, Grant, Refused, Target
 from access.generation import bump
 from access.models import Nested, Policy, RoleKey, RoleMember, Statement
 from access.prepared import Prepared
-from access.sources import ROLE, Places
+from access.sources import POLICIES, ROLE, Holders, Places
 from access.statements import Compiled, Reach
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from access.models import Role
     from accounts.models import User
 
-# The ways from a policy to the users who hold it, and what the source is called: texts and, as plain strings, columns.
+# The ways from a statement or its policy to the users who hold it, and what the source is called: texts and, as plain strings, columns.
 HOLDERS: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
     ("user", (Value("a policy of your own"),)),
     ("group__user", (Value("a policy of team "), "group__team__name")),
@@ -61,6 +61,9 @@ def compile_into(policy: Policy, rows: Iterable[Compiled]) -> None:
     Statement.objects.bulk_create(
         Statement(
             policy=policy,
+            user=policy.user,
+            group=policy.group,
+            role=policy.role,
             place=row.reach.place,
             kind=row.reach.kind,
             verb=row.verb,
@@ -182,7 +185,7 @@ def lapse(user_ids: Collection[str]) -> None:
 
 def statements_of(role: "Role") -> list[Statement]:
     """All that a role's policies say."""
-    return list(Statement.objects.filter(policy__role=role))
+    return list(Statement.objects.filter(role=role))
 
 
 def users_of(member: RoleMember) -> list[str]:
@@ -257,7 +260,7 @@ def hand_over(place: str, *, former: "User", to: "User") -> None:
 class Policies:
     """What policies say: one's own, one's teams', and those of the roles that one may assume."""
 
-    name = "policies"
+    name = POLICIES
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -277,15 +280,12 @@ class Policies:
                     reach = {"nearest": max(0, nearest - steps), "farthest": _less(farthest, steps)}
                     yield user_id, Grant(place, kind, frozenset(verbs), source, resource=resource, **reach)
 
-    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         reaches = Q(pk__in=[])
         for steps, place in enumerate((target.project_id, *above)):
             reaches |= Q(place=place, nearest__lte=steps, farthest__gte=steps)
         rows = Statement.objects.filter(reaches, kind=kind, verb=verb, resource__in=["", target.id])
-        condition = Q(pk__in=[])
-        for way, _ in HOLDERS:
-            condition |= Q(pk__in=rows.filter(**{f"policy__{way}__isnull": False}).values(f"policy__{way}"))
-        return condition
+        return [(rows.filter(**{f"{way}__isnull": False}), way) for way, _ in HOLDERS]
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         role = user_id.startswith(ROLE)
@@ -305,16 +305,15 @@ def _of_users(places: list[str], users: list[str]) -> QuerySet:
     """COLUMNS of each statement about these places that these users hold."""
     parts = []
     for way, said in HOLDERS:
-        lookup = f"policy__{way}"
-        rows = Statement.objects.filter(place__in=places, **{f"{lookup}__in": users})
-        parts.append(rows.annotate(holder=F(lookup), source=_text(said)).order_by().values_list(*COLUMNS))
+        rows = Statement.objects.filter(place__in=places, **{f"{way}__in": users})
+        parts.append(rows.annotate(holder=F(way), source=_text(said)).order_by().values_list(*COLUMNS))
     return parts[0].union(*parts[1:])
 
 
 def _of_roles(places: list[str], roles: list[str]) -> QuerySet:
     """The same for the keys of these roles."""
-    rows = Statement.objects.filter(place__in=places, policy__role__in=roles)
-    holder = Concat(Value(ROLE), "policy__role_id", output_field=CharField())
+    rows = Statement.objects.filter(place__in=places, role__in=roles)
+    holder = Concat(Value(ROLE), "role_id", output_field=CharField())
     return rows.annotate(holder=holder, source=Value("the role of this key")).order_by().values_list(*COLUMNS)
 
 
@@ -323,19 +322,17 @@ OF_ROLES: Final = Prepared(_of_roles)
 
 
 def _text(said: tuple[Any, ...]) -> Any:
-    """What a source is called, as seen from a statement."""
-    pieces = [f"policy__{one}" if isinstance(one, str) else one for one in said]
-    return Concat(*pieces, output_field=CharField()) if len(pieces) > 1 else pieces[0]
+    """What a source is called."""
+    return Concat(*said, output_field=CharField()) if len(said) > 1 else said[0]
 
 
 def _held_by(whose: str, kind: str, verb: str, *, role: bool) -> QuerySet:
     """The statements of one verb that a user, or a role's key, holds."""
+    rows = Statement.objects.filter(kind=kind, verb=verb)
     if role:
-        policies = Policy.objects.filter(role=whose).values("pk")
-    else:
-        parts = [Policy.objects.filter(**{way: whose}).order_by().values("pk") for way, _ in HOLDERS]
-        policies = parts[0].union(*parts[1:])
-    return Statement.objects.filter(policy__in=policies, kind=kind, verb=verb)
+        return rows.filter(role=whose)
+    parts = [rows.filter(**{way: whose}).order_by().values("pk") for way, _ in HOLDERS]
+    return Statement.objects.filter(pk__in=parts[0].union(*parts[1:]))
 
 
 @cache

@@ -3,12 +3,16 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Protocol
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from access.decisions import Grant, Target
 
 ANY: Final = None
+# Rows, each with a column that is a user: everybody in one of them holds what is asked for.
+# The first of all is the longest, and has nobody twice.
+Holders = list[tuple[QuerySet, str]]
 Places = Mapping[str, tuple[str, ...]]  # id of a project or team -> ids of the projects that it is in, nearest first
+POLICIES: Final = "policies"  # the name of the source that roles' keys hold
 ROLE: Final = "role:"  # what the key of a role is called among users: "role:ID"
 
 
@@ -24,8 +28,8 @@ class Source(Protocol):
     def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
         """What these users hold in these places, as (user id, grant); one query."""
 
-    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
-        """The users who may do the verb to the target, as a condition on users; `above`: the projects that its project is in."""
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
+        """The users who may do the verb to the target; `above`: the projects that its project is in."""
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         """The rows on which the user may do the verb, as a condition; `project` (the place) and `created_by` name the columns' lookups."""
@@ -41,7 +45,7 @@ def register(source: Source) -> None:
 
 
 def registered(kind: str, user_id: str = "") -> list[Source]:
-    """The sources of rules about this kind of resource, in order of registration; a role's key holds policies alone."""
+    """The sources of rules about this kind of resource in order of registration, policies last; a role's key holds these alone."""
     place = "team" if kind == "team" else "project"
-    only = "policies" if user_id.startswith(ROLE) else ""
-    return [source for source in _sources if source.place == place and source.name.startswith(only)]
+    here = sorted((one for one in _sources if one.place == place), key=lambda one: one.name == POLICIES)
+    return [one for one in here if one.name == POLICIES] if user_id.startswith(ROLE) else here

@@ -82,17 +82,14 @@ def members(projects: list[Project], users: list[User]) -> None:
 
 
 def statements(projects: list[Project], users: list[User], by: User) -> None:
-    """A policy with one statement for each user: half about the first project, half about the others."""
+    """A policy with one statement for each user, about one project after another."""
     rows = [Policy(user=user, granted_by=by, text="job:get@…") for user in users]
     Policy.objects.bulk_create(rows, batch_size=AT_ONCE)
-    about = (projects[0 if place % 2 else place // 2 % len(projects)] for place in range(len(rows)))
-    Statement.objects.bulk_create(
-        (
-            Statement(policy=policy, place=project.pk, kind="job", verb="get")
-            for policy, project in zip(rows, about, strict=True)
-        ),
-        batch_size=AT_ONCE,
+    compiled = (
+        Statement(policy=policy, user=policy.user, place=projects[place % len(projects)].pk, kind="job", verb="get")
+        for place, policy in enumerate(rows)
     )
+    Statement.objects.bulk_create(compiled, batch_size=AT_ONCE)
 
 
 def jobs(user: User, here: Project, others: list[Project], places: range, resource: ComputeResource) -> None:

@@ -134,9 +134,5 @@ def _answer(person: User, action: str, resource: Any) -> Answer:
 
 def _who(action: str, resource: Any) -> dict[str, Any]:
     """The first of those who may, with why, and how many there are."""
-    everybody = access.holders(action, resource).order_by("username")
-    first = list(everybody[:SHOWN])
-    why = access.who_is_allowed(action, resource, [user.pk for user in first])
-    count = len(first) if len(first) < SHOWN else everybody.count()
-    who = [(user, why[user.pk]) for user in first if user.pk in why]
-    return {"who": who, "count": count, "more": count - len(first), "asked": action}
+    found = access.who(action, resource, first=SHOWN)
+    return {"who": found.first, "count": found.count, "more": found.count - len(found.first), "asked": action}

@@ -15,8 +15,8 @@ class ProjectsConfig(AppConfig):
         from projects.rules import Membership, Ownership
         from teams.signals import team_removing, users_joined, users_left
 
-        access.register(Ownership())
         access.register(Membership())
+        access.register(Ownership())
         access.register_finder("project", receivers.find_project)
         invited.register(receivers.find_invited)
         post_save.connect(receivers.account_saved, settings.AUTH_USER_MODEL, dispatch_uid="projects.personal")

@@ -84,7 +84,11 @@ class ProjectUserPermission(UserPermissionBase):
     content_object = models.ForeignKey(Project, on_delete=models.CASCADE)
 
     class Meta(UserPermissionBase.Meta):
-        indexes = [models.Index(fields=["user", "permission", "content_object"], name="member_permission")]
+        indexes = [
+            # Both directions: what may this one do, and who may do this.
+            models.Index(fields=["user", "permission", "content_object"], name="member_permission"),
+            models.Index(fields=["content_object", "permission", "user"], name="permission_member"),
+        ]
 
 
 class ProjectGroupPermission(GroupPermissionBase):

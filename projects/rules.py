@@ -12,7 +12,7 @@ from access import ACTIONS, Grant, Target
 from access.decisions import FARTHEST
 from access.models import Nested
 from access.prepared import Prepared
-from access.sources import Places
+from access.sources import Holders, Places
 from projects.levels import KINDS, VERBS, VIEW, levels_of, permission
 from projects.models import Project, ProjectGroupPermission, ProjectUserPermission
 
@@ -62,12 +62,12 @@ class Ownership:
                     source = "ownership of the project" if one == place else f"ownership of {name}, which it is in"
                     yield from ((owner_id, grant) for grant in _everything(place, rules, source))
 
-    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         present = Project.objects.present()
         owned = present.filter(_allowing(kind, verb), pk__in=[target.project_id, *above])
         if above:
             owned = owned.filter(Exists(present.filter(pk=target.project_id)))
-        return Q(pk__in=owned.values("owner"))
+        return [(owned, "owner")]
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         return _owned(kind, verb).among(project, user=user_id)
@@ -124,16 +124,15 @@ class Membership:
         for (user_id, project_id, label), codenames in held.items():
             yield from ((user_id, grant) for grant in _compiled(project_id, codenames, label))
 
-    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         anything, own = _codenames(kind, verb)
-        condition = Q(pk__in=[])
+        parts: Holders = []
         for table, user, _ in TABLES:
             if anything:
-                condition |= Q(pk__in=_members(table, target, anything).values(user))
+                parts.append((_members(table, target, anything), user))
             if own and target.created_by_id:
-                creators = _members(table, target, own).filter(**{user: target.created_by_id})
-                condition |= Q(pk__in=creators.values(user))
-        return condition
+                parts.append((_members(table, target, own).filter(**{user: target.created_by_id}), user))
+        return parts
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         anything, own = _codenames(kind, verb)

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable
 from typing import Final
 
+from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from access import Grant, Target
-from access.sources import Places
+from access.sources import Holders, Places
 from teams.models import Role, Team, TeamUser
 
 EVERYBODY: Final = frozenset({"get"})
@@ -31,12 +32,12 @@ class TeamRoles:
                 source = f"role {role} in the team" if role else "an account here"
                 yield user_id, Grant(team_id, "team", ROLES[Role(role)] if role else EVERYBODY, source)
 
-    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Q:
+    def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         if kind != "team" or target.kind != "team":
-            return Q(pk__in=[])
+            return []
         if verb in EVERYBODY:
-            return Q(is_active=True)
-        return Q(pk__in=TeamUser.objects.filter(team=target.id, role__in=_with(verb)).values("user"))
+            return [(get_user_model().objects.all(), "pk")]
+        return [(TeamUser.objects.filter(team=target.id, role__in=_with(verb)), "user")]
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         if kind != "team":

@@ -1,5 +1,7 @@
 """One question, one answer: the decision, the filter, and the list of who is allowed never disagree."""
 
+from dataclasses import replace
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
@@ -22,6 +24,12 @@ def world(make_user, join):
     return populate(make_user, join)
 
 
+def _counted(action, one):
+    """What the page that asks who may shows, by the users' ids."""
+    found = access.who(action, _asked(action, one), first=1000)
+    return replace(found, first=[(user.pk, why) for user, why in found.first])
+
+
 def _asked(action, one):
     """What to ask about, to ask this action of the place where a job stands."""
     kind = action.partition(":")[0]
@@ -36,11 +44,14 @@ def test_scope_and_who_is_allowed_agree_with_allowed_for_every_combination(world
     granted = 0
     for action in (f"{kind}:{verb}" for verb in sorted(ACTIONS[kind])):
         who = {one.pk: set(access.who_is_allowed(action, _asked(action, one))) for one in places}
+        counted = {one.pk: _counted(action, one) for one in places}
+        assert {pk: found.count for pk, found in counted.items()} == {pk: len(found) for pk, found in who.items()}
         for user in users:
             allowed = {one.pk for one in places if held[user.pk, one.project_id].decide(action, _asked(action, one))}
             scoped = set(Job.objects.filter(access.scope(user, action)).values_list("pk", flat=True))
             assert scoped == allowed, f"scope: {user} {action}"
             assert {pk for pk, found in who.items() if user.pk in found} == allowed, f"who: {user} {action}"
+            assert {pk for pk, found in counted.items() if user.pk in dict(found.first)} == allowed
             granted += len(allowed)
     assert granted > 20  # the world is not one in which everybody is refused everything
 
