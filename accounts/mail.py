@@ -1,13 +1,16 @@
 """Outgoing email. The row is the queue: Redis only hurries it, and nothing is lost while Redis or the mail server is away."""
 
 import logging
+import re
 from datetime import timedelta
 from smtplib import SMTPException
 from typing import Final
 
-from django.core.mail import EmailMessage
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import F
+from django.template.loader import render_to_string
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -56,12 +59,30 @@ def send(email_id: str) -> bool:
         return False
     email = OutgoingEmail.objects.get(pk=email_id)
     try:
-        EmailMessage(subject=email.subject, body=email.body, to=[email.to]).send()
+        message_of(email).send()
     except (OSError, SMTPException, ValueError) as error:  # ValueError: a header that cannot be sent
         _failed(email, f"{type(error).__name__}: {error}")
     else:
         _done(email, "")
     return True
+
+
+def message_of(email: OutgoingEmail) -> EmailMultiAlternatives:
+    """The email with its two parts: the text as it was written, and the same as HTML."""
+    message = EmailMultiAlternatives(subject=email.subject, body=email.body, to=[email.to])
+    context = {"subject": email.subject, "paragraphs": paragraphs(email.body)}
+    message.attach_alternative(render_to_string("account/email/page.html", context), "text/html")
+    return message
+
+
+def paragraphs(body: str) -> list[list[tuple[str, bool]]]:
+    """Paragraphs of a text, each in pieces (text, whether it is a link). Only addresses of ours become links.
+
+    Names that people chose are part of such texts: one that looks like an address elsewhere stays a text.
+    """
+    link = re.compile(rf"({re.escape(settings.MLTEAM_URL)}/\S*)")
+    parts = [part for part in re.split(r"\n\s*\n", body.strip()) if part]
+    return [[(piece, bool(link.fullmatch(piece))) for piece in link.split(part) if piece] for part in parts]
 
 
 def _failed(email: OutgoingEmail, error: str) -> None:
