@@ -3,16 +3,27 @@
 from typing import TYPE_CHECKING
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import first
+from accounts import first, signals
+from accounts.ids import new_id
 from accounts.models import Installation, User
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class Objection(Exception):
+    """The account cannot be deleted as things stand. `reasons`: sentences for its owner."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__(" ".join(reasons))
+        self.reasons = reasons
 
 
 class SetupClosed(Exception):
@@ -72,3 +83,35 @@ def change_profile(*, user: User, fields: "Mapping[str, str]") -> None:
         setattr(user, field, value)
     user.full_clean(exclude=["password"])
     user.save(update_fields=list(fields))
+
+
+def objections(*, user: User) -> list[str]:
+    """Why the account cannot be deleted now; empty when it can."""
+    return [reason for _, reasons in signals.account_closing_asked.send(User, user=user) for reason in reasons or ()]
+
+
+@transaction.atomic
+def close(*, user: User) -> None:
+    """Deletes one's account: nobody can sign in to it any more, and nothing of the person is left in it. Raises Objection.
+
+    The empty row goes when the last of its projects has gone (`forget_closed`).
+    """
+    if reasons := objections(user=user):
+        raise Objection(reasons)
+    signals.account_closing.send(sender=User, user=user)
+    for session in UserSession.objects.filter(user=user):
+        session.end()
+    Authenticator.objects.filter(user=user).delete()
+    EmailAddress.objects.filter(user=user).delete()
+    mark = new_id()
+    user.email, user.username, user.name = f"{mark}@closed.invalid", f"closed-{mark}", "removed account"
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.closed_at = timezone.now()
+    user.set_unusable_password()
+    user.save()
+
+
+def forget_closed() -> int:
+    """Removes the rows of deleted accounts that own nothing any more; how many."""
+    gone = User.objects.filter(closed_at__isnull=False, owned_projects=None)
+    return sum(user.delete()[0] > 0 for user in gone)

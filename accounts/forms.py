@@ -3,13 +3,20 @@
 from typing import Any
 
 from allauth.account import forms as allauth_forms
+from allauth.core import context
+from allauth.mfa.base import forms as mfa_forms
+from allauth.mfa.base.internal.flows import check_rate_limit
+from allauth.mfa.webauthn import forms as webauthn_forms
 from django import forms
 from django.contrib.auth.password_validation import password_validators_help_text_html
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 
+from accounts import notices, second_step
 from accounts.invited import Invited
-from accounts.models import User, time_zones
+from accounts.models import AuthenticatorApp, User, time_zones
 from accounts.names import printable
 
 
@@ -70,3 +77,124 @@ class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["name", "username", "time_zone", "theme"]
+
+
+CODE = {"autocomplete": "one-time-code", "inputmode": "numeric", "autocapitalize": "none", "spellcheck": "false"}
+WARN_AGAIN = 24 * 3600  # seconds between two emails about guessed codes
+
+
+class ConfirmPasswordForm(allauth_forms.ReauthenticateForm):
+    """The password once more, before something about the account changes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].widget.attrs = {"autocomplete": "current-password"}
+
+
+class _CodeForm(mfa_forms.BaseAuthenticateForm):
+    """A code of any of the account's apps, or a recovery code. Each works once; wrong ones are counted for the account."""
+
+    code = forms.CharField(max_length=40, widget=forms.TextInput(CODE | {"autofocus": True}))
+
+    def clean_code(self) -> str:
+        code = self.cleaned_data["code"]
+        forget_attempts = self._count_attempt()
+        authenticator = second_step.use_code(self.user, code)
+        if authenticator is None:
+            raise ValidationError("This code is not right, or it was used before. Take the newest one.")
+        self.authenticator = authenticator
+        forget_attempts()
+        return code
+
+    def _count_attempt(self) -> Any:
+        try:
+            return check_rate_limit(self.user)
+        except ValidationError:
+            if cache.add(f"guessed:{self.user.pk}", True, WARN_AGAIN):
+                notices.send(context.request, self.user, notices.GUESSED)
+            raise ValidationError("Too many codes were tried. Wait five minutes, then take the newest one.") from None
+
+
+class SecondStepForm(_CodeForm, mfa_forms.AuthenticateForm):
+    """The code at sign-in."""
+
+
+class ConfirmCodeForm(_CodeForm, mfa_forms.ReauthenticateForm):
+    """The code before something about the account changes."""
+
+
+class AppForm(forms.ModelForm):
+    """A new authenticator app: what to call it, and a code that proves that it has the secret."""
+
+    code = forms.CharField(label="Six-digit code", max_length=40, widget=forms.TextInput(CODE))
+
+    class Meta:
+        model = AuthenticatorApp
+        fields = ["name"]
+        labels = {"name": "Name of the device"}
+        help_texts = {"name": "So that you know which one it is, when you have several."}
+
+
+class CredentialField(forms.JSONField):
+    """What a device answered; the script fills it in."""
+
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            found = super().to_python(value)
+        except ValueError:  # a number of thousands of digits
+            found = None
+        if not isinstance(found, dict):
+            raise ValidationError("This is no answer of a passkey. Try again.")
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> None:
+        """An answer is of one moment: it is not sent back."""
+
+    def prepare_value(self, value: Any) -> str:
+        return ""
+
+
+class _WithCredential(forms.Form):
+    """Refuses what no device answers, where allauth's parser would fail in its own ways."""
+
+    credential = CredentialField()
+
+    def full_clean(self) -> None:
+        try:
+            super().full_clean()
+        except (KeyError, TypeError, ValueError):
+            self.add_error("credential", "This is no answer of a passkey. Try again.")
+
+
+class PasskeyForm(_WithCredential, webauthn_forms.AddWebAuthnForm):
+    """A new passkey."""
+
+    name = AppForm.base_fields["name"]
+
+    def clean_name(self) -> str:
+        return self.cleaned_data["name"].strip() or super().clean_name()
+
+
+class PasskeyStepForm(_WithCredential, webauthn_forms.AuthenticateWebAuthnForm):
+    """A passkey at sign-in."""
+
+
+class ConfirmPasskeyForm(_WithCredential, webauthn_forms.ReauthenticateWebAuthnForm):
+    """A passkey before something about the account changes."""
+
+
+class CloseForm(forms.Form):
+    """Deleting one's account: the username, typed."""
+
+    confirm = forms.CharField(widget=forms.TextInput({"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, username: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.username = username
+
+    def clean_confirm(self) -> str:
+        if self.cleaned_data["confirm"] != self.username:
+            raise ValidationError(f"Type {self.username} to confirm.")
+        return self.username

@@ -60,6 +60,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     gpu_approved = models.BooleanField(default=False, help_text="may use GPUs where MLTEAM_GPU_APPROVAL is set")
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="when its owner deleted the account")
     date_joined = models.DateTimeField(default=timezone.now)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -119,3 +120,26 @@ class OutgoingEmail(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+
+class AuthenticatorApp(models.Model):
+    """An app that shows six-digit codes (TOTP). An account may have several; allauth's one row says that there are any."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    authenticator = models.ForeignKey("mfa.Authenticator", on_delete=models.CASCADE, related_name="apps")
+    name = models.CharField(max_length=60, validators=[printable])
+    secret = models.TextField(help_text="base32, encrypted")
+    last_step = models.PositiveBigIntegerField(help_text="the 30-second step of the newest used code: none works twice")
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+
+class RateLimit(models.Model):
+    """What Django's database cache keeps for allauth: recent attempts to sign in, to reset, to guess a code."""
+
+    cache_key = models.CharField(primary_key=True, max_length=255)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "rate_limits"

@@ -1,8 +1,8 @@
-"""Doors for Celery; what they do is in accounts.mail."""
+"""Doors for Celery; what they do is in accounts.mail and accounts.actions."""
 
 from celery import shared_task
 
-from accounts import mail
+from accounts import actions, mail
 
 
 @shared_task(ignore_result=True)
@@ -15,3 +15,9 @@ def send_email(email_id: str) -> None:
 def send_waiting() -> None:
     """Sends what is due: the sweep behind the hints, and the retries."""
     mail.send_waiting()
+
+
+@shared_task(ignore_result=True)
+def forget_closed() -> None:
+    """Removes what is left of deleted accounts."""
+    actions.forget_closed()

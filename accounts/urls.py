@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.account import views as allauth
+from allauth.mfa.base import views as mfa
+from allauth.mfa.webauthn import views as webauthn
 from django.urls import URLPattern, path, re_path
 
 import access
+from accounts import security_views as security
 from accounts import views
 
 
@@ -27,6 +30,19 @@ _reset_key = r"^accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)
 urlpatterns: list[URLPattern] = [
     path("setup/<str:token>/", views.setup, name="setup"),
     path("profile/", views.profile, name="profile"),
+    path("profile/security/", security.security, name="account_security"),
+    path("profile/security/apps/new/", security.app_new, name="app_new"),
+    path("profile/security/apps/<str:app_id>/remove/", security.app_remove, name="app_remove"),
+    path("profile/security/passkeys/new/", security.passkey_new, name="passkey_new"),
+    path("profile/security/passkeys/<int:passkey_id>/remove/", security.passkey_remove, name="passkey_remove"),
+    path("profile/security/recovery-codes/", security.recovery_codes, name="recovery_codes"),
+    path("profile/security/sessions/end/", security.sessions_end, name="sessions_end"),
+    path("profile/security/sessions/<int:session_id>/end/", security.session_end, name="session_end"),
+    path("profile/delete/", security.close, name="account_close"),
+    path("accounts/second-step/", _public(mfa.authenticate), name="mfa_authenticate"),
+    path("accounts/confirm/", _own(allauth.reauthenticate), name="account_reauthenticate"),
+    path("accounts/confirm/code/", _own(mfa.reauthenticate), name="mfa_reauthenticate"),
+    path("accounts/confirm/passkey/", _own(webauthn.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
     path("accounts/login/", _public(allauth.login), name="account_login"),
     path("accounts/logout/", _public(allauth.logout), name="account_logout"),
     path("accounts/inactive/", _public(allauth.account_inactive), name="account_inactive"),

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from allauth.account.utils import perform_login
 from allauth.account.views import SignupView as AllauthSignupView
 from allauth.account.views import email as change_email
 from django.contrib import messages
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
@@ -20,8 +20,6 @@ from accounts import actions, first, invited
 from accounts.forms import ProfileForm, SetupForm
 from accounts.models import User
 from accounts.requests import UserRequest
-
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @access.route("token")
@@ -42,8 +40,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
         except actions.SetupClosed:
             raise Http404 from None
         else:
-            login(request, user, backend=BACKEND)
-            return redirect("home")
+            return perform_login(request, user)
     return render(request, "accounts/setup.html", {"form": form})
 
 

@@ -19,6 +19,7 @@ from django.http import Http404
 from django.template.loader import render_to_string
 
 import access
+from accounts import second_step
 from accounts.models import User
 from jobs import logs, pages, rows
 from jobs.log_hub import ACCESS, GROWN, Watch, hub, in_database, in_files
@@ -40,7 +41,7 @@ def signed_in(scope: Any) -> User | None:
     """Who is signed in by the session with which the line was opened: nobody after a sign-out or with another password."""
     key = scope["session"].session_key
     user = get_user(cast(Any, SimpleNamespace(session=SessionStore(key)))) if key else None
-    return user if isinstance(user, User) else None
+    return user if isinstance(user, User) and not second_step.is_missing(user) else None
 
 
 class LiveConsumer(AsyncWebsocketConsumer):

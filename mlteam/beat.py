@@ -51,6 +51,7 @@ SCHEDULE = {
     "email": every(10, "accounts.tasks.send_waiting"),
     "purge": every(60, "projects.tasks.purge"),
     "charge": every(60, "jobs.tasks.charge"),
+    "closed": every(300, "accounts.tasks.forget_closed"),
 }
 
 

@@ -64,6 +64,8 @@ INSTALLED_APPS = [
     "guardian",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "channels",
     "django_htmx",
     "mlteam",
@@ -90,8 +92,10 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.middleware.last_seen",
     "accounts.middleware.time_zone",
     "projects.middleware.noted_origin",
+    "accounts.middleware.SecondStepRequired",
     "projects.middleware.active_project",
     "access.middleware.pages_ask_once",
     "projects.viewing.as_a_member",
@@ -139,7 +143,14 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = state.redis_url()
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# Rate limits alone are kept here: in the database they hold for all processes, over restarts, and while Redis is away.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "rate_limits",  # the table of accounts.models.RateLimit
+        "OPTIONS": {"MAX_ENTRIES": 50_000},  # then the oldest give way: far more than anybody can fill in five minutes
+    }
+}
 CHANNEL_PREFIX = "mlteam"
 CHANNEL_LAYERS = {
     "default": {
@@ -166,7 +177,11 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_ADAPTER = "accounts.adapter.Adapter"
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
-ACCOUNT_FORMS = {"login": "accounts.forms.LoginForm", "signup": "accounts.forms.SignupForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.LoginForm",
+    "signup": "accounts.forms.SignupForm",
+    "reauthenticate": "accounts.forms.ConfirmPasswordForm",
+}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"  # an unverified account can do very little: see accounts.models.User.verified
 ACCOUNT_PREVENT_ENUMERATION = True
@@ -179,6 +194,26 @@ ACCOUNT_USERNAME_VALIDATORS = "accounts.names.username_validators"
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _address.scheme
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before the address changes: whoever has it can reset the password
+# How many proxies stand before the server, each adding the address that it saw to X-Forwarded-For. Without TLS: none.
+ALLAUTH_TRUSTED_PROXY_COUNT = int(env("MLTEAM_PROXIES", "1" if _secure else "0"))
+
+# The second step at sign-in: codes of authenticator apps, passkeys, recovery codes.
+REQUIRE_MFA = flag("MLTEAM_REQUIRE_MFA")
+MFA_ADAPTER = "accounts.adapter.SecondStepAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "accounts.forms.SecondStepForm",
+    "authenticate_webauthn": "accounts.forms.PasskeyStepForm",
+    "reauthenticate": "accounts.forms.ConfirmCodeForm",
+    "reauthenticate_webauthn": "accounts.forms.ConfirmPasskeyForm",
+}
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds before and after now: clocks differ
+MFA_ALLOW_UNVERIFIED_EMAIL = (
+    True  # else allauth refuses to change an address; accounts.second_step asks for a proven one
+)
+# What a browser is known by, so that a sign-in from another one is told by email.
+DEVICE_COOKIE_NAME = "__Host-mlteam-device" if _secure else f"mlteam-device-{PORT}"
 
 # Sign-up is by invitation unless this opens it.
 OPEN_SIGNUP = flag("MLTEAM_OPEN_SIGNUP")

@@ -10,8 +10,8 @@ class ProjectsConfig(AppConfig):
         import access
         from access.signals import rules_changed
         from accounts import invited
-        from accounts.signals import email_attempted
-        from projects import delivery, keeping, receivers
+        from accounts.signals import account_closing, account_closing_asked, email_attempted
+        from projects import closing, delivery, keeping, receivers
         from projects.rules import Membership, Ownership
         from teams.signals import team_removing, users_joined, users_left
 
@@ -26,3 +26,5 @@ class ProjectsConfig(AppConfig):
         rules_changed.connect(receivers.rules_changed, dispatch_uid="projects.rules_changed")
         post_migrate.connect(keeping.put_up, sender=self, dispatch_uid="projects.keeping")
         email_attempted.connect(delivery.note, dispatch_uid="projects.delivery")
+        account_closing_asked.connect(closing.objections, dispatch_uid="projects.closing_asked")
+        account_closing.connect(closing.close, dispatch_uid="projects.closing")

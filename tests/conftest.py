@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.core.cache import cache
 from django.core.management.commands import flush
 from django.db import connection
 from django.test import Client
@@ -40,12 +39,6 @@ def _tables_may_be_emptied():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "sql_flush", without_guard)
         yield
-
-
-@pytest.fixture(autouse=True)
-def _no_limits_left_over():
-    """Rate limits count anew in every test."""
-    cache.clear()
 
 
 @pytest.fixture

@@ -45,6 +45,29 @@ setup                                    GET  404  404  404  404  404  404  404 
 setup                                    POST 404  404  404  404  404  404  404  404  404  404  404  404
 profile                                  GET  in   200  200  200  200  200  200  200  200  200  200  200
 profile                                  POST in   200  200  200  200  200  200  200  200  200  200  200
+account_security                         GET  in   200  200  200  200  200  200  200  200  200  200  200
+app_new                                  GET  in   go   go   go   go   go   go   go   go   go   go   go
+app_new                                  POST in   go   go   go   go   go   go   go   go   go   go   go
+app_remove                               GET  in   go   go   go   go   go   go   go   go   go   go   go
+app_remove                               POST in   go   go   go   go   go   go   go   go   go   go   go
+passkey_new                              GET  in   go   go   go   go   go   go   go   go   go   go   go
+passkey_new                              POST in   go   go   go   go   go   go   go   go   go   go   go
+passkey_remove                           GET  in   go   go   go   go   go   go   go   go   go   go   go
+passkey_remove                           POST in   go   go   go   go   go   go   go   go   go   go   go
+recovery_codes                           GET  in   go   go   go   go   go   go   go   go   go   go   go
+recovery_codes                           POST in   go   go   go   go   go   go   go   go   go   go   go
+session_end                              POST in   404  404  404  404  404  404  404  404  404  404  404
+sessions_end                             POST in   go   go   go   go   go   go   go   go   go   go   go
+account_close                            GET  in   go   go   go   go   go   go   go   go   go   go   go
+account_close                            POST in   go   go   go   go   go   go   go   go   go   go   go
+account_reauthenticate                   GET  in   200  200  200  200  200  200  200  200  200  200  200
+account_reauthenticate                   POST in   200  200  200  200  200  200  200  200  200  200  200
+mfa_reauthenticate                       GET  in   go   go   go   go   go   go   go   go   go   go   go
+mfa_reauthenticate                       POST in   go   go   go   go   go   go   go   go   go   go   go
+mfa_reauthenticate_webauthn              GET  in   go   go   go   go   go   go   go   go   go   go   go
+mfa_reauthenticate_webauthn              POST in   go   go   go   go   go   go   go   go   go   go   go
+mfa_authenticate                         GET  go   go   go   go   go   go   go   go   go   go   go   go
+mfa_authenticate                         POST go   go   go   go   go   go   go   go   go   go   go   go
 account_login                            GET  200  go   go   go   go   go   go   go   go   go   go   go
 account_login                            POST 200  go   go   go   go   go   go   go   go   go   go   go
 account_logout                           GET  go   200  200  200  200  200  200  200  200  200  200  200
@@ -347,6 +370,9 @@ def _arguments(world, who: str, name: str = "") -> dict[str, object]:
         "app_label": "billing",
         "uidb36": "a",
         "key": "b-c",
+        "app_id": "guess",
+        "passkey_id": 1,
+        "session_id": 1,
     }
 
 

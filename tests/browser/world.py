@@ -23,6 +23,7 @@ PASSWORD = "a long enough password"
 LONG = "a-name-that-goes-on-and-on-" * 3
 MANY = 5000
 NAMES = {"ada": "Ada Byron", "grace": "Grace Murray", "emmy": "Emmy Noether", "stan": "Stan Stranger", "nora": ""}
+NAMES |= {"fay": "Fay Factor"}  # has a second step at sign-in as soon as its test has run
 
 FAILS = """
 import sys
