@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import first, signals
 from accounts.ids import new_id
-from accounts.models import Installation, User
+from accounts.models import GitHubLink, Installation, PersonalToken, User
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,6 +102,8 @@ def close(*, user: User) -> None:
     for session in UserSession.objects.filter(user=user):
         session.end()
     Authenticator.objects.filter(user=user).delete()
+    GitHubLink.objects.filter(user=user).delete()
+    PersonalToken.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).delete()
     mark = new_id()
     user.email, user.username, user.name = f"{mark}@closed.invalid", f"closed-{mark}", "removed account"

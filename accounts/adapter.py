@@ -15,6 +15,7 @@ from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -44,7 +45,7 @@ class Adapter(DefaultAccountAdapter):
     """Named in settings.ACCOUNT_ADAPTER."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return settings.OPEN_SIGNUP or invited.find(request) is not None
+        return invited.find(request) is not None
 
     def is_email_verified(self, request: HttpRequest, email: str) -> bool:
         """The emailed link of an invitation has proven the address that it was sent to."""
@@ -91,6 +92,13 @@ class Adapter(DefaultAccountAdapter):
         if app == "allauth.mfa" and second_step.confirmed_by_sign_in(context.request):
             return False
         return super().is_reauthentication_required(app=app, **kwargs)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The network address of who asks; that of the connection where no proxy of ours has said another."""
+        try:
+            return super().get_client_ip(request)
+        except PermissionDenied:
+            return request.META.get("REMOTE_ADDR") or "unknown"
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
         return [way | {"description": WAYS[way["id"]]} for way in super().get_reauthentication_methods(user)]

@@ -36,13 +36,13 @@ SYSTEMS: Final = (
 
 def is_known(request: "HttpRequest", user: "User") -> bool:
     """Whether this browser has been signed in to the account since its password was set."""
-    wanted = _fingerprint(user)
+    wanted = fingerprint(user)
     return any(constant_time_compare(one, wanted) for one in _carried(request))
 
 
 def remember(request: "HttpRequest", response: "HttpResponse", user: "User") -> None:
     """Makes the browser known to the account."""
-    wanted = _fingerprint(user)
+    wanted = fingerprint(user)
     carried = [wanted, *(one for one in _carried(request) if one != wanted)][:MOST]
     response.set_cookie(
         settings.DEVICE_COOKIE_NAME,
@@ -61,7 +61,8 @@ def in_words(user_agent: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-def _fingerprint(user: "User") -> str:
+def fingerprint(user: "User") -> str:
+    """Stands for the account with the password that it has now."""
     return salted_hmac("accounts.devices", f"{user.pk} {user.password}", algorithm="sha256").hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Forms about accounts. Labels are those that people and tests look for."""
 
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account import forms as allauth_forms
@@ -14,10 +15,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 
-from accounts import notices, second_step
+from accounts import attempts, notices, second_step, tokens, wishes
 from accounts.invited import Invited
-from accounts.models import AuthenticatorApp, User, time_zones
-from accounts.names import printable
+from accounts.models import AuthenticatorApp, PersonalToken, User, time_zones
+from accounts.names import fold_email, printable
 
 
 class LoginForm(allauth_forms.LoginForm):
@@ -42,6 +43,9 @@ class SignupForm(allauth_forms.SignupForm):
     )
     field_order = ["email", "username", "name", "password1"]
 
+    # The proof of one's own address, where sign-up is open: it comes with the link and goes with the form.
+    address = forms.CharField(required=False, widget=forms.HiddenInput)
+
     def invite(self, invited: Invited) -> None:
         """Ties the form to an invitation."""
         self.fields["email"].disabled = True
@@ -52,6 +56,15 @@ class SignupForm(allauth_forms.SignupForm):
     def save(self, request: HttpRequest) -> User:
         """The account, its address and its Personal project, all or nothing."""
         return super().save(request)
+
+
+class AddressForm(forms.Form):
+    """The address with which somebody wants an account."""
+
+    email = forms.EmailField(widget=forms.EmailInput({"autocomplete": "email"}))
+
+    def clean_email(self) -> str:
+        return fold_email(self.cleaned_data["email"])
 
 
 class SetupForm(forms.Form):
@@ -81,6 +94,10 @@ class ProfileForm(forms.ModelForm):
 
 CODE = {"autocomplete": "one-time-code", "inputmode": "numeric", "autocapitalize": "none", "spellcheck": "false"}
 WARN_AGAIN = 24 * 3600  # seconds between two emails about guessed codes
+TOO_MANY_TODAY = (
+    "Too many wrong codes in a day. Use a passkey, wait until tomorrow, or set a new password by “Reset your password”: "
+    "if it was not you who typed them, somebody knows yours."
+)
 
 
 class ConfirmPasswordForm(allauth_forms.ReauthenticateForm):
@@ -106,13 +123,27 @@ class _CodeForm(mfa_forms.BaseAuthenticateForm):
         forget_attempts()
         return code
 
-    def _count_attempt(self) -> Any:
+    def _count_attempt(self) -> Callable[[], None]:
+        """Counts one; answers what takes it back when it was right. Too many end in the form's error, and in an email."""
         try:
-            return check_rate_limit(self.user)
+            today = attempts.begin_code(context.request, self.user)
+            forget_lately = check_rate_limit(self.user)
+        except attempts.TooMany:
+            self._warn()
+            raise ValidationError(TOO_MANY_TODAY) from None
         except ValidationError:
-            if cache.add(f"guessed:{self.user.pk}", True, WARN_AGAIN):
-                notices.send(context.request, self.user, notices.GUESSED)
+            self._warn()
             raise ValidationError("Too many codes were tried. Wait five minutes, then take the newest one.") from None
+
+        def forget() -> None:
+            forget_lately()
+            today.rollback()  # this one alone: the wrong ones of a day stay counted
+
+        return forget
+
+    def _warn(self) -> None:
+        if cache.add(f"guessed:{self.user.pk}", True, WARN_AGAIN):
+            notices.send(context.request, self.user, notices.GUESSED)
 
 
 class SecondStepForm(_CodeForm, mfa_forms.AuthenticateForm):
@@ -183,6 +214,34 @@ class PasskeyStepForm(_WithCredential, webauthn_forms.AuthenticateWebAuthnForm):
 
 class ConfirmPasskeyForm(_WithCredential, webauthn_forms.ReauthenticateWebAuthnForm):
     """A passkey before something about the account changes."""
+
+
+class TokenForm(forms.ModelForm):
+    """A new personal token. `days`: None for one that does not expire."""
+
+    scope = forms.ChoiceField(
+        choices=PersonalToken.Scope.choices,
+        help_text="Read only: it sees what you see, and changes nothing.",
+    )
+    days = forms.TypedChoiceField(label="Lasts", choices=tokens.lifetimes, coerce=int, initial=tokens.usual_lifetime)
+
+    class Meta:
+        model = PersonalToken
+        fields = ["name", "scope"]
+        help_texts = {"name": "What it is for: “laptop”, “nightly evaluation”."}
+
+    def clean_days(self) -> int | None:
+        return self.cleaned_data["days"] or None
+
+
+class EmailsForm(forms.Form):
+    """Which emails a person wants. What is about the account itself comes in any case."""
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for kind, sentence in wishes.KINDS.items():
+            wanted = wishes.wants(user, kind)
+            self.fields[kind] = forms.BooleanField(label=sentence, required=False, initial=wanted)
 
 
 class CloseForm(forms.Form):

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from allauth.account.utils import get_next_redirect_url
+from allauth.utils import get_request_param
 from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, resolve
+
+from accounts import open_signup
 
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """An invitation that may make an account: for this address, proven or not by the link that was followed."""
+    """An invitation that may make an account: for this address, proven or not by the link that was followed.
+
+    With no project it is one's own: see accounts.open_signup.
+    """
 
     email: str
     project_name: str
@@ -40,6 +46,8 @@ def find(request: HttpRequest) -> Invited | None:
 
 
 def _find(request: HttpRequest) -> Invited | None:
+    if address := open_signup.address_of(get_request_param(request, "address") or ""):
+        return Invited(address, project_name="", inviter="", proves_address=True)
     url = get_next_redirect_url(request)
     if not url:
         return None

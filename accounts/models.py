@@ -57,6 +57,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=100, blank=True, validators=[printable])
     time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
     theme = models.CharField(max_length=5, choices=Theme.choices, default=Theme.AUTO)
+    muted = models.JSONField(default=list, blank=True, help_text="kinds of email that the person does not want")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     gpu_approved = models.BooleanField(default=False, help_text="may use GPUs where MLTEAM_GPU_APPROVAL is set")
@@ -132,6 +133,38 @@ class AuthenticatorApp(models.Model):
     last_step = models.PositiveBigIntegerField(help_text="the 30-second step of the newest used code: none works twice")
     created_at = models.DateTimeField(default=timezone.now)
     last_used_at = models.DateTimeField(null=True, blank=True)
+
+
+class PersonalToken(models.Model):
+    """What a program shows in place of a sign-in. The text itself is nowhere: who has the database has no tokens."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read only"
+        ALL = "all", "Everything that you may do"
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=60, validators=[printable])
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the text, hexadecimal")
+    ending = models.CharField(max_length=4, help_text="the end of the text, to know it again by")
+    scope = models.CharField(max_length=4, choices=Scope.choices, default=Scope.READ)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
+class GitHubLink(models.Model):
+    """The GitHub account that signs somebody in: by its number, for names there change hands."""
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="github")
+    github_id = models.BigIntegerField(unique=True)
+    login = models.CharField(max_length=39, help_text="its name there when it was last used")
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField()
 
 
 class RateLimit(models.Model):

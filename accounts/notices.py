@@ -19,6 +19,8 @@ SIGNED_IN: Final = "Your account was signed in to from a browser that we have no
 GUESSED: Final = (
     "Somebody who knows your password has typed too many wrong codes for the second step. They did not get in."
 )
+CONNECTED: Final = "A GitHub account was connected with your account: it can sign you in from now on."
+DISCONNECTED: Final = "The GitHub account was disconnected from your account."
 CLOSED: Final = "Your account was deleted, as asked."
 # allauth's own notices, by what it calls them.
 SENTENCES: Final = {

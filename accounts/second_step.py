@@ -103,6 +103,7 @@ def add_app(*, user: User, name: str, secret: str, code: str) -> list[str]:
     step = _step_of(secret, code)
     if step is None:
         raise ValidationError({"code": "This code is not right. Look at the clock of the device, and take the newest."})
+    _one_at_a_time(user)
     row, _ = Authenticator.objects.get_or_create(user=user, type=Type.TOTP, defaults={"data": {}})
     if row.apps.count() >= MOST_APPS:
         raise ValidationError({"name": f"An account has at most {MOST_APPS} apps. Remove one first."})
@@ -122,9 +123,14 @@ def first_codes(user: User) -> list[str]:
 @transaction.atomic
 def new_codes(*, user: User) -> list[str]:
     """Recovery codes in place of all older ones. They cannot be asked for again."""
-    User.objects.select_for_update().get(pk=user.pk)  # two at once: the second's are the ones that work
+    _one_at_a_time(user)
     Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).delete()
     return RecoveryCodes.activate(user).generate_codes()
+
+
+def _one_at_a_time(user: User) -> None:
+    """Within a transaction: of two who set up something at once, one waits for the other."""
+    User.objects.select_for_update().get(pk=user.pk)
 
 
 def use_code(user: User, code: str) -> Authenticator | None:
@@ -155,6 +161,7 @@ def _use_up(app: AuthenticatorApp, step: int) -> bool:
 def remove_app(*, app: AuthenticatorApp) -> None:
     """Takes an app away; with the last of all second steps the recovery codes go too. Raises LastOne."""
     row = app.authenticator
+    _one_at_a_time(row.user)
     _check_not_last(row.user, but=row if row.apps.count() == 1 else None)
     app.delete()
     if not row.apps.exists():
@@ -165,8 +172,9 @@ def remove_app(*, app: AuthenticatorApp) -> None:
 @transaction.atomic
 def remove_passkey(*, passkey: Authenticator) -> None:
     """Takes a passkey away; with the last of all second steps the recovery codes go too. Raises LastOne."""
-    _check_not_last(passkey.user, but=passkey)
     user = passkey.user
+    _one_at_a_time(user)
+    _check_not_last(user, but=passkey)
     passkey.delete()
     delete_dangling_recovery_codes(user)
 

@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
-from accounts import actions, notices, second_step, sessions
+from accounts import actions, github, notices, second_step, sessions
 from accounts.forms import AppForm, CloseForm, PasskeyForm
 from accounts.models import AuthenticatorApp
 from accounts.requests import UserRequest
@@ -37,6 +37,7 @@ def security(request: UserRequest) -> HttpResponse:
     context = {
         "apps": second_step.apps_of(user),
         "passkeys": second_step.passkeys_of(user),
+        "github": github.link_of(user),
         "codes_left": second_step.codes_left(user),
         "sessions": sessions.of(user, this=request.session.session_key),
         "missing": second_step.is_missing(user),

@@ -9,7 +9,9 @@ from allauth.mfa.webauthn import views as webauthn
 from django.urls import URLPattern, path, re_path
 
 import access
+from accounts import github_views as github
 from accounts import security_views as security
+from accounts import token_views as tokens
 from accounts import views
 
 
@@ -38,12 +40,19 @@ urlpatterns: list[URLPattern] = [
     path("profile/security/recovery-codes/", security.recovery_codes, name="recovery_codes"),
     path("profile/security/sessions/end/", security.sessions_end, name="sessions_end"),
     path("profile/security/sessions/<int:session_id>/end/", security.session_end, name="session_end"),
+    path("profile/tokens/", tokens.tokens, name="tokens"),
+    path("profile/tokens/new/", tokens.token_new, name="token_new"),
+    path("profile/tokens/<str:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
+    path("profile/emails/", views.emails, name="account_emails"),
     path("profile/delete/", security.close, name="account_close"),
     path("accounts/second-step/", _public(mfa.authenticate), name="mfa_authenticate"),
     path("accounts/confirm/", _own(allauth.reauthenticate), name="account_reauthenticate"),
     path("accounts/confirm/code/", _own(mfa.reauthenticate), name="mfa_reauthenticate"),
     path("accounts/confirm/passkey/", _own(webauthn.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
-    path("accounts/login/", _public(allauth.login), name="account_login"),
+    path("accounts/login/", views.login, name="account_login"),
+    path("accounts/github/", github.ask, name="github_ask"),
+    path("accounts/github/answer/", github.answer, name="github_answer"),
+    path("profile/security/github/remove/", github.disconnect, name="github_remove"),
     path("accounts/logout/", _public(allauth.logout), name="account_logout"),
     path("accounts/inactive/", _public(allauth.account_inactive), name="account_inactive"),
     path("accounts/signup/", views.signup, name="account_signup"),

@@ -3,8 +3,11 @@
 from typing import Any
 
 from allauth.account.utils import perform_login
+from allauth.account.views import LoginView as AllauthLoginView
 from allauth.account.views import SignupView as AllauthSignupView
 from allauth.account.views import email as change_email
+from allauth.decorators import rate_limit
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
@@ -16,8 +19,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 import access
-from accounts import actions, first, invited
-from accounts.forms import ProfileForm, SetupForm
+from accounts import actions, first, github, invited, open_signup, wishes
+from accounts.forms import AddressForm, EmailsForm, ProfileForm, SetupForm
 from accounts.models import User
 from accounts.requests import UserRequest
 
@@ -58,6 +61,18 @@ def profile(request: UserRequest) -> HttpResponse:
 
 
 @access.route("self")
+@require_http_methods(["GET", "POST"])
+def emails(request: UserRequest) -> HttpResponse:
+    """Which emails one gets."""
+    form = EmailsForm(request.POST if request.method == "POST" else None, user=request.user)
+    if form.is_valid():
+        wishes.choose(user=request.user, wanted={kind for kind, wanted in form.cleaned_data.items() if wanted})
+        messages.success(request, "Saved.")
+        return redirect("account_emails")
+    return render(request, "accounts/emails.html", {"form": form})
+
+
+@access.route("self")
 def email(request: UserRequest) -> HttpResponse:
     """One's address. It is proven before it is changed: an invitation is to an address, and not to whoever has the link."""
     if "action_add" in request.POST and not request.user.verified:
@@ -66,8 +81,18 @@ def email(request: UserRequest) -> HttpResponse:
     return change_email(request)
 
 
+class LoginView(AllauthLoginView):
+    """allauth's sign-in, which also offers that with GitHub where there are keys for it."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"github": github.is_on(), "open_signup": settings.OPEN_SIGNUP}
+
+
 class SignupView(AllauthSignupView):
     """allauth's sign-up, which knows what one is invited to."""
+
+    def get_initial(self) -> dict[str, Any]:
+        return super().get_initial() | {"address": self.request.GET.get("address", "")}
 
     def get_form(self, form_class: type | None = None) -> Any:
         form = super().get_form(form_class)
@@ -86,4 +111,25 @@ class SignupView(AllauthSignupView):
         return super().get_context_data(**kwargs) | {"invitation": invited.find(self.request)}
 
 
-signup = access.route("public")(SignupView.as_view())
+login = access.route("public")(LoginView.as_view())
+_by_invitation = SignupView.as_view()
+
+
+@access.route("public")
+@login_not_required
+def signup(request: HttpRequest) -> HttpResponse:
+    """Sign-up: by invitation, or, where it is open, first the address."""
+    if settings.OPEN_SIGNUP and not request.user.is_authenticated and invited.find(request) is None:
+        return _ask_address(request)
+    return _by_invitation(request)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@rate_limit(action="signup")
+def _ask_address(request: HttpRequest) -> HttpResponse:
+    form = AddressForm(request.POST or None)
+    if form.is_valid():
+        open_signup.send_link(request, form.cleaned_data["email"])
+        return redirect("account_email_verification_sent")
+    return render(request, "account/signup_open.html", {"form": form})

@@ -11,9 +11,11 @@ from mlteam import reference
 
 # Browsers that do not count a WebSocket to the page's own address as 'self' need its names.
 _SOCKETS = " ".join(f"ws{origin.removeprefix('http')}" for origin in settings.WEBSOCKET_ORIGINS if "[" not in origin)
+# A form that leads to a redirect is a form of that page too: the one that begins a sign-in with GitHub.
+_FORMS = f"'self' {settings.GITHUB_URL}" if settings.GITHUB_CLIENT_ID else "'self'"
 POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    f"frame-ancestors 'none'; form-action 'self'; connect-src 'self' {_SOCKETS}"
+    f"frame-ancestors 'none'; form-action {_FORMS}; connect-src 'self' {_SOCKETS}"
 )
 
 

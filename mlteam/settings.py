@@ -148,7 +148,9 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "rate_limits",  # the table of accounts.models.RateLimit
-        "OPTIONS": {"MAX_ENTRIES": 50_000},  # then the oldest give way: far more than anybody can fill in five minutes
+        "OPTIONS": {
+            "MAX_ENTRIES": 100_000
+        },  # then some give way: far more than one address can fill, at 30 sign-ins a minute
     }
 }
 CHANNEL_PREFIX = "mlteam"
@@ -212,6 +214,13 @@ MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds before and after now: clocks diffe
 MFA_ALLOW_UNVERIFIED_EMAIL = (
     True  # else allauth refuses to change an address; accounts.second_step asks for a proven one
 )
+# Signing in with GitHub, where there are keys for it. With another address it is a GitHub Enterprise Server.
+GITHUB_CLIENT_ID = env("MLTEAM_GITHUB_CLIENT_ID")
+GITHUB_CLIENT_SECRET = env("MLTEAM_GITHUB_CLIENT_SECRET")
+GITHUB_URL = env("MLTEAM_GITHUB_URL", "https://github.com").rstrip("/")
+GITHUB_API_URL = "https://api.github.com" if GITHUB_URL == "https://github.com" else f"{GITHUB_URL}/api/v3"
+# The longest that a personal token lasts, in days; 0: for ever, when its owner wants that.
+TOKEN_MAX_DAYS = int(env("MLTEAM_TOKEN_MAX_DAYS", "365"))
 # What a browser is known by, so that a sign-in from another one is told by email.
 DEVICE_COOKIE_NAME = "__Host-mlteam-device" if _secure else f"mlteam-device-{PORT}"
 

@@ -58,6 +58,13 @@ recovery_codes                           GET  in   go   go   go   go   go   go  
 recovery_codes                           POST in   go   go   go   go   go   go   go   go   go   go   go
 session_end                              POST in   404  404  404  404  404  404  404  404  404  404  404
 sessions_end                             POST in   go   go   go   go   go   go   go   go   go   go   go
+tokens                                   GET  in   200  200  200  200  200  200  200  200  200  200  200
+token_new                                GET  in   go   go   go   go   go   go   go   go   go   go   go
+token_new                                POST in   go   go   go   go   go   go   go   go   go   go   go
+token_revoke                             GET  in   404  404  404  404  404  404  404  404  404  404  404
+token_revoke                             POST in   404  404  404  404  404  404  404  404  404  404  404
+account_emails                           GET  in   200  200  200  200  200  200  200  200  200  200  200
+account_emails                           POST in   go   go   go   go   go   go   go   go   go   go   go
 account_close                            GET  in   go   go   go   go   go   go   go   go   go   go   go
 account_close                            POST in   go   go   go   go   go   go   go   go   go   go   go
 account_reauthenticate                   GET  in   200  200  200  200  200  200  200  200  200  200  200
@@ -68,6 +75,10 @@ mfa_reauthenticate_webauthn              GET  in   go   go   go   go   go   go  
 mfa_reauthenticate_webauthn              POST in   go   go   go   go   go   go   go   go   go   go   go
 mfa_authenticate                         GET  go   go   go   go   go   go   go   go   go   go   go   go
 mfa_authenticate                         POST go   go   go   go   go   go   go   go   go   go   go   go
+github_ask                               POST 404  404  404  404  404  404  404  404  404  404  404  404
+github_answer                            GET  404  404  404  404  404  404  404  404  404  404  404  404
+github_remove                            GET  in   go   go   go   go   go   go   go   go   go   go   go
+github_remove                            POST in   go   go   go   go   go   go   go   go   go   go   go
 account_login                            GET  200  go   go   go   go   go   go   go   go   go   go   go
 account_login                            POST 200  go   go   go   go   go   go   go   go   go   go   go
 account_logout                           GET  go   200  200  200  200  200  200  200  200  200  200  200
@@ -373,6 +384,7 @@ def _arguments(world, who: str, name: str = "") -> dict[str, object]:
         "app_id": "guess",
         "passkey_id": 1,
         "session_id": 1,
+        "token_id": "guess",
     }
 
 

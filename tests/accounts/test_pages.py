@@ -37,14 +37,67 @@ def test_without_an_invitation_nobody_signs_up(db, client, settings):
     assert not User.objects.exists()
 
 
-def test_a_setting_opens_sign_up(db, client, settings):
+SENT = "/accounts/confirm-email/"
+
+
+def link_in(email):
+    return re.search(r"http://localhost:8000(\S+)", email.body)[1]
+
+
+def test_a_setting_opens_sign_up_to_who_has_the_address(db, client, settings, read_only):
     settings.OPEN_SIGNUP = True
-    assert client.post("/accounts/signup/", NEW)["Location"] == "/"
+    with read_only():
+        assert "Send the link" in client.get("/accounts/signup/").content.decode()
+    assert client.post("/accounts/signup/", {"email": "New@Example.com"})["Location"] == SENT
+    assert not User.objects.exists()
+    (email,) = OutgoingEmail.objects.all()
+    with read_only():
+        page = client.get(link_in(email))
+    proof = page.context["form"]["address"].value()
+    wrong = client.post("/accounts/signup/", NEW | {"address": proof, "username": "admin"})
+    assert wrong.context["form"].errors.keys() == {"username"}
+    answer = client.post("/accounts/signup/", NEW | {"address": proof, "email": "somebody-else@example.com"})
+    assert answer["Location"] == "/"
     user = User.objects.get()
-    assert (user.username, user.name, user.verified) == ("nick", "Nick", False)
+    assert (user.username, user.name, user.email, user.verified) == ("nick", "Nick", "new@example.com", True)
     assert user.owned_projects.get().slug == "personal-nick"
-    mail.send_waiting()
-    assert "/accounts/confirm-email/" in sent.outbox[0].body
+
+
+def test_open_sign_up_answers_the_same_for_every_address(client, owner, settings):
+    settings.OPEN_SIGNUP = True
+    known, unknown = (client.post("/accounts/signup/", {"email": one}) for one in (owner.email, "new@example.com"))
+    assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
+    assert {email.to for email in OutgoingEmail.objects.all()} == {owner.email, "new@example.com"}
+    assert "You have one already" in OutgoingEmail.objects.get(to=owner.email).body
+
+
+def test_open_sign_up_does_not_flood_a_mailbox(db, client, settings):
+    settings.OPEN_SIGNUP = True
+    for _ in range(6):
+        assert client.post("/accounts/signup/", {"email": "new@example.com"})["Location"] == SENT
+    assert OutgoingEmail.objects.count() == 3
+
+
+@pytest.mark.parametrize("proof", ["", "new@example.com", "new@example.com.x.y", "ü"])
+def test_without_the_link_open_sign_up_makes_no_account(db, client, settings, proof):
+    settings.OPEN_SIGNUP = True
+    client.post("/accounts/signup/", NEW | {"address": proof})
+    assert not User.objects.exists()
+
+
+def test_the_link_is_worth_nothing_once_sign_up_is_closed_or_used(db, client, settings):
+    settings.OPEN_SIGNUP = True
+    client.post("/accounts/signup/", {"email": "new@example.com"})
+    link = link_in(OutgoingEmail.objects.get())
+    proof = client.get(link).context["form"]["address"].value()
+    settings.OPEN_SIGNUP = False
+    client.post("/accounts/signup/", NEW | {"address": proof})
+    assert not User.objects.exists()
+    settings.OPEN_SIGNUP = True
+    client.post("/accounts/signup/", NEW | {"address": proof})
+    client.post("/accounts/logout/")
+    client.post("/accounts/signup/", NEW | {"address": proof, "username": "second"})
+    assert User.objects.count() == 1
 
 
 def test_by_the_emailed_link_the_address_is_proven_and_needs_no_second_email(client, offer, project, read_only):

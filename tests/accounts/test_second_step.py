@@ -10,10 +10,13 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 
 from accounts import mail, second_step
+from accounts.middleware import BEFORE_ENROLMENT
 from accounts.models import AuthenticatorApp, OutgoingEmail
 from mlteam.asgi import websocket_urlpatterns
+from tests.access.test_routes import routes
 from tests.accounts.hands import APP_NEW, CODES, CONFIRM, SECURITY, STEP, add_app, code, confirm, is_in, sign_in
 from tests.conftest import PASSWORD
 
@@ -254,6 +257,43 @@ def test_after_a_few_wrong_codes_even_the_right_one_waits_in_every_browser_and_t
     assert len([one for one in subjects() if "too many wrong codes" in one]) == 1
 
 
+def test_nobody_guesses_for_ever(client, owner, clock, secret, settings):
+    """Twenty wrong codes in a day, however slowly; a new password begins anew, for it puts out whoever guessed."""
+    settings.ACCOUNT_RATE_LIMITS = {"login_failed": "1000/m/key"}
+    sign_in(client, owner)
+    for _ in range(20):
+        client.post(STEP, {"code": WRONG})
+    page = client.post(STEP, {"code": code(secret, clock.step)})
+    assert "Too many wrong codes in a day" in str(page.context["form"].errors)
+    owner.set_password(PASSWORD)
+    owner.save()
+    again = Client()
+    sign_in(again, owner)
+    assert again.post(STEP, {"code": code(secret, clock.step)})["Location"] == "/"
+
+
+def test_right_codes_do_not_count(owner, clock, secret):
+    for _ in range(25):
+        client = Client()
+        sign_in(client, owner)
+        clock.step += 1
+        assert client.post(STEP, {"code": code(secret, clock.step)})["Location"] == "/"
+
+
+def test_both_steps_give_the_session_a_new_key(client, owner, clock, secret):
+    """What somebody has planted in this browser is worth nothing after the sign-in."""
+    client.get("/accounts/login/")
+    keys = [client.session.session_key]
+    sign_in(client, owner)
+    keys.append(client.session.session_key)
+    client.post(STEP, {"code": code(secret, clock.step)})
+    keys.append(client.session.session_key)
+    assert keys[-1] not in keys[:-1]
+    planted = Client()
+    planted.cookies[django_settings.SESSION_COOKIE_NAME] = keys[1] or "x"
+    assert not is_in(planted)
+
+
 def test_wrong_codes_before_a_change_count_too(client, owner, clock, secret):
     sign_in(client, owner)
     client.post(STEP, {"code": code(secret, clock.step)})
@@ -314,6 +354,37 @@ def test_with_the_password_the_last_one_goes_and_the_recovery_codes_with_it(sign
     assert not Authenticator.objects.exists()
     assert subjects() == ["An authenticator app was removed from your account"]
     assert sign_in(Client(), owner)["Location"] == "/"
+
+
+def test_recovery_codes_of_a_time_before_are_worth_nothing(signed_in, owner, clock):
+    old = second_step.new_codes(user=owner)
+    confirm(signed_in)
+    signed_in.post(_removal(owner))
+    assert second_step.use_code(owner, old[0]) is None
+    _, new = add_app(owner, clock)
+    assert not set(old) & set(new)
+    assert second_step.use_code(owner, old[0]) is None
+    assert second_step.use_code(owner, new[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_first_apps_at_once_come_with_one_set_of_recovery_codes(owner, clock):
+    start, results = threading.Barrier(2), []
+
+    def attempt(name):
+        try:
+            start.wait(10)
+            results.append(len(add_app(owner, clock, name)[1]))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=attempt, args=[name]) for name in ("Phone", "Tablet")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(results) == [0, 10]
+    assert second_step.codes_left(owner) == 10
 
 
 def test_a_code_will_do_in_place_of_the_password(signed_in, owner, clock, secret):
@@ -411,6 +482,25 @@ def test_nonsense_signs_nobody_in(client, owner, secret, credential):
 
 
 @pytest.fixture
+def world_of_routes(project):
+    """Every address there is, for things that are or are not there."""
+    made = []
+    for name, pattern in routes():
+        wanted = set(pattern.pattern.converters) | set(re.findall(r"\?P<(\w+)>", str(pattern.pattern)))
+        known = {
+            "slug": "vision",
+            "index": 0,
+            "passkey_id": 1,
+            "session_id": 1,
+            "member_id": 1,
+            "uidb36": "a",
+            "key": "b-c",
+        }
+        made.append((name, reverse(name, kwargs={one: known.get(one, "guess") for one in wanted})))
+    return sorted(made, key=lambda one: one[0] == "account_logout")
+
+
+@pytest.fixture
 def required(settings):
     settings.REQUIRE_MFA = True
 
@@ -433,6 +523,17 @@ def test_nobody_gets_past_setting_it_up(client, owner, project, required):
         text = client.get(page).content.decode()
         assert "Vision" not in text, page
     assert "requires one for every account" in client.get(SECURITY).content.decode()
+
+
+def test_no_address_leads_past_it(client, owner, world_of_routes, required):
+    sign_in(client, owner)
+    for name, address in world_of_routes:
+        for method in (client.get, client.post):
+            answer = method(address)
+            if name in BEFORE_ENROLMENT:
+                assert "/p/" not in answer.get("Location", ""), name
+            else:
+                assert (answer.status_code, answer.get("Location")) == (302, SECURITY), name
 
 
 def test_setting_it_up_opens_everything(client, owner, project, clock, required):

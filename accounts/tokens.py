@@ -1,0 +1,93 @@
+"""Personal tokens: texts that a program shows in place of a sign-in, as their owner."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts import second_step
+from accounts.models import PersonalToken, User
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+PREFIX: Final = "mlt_"  # so that a token that lies about is known for what it is
+LENGTH: Final = len(PREFIX) + 43  # 256 bits in base64
+MOST: Final = 50  # tokens of an account
+LIFETIMES: Final = (7, 30, 90, 180, 365)  # days that are offered
+USUAL: Final = 90  # days
+NOTE_EVERY: Final = timedelta(minutes=1)  # between two notes of its last use
+
+
+def lifetimes() -> list[tuple[str, str]]:
+    """What the form offers, as the installation allows: days and words; 0 is for ever."""
+    longest = settings.TOKEN_MAX_DAYS
+    days = [one for one in LIFETIMES if not longest or one < longest] + ([longest] if longest else [])
+    return [(str(one), f"{one} day{'s' if one != 1 else ''}") for one in days] + (
+        [] if longest else [("0", "For ever")]
+    )
+
+
+def usual_lifetime() -> int:
+    """Days that are chosen unless somebody chooses others."""
+    return min(USUAL, settings.TOKEN_MAX_DAYS or USUAL)
+
+
+@transaction.atomic
+def make(*, user: User, name: str, scope: str, days: int | None) -> str:
+    """A new token's text, which is told only here; `days` until it expires, None for never. Raises ValidationError by field."""
+    longest = settings.TOKEN_MAX_DAYS
+    if (days is not None and days < 1) or (longest and (days is None or days > longest)):
+        raise ValidationError({"days": f"Tokens last at most {longest} days here."})
+    if PersonalToken.objects.filter(user=user).count() >= MOST:
+        raise ValidationError({"name": f"An account has at most {MOST} tokens. Revoke one first."})
+    text = PREFIX + secrets.token_urlsafe(32)
+    ends = timezone.now() + timedelta(days=days) if days else None
+    token = PersonalToken(user=user, name=name, scope=scope, digest=_digest(text), ending=text[-4:], expires_at=ends)
+    token.full_clean()
+    token.save()
+    return text
+
+
+def of(user: User) -> "QuerySet[PersonalToken]":
+    """The account's tokens, the newest first; expired ones too."""
+    return PersonalToken.objects.filter(user=user).order_by("-created_at", "pk")
+
+
+def revoke(*, token: PersonalToken) -> None:
+    """From now on it is worth nothing."""
+    token.delete()
+
+
+def find(text: str) -> PersonalToken | None:
+    """The token with its user, when it is good for anything: not expired, its account open and as safe as it has to be.
+
+    A new password does not end it: programs go on. Whoever asks looks at its scope.
+    """
+    if not text.startswith(PREFIX) or len(text) != LENGTH or not text.isascii():
+        return None
+    now = timezone.now()
+    good = PersonalToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), user__is_active=True)
+    token = good.filter(digest=_digest(text)).select_related("user").first()
+    if token is None or second_step.is_missing(token.user):
+        return None
+    _note(token)
+    return token
+
+
+def _note(token: PersonalToken) -> None:
+    """Notes the use, at most once a minute."""
+    now = timezone.now()
+    if token.last_used_at is None or token.last_used_at <= now - NOTE_EVERY:
+        PersonalToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        token.last_used_at = now
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,28 @@
+"""Which emails a person wants. What is about the safety of the account, or waits for an answer, comes in any case."""
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from accounts.models import User
+
+ADDED: Final = "added"
+MEMBERSHIP: Final = "membership"
+BUDGET: Final = "budget"
+KINDS: Final = {
+    ADDED: "Somebody adds me to a project or a team",
+    MEMBERSHIP: "My levels or my role change, or I am removed",
+    BUDGET: "A budget is nearly or wholly used up",
+}
+
+
+def wants(user: "User", kind: str) -> bool:
+    """Whether the person wants emails of a kind; all of them unless they have said no."""
+    return kind not in user.muted
+
+
+def choose(*, user: "User", wanted: "Collection[str]") -> None:
+    """Keeps what the person wants, and no more than that is asked about."""
+    user.muted = [kind for kind in KINDS if kind not in wanted]
+    user.save(update_fields=["muted"])
