@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LAST_ADMIN = "You are this installation's only admin. Make somebody else one first."
+
+
 class Objection(Exception):
     """The account cannot be deleted as things stand. `reasons`: sentences for its owner."""
 
@@ -87,7 +90,10 @@ def change_profile(*, user: User, fields: "Mapping[str, str]") -> None:
 
 def objections(*, user: User) -> list[str]:
     """Why the account cannot be deleted now; empty when it can."""
-    return [reason for _, reasons in signals.account_closing_asked.send(User, user=user) for reason in reasons or ()]
+    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
+    mine = [LAST_ADMIN] if user.is_superuser and not others.exists() else []
+    said = signals.account_closing_asked.send(User, user=user)
+    return mine + [reason for _, reasons in said for reason in reasons or ()]
 
 
 @transaction.atomic

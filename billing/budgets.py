@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from accounts import mail
+from accounts import mail, wishes
 from billing import payers
 from billing.models import Budget, MonthTotal, money_field
 from billing.money import in_words
@@ -155,7 +155,8 @@ def _warn(budget: Budget, month: date) -> bool:
         return False
     if claimed:
         for user in {budget.project.owner, *([budget.member] if budget.member else [])}:
-            _send(budget, user, month, full=full)
+            if wishes.wants(user, wishes.BUDGET):
+                _send(budget, user, month, full=full)
     return bool(claimed)
 
 

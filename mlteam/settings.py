@@ -197,8 +197,6 @@ ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _address.scheme
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before the address changes: whoever has it can reset the password
-# How many proxies stand before the server, each adding the address that it saw to X-Forwarded-For. Without TLS: none.
-ALLAUTH_TRUSTED_PROXY_COUNT = int(env("MLTEAM_PROXIES", "1" if _secure else "0"))
 
 # The second step at sign-in: codes of authenticator apps, passkeys, recovery codes.
 REQUIRE_MFA = flag("MLTEAM_REQUIRE_MFA")

@@ -9,7 +9,7 @@ import access
 from accounts.actions import Objection
 from projects import actions, signals, work
 from projects.errors import Impossible
-from projects.models import Invitation, Member, Project, record
+from projects.models import Invitation, Member, Project, TeamMember, record
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def objections(sender: type, user: "User", **_: object) -> list[str]:
     """Projects that others share must get another owner or be removed first; jobs must have ended."""
-    shared = Exists(Member.objects.filter(project=OuterRef("pk")))
+    shared = Exists(Member.objects.filter(project=OuterRef("pk"))) | Exists(
+        TeamMember.objects.filter(project=OuterRef("pk"))
+    )
     owned = Project.objects.present().filter(owner=user).annotate(shared=shared).order_by("name", "id")
     return [reason for project in owned for reason in _objections(project)]
 
@@ -49,7 +51,8 @@ def _remove(project: Project, user: "User") -> None:
     except Impossible as error:
         raise Objection([f"{project.name}: {error}"]) from None
     now = timezone.now()
-    Project.objects.filter(pk=project.pk).update(removed_at=now)
-    Invitation.objects.open().filter(project=project).update(revoked_at=now)
+    Project.objects.filter(pk=project.pk).update(removed_at=now, offered_to=None, offered_at=None)
+    revoked = Invitation.objects.open().filter(project=project).update(revoked_at=now)
     access.bump()
-    record(by=user, project=project, action="project:rm", name=project.name)
+    was = {"name": project.name, "slug": project.slug}
+    record(by=user, project=project, action="project:rm", before=was, invitations_revoked=revoked)

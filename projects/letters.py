@@ -1,17 +1,20 @@
 """What members are told by email about their place in a project. The texts are templates; the sending is the outbox's."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from accounts import mail
+from accounts import mail, wishes
 from projects.levels import KINDS, Levels, preset_of
 from projects.models import Member, Project
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+# Which letters somebody may do without. The others ask for an answer, or tell an owner what they own.
+WISHES: Final = {"added": wishes.ADDED, "levels": wishes.MEMBERSHIP, "removed": wishes.MEMBERSHIP}
 
 
 def added(member: Member, *, levels: Levels, by: "User") -> None:
@@ -59,5 +62,7 @@ def _send(
     to: "User", subject: str, template: str, project: Project, *, by: "User", page: str = "", **more: Any
 ) -> None:
     address = settings.MLTEAM_URL + (reverse(f"projects:{page}", args=[project.slug]) if page else reverse("home"))
+    if not wishes.wants(to, WISHES.get(template, "")):
+        return
     context = {"project": project, "by": by, "link": address, **more}
     mail.put(to=to.email, subject=subject, body=render_to_string(f"projects/email/{template}.txt", context))

@@ -9,7 +9,7 @@ from django.utils.text import slugify
 
 import access
 from access import refused
-from accounts import mail
+from accounts import mail, wishes
 from accounts.errors import Impossible
 from accounts.ids import new_id
 from teams import closure, emails, signals
@@ -91,7 +91,7 @@ def add_user(*, team: Team, user: "User", role: str, by: "User") -> TeamUser:
     if not new:
         raise Impossible(f"{user.shown} is in this team already.")
     _refresh(team, by)
-    if user != by:
+    if user != by and wishes.wants(user, wishes.ADDED):
         mail.put(**emails.added(team=team, user=user, by=by))
     return membership
 

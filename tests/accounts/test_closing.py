@@ -13,9 +13,10 @@ from accounts import actions, mail, tasks
 from accounts.models import OutgoingEmail, User
 from jobs.models import Job
 from projects import actions as projects
-from projects import purging
+from projects import ownership, purging, team_members
 from projects.levels import PRESETS
 from projects.models import AuditEntry, Invitation, Member, Project
+from teams import actions as teams
 from tests.accounts.hands import CONFIRM, add_app, confirm, is_in, sign_in
 
 EMAIL, CLOSE = "/accounts/email/", "/profile/delete/"
@@ -189,3 +190,57 @@ def test_the_second_step_goes_with_the_account(owner, clock):
     actions.close(user=owner)
     assert not owner.authenticator_set.exists()
     assert not owner.emailaddress_set.exists()
+
+
+def test_a_team_that_others_are_in_keeps_an_owner(signed_in, owner, stranger, make_user):
+    team, alone = teams.create(name="Lab", by=owner), teams.create(name="Alone", by=owner)
+    teams.add_user(team=team, user=stranger, role="user", by=owner)
+    assert "You are the only owner of the team Lab" in signed_in.get(CLOSE).content.decode()
+    assert "Alone" not in signed_in.get(CLOSE).content.decode()
+    with pytest.raises(actions.Objection):
+        actions.close(user=owner)
+    teams.add_user(team=team, user=make_user("nora"), role="owner", by=owner)
+    actions.close(user=owner)
+    assert not owner.team_roles.exists()
+    assert not owner.groups.exists()
+    assert not type(alone).objects.filter(pk=alone.pk).exists()
+
+
+def test_a_project_that_a_team_has_is_shared(owner, stranger):
+    project = projects.create(name="Vision", by=owner)
+    team = teams.create(name="Lab", by=stranger)
+    team_members.add(project=project, team=team, levels=PRESETS["Viewer"], by=owner)
+    with pytest.raises(actions.Objection, match="Vision, which others share"):
+        actions.close(user=owner)
+
+
+def test_a_place_by_a_team_ends_too(owner, project, stranger):
+    team = teams.create(name="Lab", by=owner)
+    teams.add_user(team=team, user=stranger, role="user", by=owner)
+    team_members.add(project=project, team=team, levels=PRESETS["Viewer"], by=owner)
+    assert access.allowed(stranger, "job:get", project)
+    actions.close(user=stranger)
+    assert not access.allowed(stranger, "job:get", project)
+
+
+def test_an_offer_to_own_a_project_ends_too(owner, project, viewer):
+    ownership.offer(member=Member.objects.get(user=viewer), by=owner)
+    actions.close(user=viewer)
+    project.refresh_from_db()
+    assert project.offered_to is None
+
+
+def test_somebody_stays_who_runs_the_installation(admin, make_user):
+    with pytest.raises(actions.Objection, match="only admin"):
+        actions.close(user=admin)
+    make_user("nora", admin=True)
+    actions.close(user=admin)
+
+
+def test_the_trail_of_it_stays(owner, project, collaborator):
+    actions.close(user=collaborator)
+    Project.objects.filter(owner=collaborator).update(removed_at=timezone.now() - timedelta(days=1))
+    purging.purge()
+    tasks.forget_closed()
+    assert not User.objects.filter(pk=collaborator.pk).exists()
+    assert AuditEntry.objects.filter(action="member:leave", by_name="carl").exists()

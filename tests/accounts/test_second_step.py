@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.urls.converters import IntConverter
 
 from accounts import mail, second_step
 from accounts.middleware import BEFORE_ENROLMENT
@@ -487,16 +488,11 @@ def world_of_routes(project):
     made = []
     for name, pattern in routes():
         wanted = set(pattern.pattern.converters) | set(re.findall(r"\?P<(\w+)>", str(pattern.pattern)))
-        known = {
-            "slug": "vision",
-            "index": 0,
-            "passkey_id": 1,
-            "session_id": 1,
-            "member_id": 1,
-            "uidb36": "a",
-            "key": "b-c",
-        }
-        made.append((name, reverse(name, kwargs={one: known.get(one, "guess") for one in wanted})))
+        known = dict.fromkeys(wanted, "guess") | {"slug": "vision", "app_label": "billing", "uidb36": "a", "key": "b-c"}
+        known |= dict.fromkeys(
+            [one for one, of in pattern.pattern.converters.items() if isinstance(of, IntConverter)], 1
+        )
+        made.append((name, reverse(name, kwargs={one: known[one] for one in wanted})))
     return sorted(made, key=lambda one: one[0] == "account_logout")
 
 
