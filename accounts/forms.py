@@ -165,6 +165,13 @@ class AppForm(forms.ModelForm):
         labels = {"name": "Name of the device"}
         help_texts = {"name": "So that you know which one it is, when you have several."}
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = False
+
+    def clean_name(self) -> str:
+        return self.cleaned_data["name"].strip() or "Authenticator app"
+
 
 class CredentialField(forms.JSONField):
     """What a device answered; the script fills it in."""

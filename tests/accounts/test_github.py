@@ -1,91 +1,33 @@
 """Signing in with GitHub, against a server on loopback that answers as GitHub does."""
 
-import base64
-import hashlib
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
 
 from accounts.models import GitHubLink, OutgoingEmail, User
+from tests.accounts import github as stub
 from tests.accounts.hands import CONFIRM, LOGIN, SECURITY, STEP, add_app, code, confirm, is_in, sign_in
 
 ASK, ANSWER, REMOVE = "/accounts/github/", "/accounts/github/answer/", f"{SECURITY}github/remove/"
-KEYS = {"client_id": "mlteam-here", "client_secret": "its secret"}
-
-
-class GitHub:
-    """What GitHub knows, and the codes that it has given out."""
-
-    def __init__(self):
-        self.person = {"id": 7, "login": "olga-at-github"}
-        self.emails = [{"email": "Olga@Example.com", "verified": True, "primary": True}]
-        self.codes = {}
-        self.broken = None
-
-    def agree(self, address):
-        """The person agrees on GitHub's page: answers the address that the browser is sent back to."""
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-        assert asked["client_id"] == KEYS["client_id"]
-        given = f"code-{len(self.codes)}"
-        self.codes[given] = asked
-        return f"{asked['redirect_uri'].removeprefix('http://localhost:8000')}?code={given}&state={asked['state']}"
-
-    def token(self, fields):
-        asked = self.codes.pop(fields.get("code"), None)
-        challenge = hashlib.sha256(fields.get("code_verifier", "").encode()).digest()
-        if (
-            asked is None
-            or any(fields.get(name) != value for name, value in KEYS.items())
-            or asked["redirect_uri"] != fields["redirect_uri"]
-            or base64.urlsafe_b64encode(challenge).rstrip(b"=").decode() != asked["code_challenge"]
-        ):
-            return {"error": "bad_verification_code"}
-        return {"access_token": "token-of-this-sign-in", "token_type": "bearer"}
 
 
 @pytest.fixture
 def github(settings):
-    known = GitHub()
+    with stub.serving() as known:
+        settings.GITHUB_CLIENT_ID, settings.GITHUB_CLIENT_SECRET = stub.KEYS.values()
+        settings.GITHUB_URL, settings.GITHUB_API_URL = known.url, f"{known.url}/api/v3"
+        yield known
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            assert self.path == "/login/oauth/access_token"
-            self.say(known.token({name: values[0] for name, values in parse_qs(body).items()}))
 
-        def do_GET(self):
-            if self.headers["authorization"] != "Bearer token-of-this-sign-in":
-                return self.say({"message": "Bad credentials"}, 401)
-            return self.say({"/api/v3/user": known.person, "/api/v3/user/emails": known.emails}[self.path])
-
-        def say(self, answer, status=200):
-            text = json.dumps(answer) if known.broken is None else known.broken
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    settings.GITHUB_CLIENT_ID, settings.GITHUB_CLIENT_SECRET = KEYS.values()
-    settings.GITHUB_URL = f"http://127.0.0.1:{server.server_port}"
-    settings.GITHUB_API_URL = f"{settings.GITHUB_URL}/api/v3"
-    yield known
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def agree(github, address):
+    """The person agrees on GitHub's page: answers the page of ours that the browser is sent back to."""
+    return github.agree(address).removeprefix("http://localhost:8000")
 
 
 def by_github(client, github, **fields):
     """Presses the button, agrees there, and comes back."""
-    return client.get(github.agree(client.post(ASK, fields)["Location"]))
+    return client.get(agree(github, client.post(ASK, fields)["Location"]))
 
 
 def said(client):
@@ -198,7 +140,7 @@ def test_it_leads_to_no_other_site(client, owner, github, target):
 
 def test_an_answer_for_another_browser_signs_nobody_in(client, owner, github):
     """Else somebody could be signed in to the account of whoever sends them a link."""
-    stolen = github.agree(Client().post(ASK)["Location"])
+    stolen = agree(github, Client().post(ASK)["Location"])
     client.post(ASK)
     for browser in (client, Client()):
         browser.get(stolen)
@@ -207,7 +149,7 @@ def test_an_answer_for_another_browser_signs_nobody_in(client, owner, github):
 
 
 def test_an_answer_counts_once(client, owner, github):
-    back = github.agree(client.post(ASK)["Location"])
+    back = agree(github, client.post(ASK)["Location"])
     client.get(back)
     client.post("/accounts/logout/")
     client.get(back)
@@ -242,7 +184,7 @@ def test_nonsense_from_there_is_told(client, owner, github, answer):
 
 
 def test_github_being_away_is_told(client, owner, github, settings):
-    back = github.agree(client.post(ASK)["Location"])
+    back = agree(github, client.post(ASK)["Location"])
     settings.GITHUB_URL = "http://127.0.0.1:9"
     client.get(back)
     assert "GitHub did not answer as it should" in said(client)
@@ -251,7 +193,7 @@ def test_github_being_away_is_told(client, owner, github, settings):
 def test_the_session_gets_a_new_key(client, owner, github):
     asked = client.post(ASK)["Location"]
     before = client.session.session_key
-    client.get(github.agree(asked))
+    client.get(agree(github, asked))
     assert client.session.session_key != before
 
 

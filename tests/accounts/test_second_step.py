@@ -68,7 +68,14 @@ def test_a_code_for_a_secret_that_was_never_shown_sets_up_nothing(client, owner,
     assert page.context["form"].errors.keys() == {"code"}
 
 
-@pytest.mark.parametrize("name", ["", "x" * 61, "a\nb", "\u202edeno"])
+def test_the_name_may_be_left_out(client, owner, clock):
+    sign_in(client, owner)
+    secret = client.get(APP_NEW).context["secret"]
+    client.post(APP_NEW, {"name": " ", "code": code(secret, clock.step)})
+    assert [app.name for app in second_step.apps_of(owner)] == ["Authenticator app"]
+
+
+@pytest.mark.parametrize("name", ["x" * 61, "a\nb", "\u202edeno"])
 def test_a_device_has_a_name_that_can_be_shown(client, owner, clock, name):
     sign_in(client, owner)
     secret = client.get(APP_NEW).context["secret"]

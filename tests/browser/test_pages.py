@@ -37,6 +37,8 @@ PAGES = [
     ("ada", "/t/vision-lab/remove", "Remove Vision lab?"),
     ("ada", f"{VISION}/access?action=job:new&person=grace", "Access"),
     ("ada", "/profile/security/", "Sign-in and security"),
+    ("ada", "/profile/tokens/", "Personal tokens"),
+    ("ada", "/profile/emails/", "Emails"),
     ("ada", "/accounts/confirm/", "Confirm that it is you"),
     ("ada", "/accounts/email/", "Your address"),
     ("ada", "/accounts/password/change/", "Change the password"),

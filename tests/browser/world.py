@@ -24,6 +24,7 @@ LONG = "a-name-that-goes-on-and-on-" * 3
 MANY = 5000
 NAMES = {"ada": "Ada Byron", "grace": "Grace Murray", "emmy": "Emmy Noether", "stan": "Stan Stranger", "nora": ""}
 NAMES |= {"fay": "Fay Factor"}  # has a second step at sign-in as soon as its test has run
+NAMES |= {"gone": "Gwen Gone"}  # deletes her account
 
 FAILS = """
 import sys
