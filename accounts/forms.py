@@ -209,7 +209,13 @@ class _WithCredential(forms.Form):
 class PasskeyForm(_WithCredential, webauthn_forms.AddWebAuthnForm):
     """A new passkey."""
 
-    name = AppForm.base_fields["name"]
+    name = forms.CharField(
+        label="Name of the device",
+        max_length=60,
+        required=False,
+        validators=[printable],
+        help_text="So that you know which one it is, when you have several.",
+    )
 
     def clean_name(self) -> str:
         return self.cleaned_data["name"].strip() or super().clean_name()

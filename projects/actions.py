@@ -98,6 +98,12 @@ def rename(*, project: Project, name: str, by: "User") -> None:
 def remove(*, project: Project, by: "User") -> None:
     """Takes the project from everybody at once; its content is deleted later. Raises Impossible while jobs are unfinished."""
     require(by, "project:rm", project, "removed")
+    take_away(project=project, by=by)
+
+
+@transaction.atomic
+def take_away(*, project: Project, by: "User") -> None:
+    """Removes a project without asking who may; also a Personal one, whose account goes. Raises Impossible as `remove`."""
     ownership.lock(project)
     if names := list(project.children.filter(removed_at=None).order_by("name").values_list("name", flat=True)[:3]):
         raise Impossible(f"There are projects in it: {', '.join(names)}. Remove them first.")

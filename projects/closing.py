@@ -2,14 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-import access
 from accounts.actions import Objection
-from projects import actions, signals, work
+from projects import actions, work
 from projects.errors import Impossible
-from projects.models import Invitation, Member, Project, TeamMember, record
+from projects.models import Invitation, Member, Project, TeamMember
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -17,10 +16,11 @@ if TYPE_CHECKING:
 
 def objections(sender: type, user: "User", **_: object) -> list[str]:
     """Projects that others share must get another owner or be removed first; jobs must have ended."""
-    shared = Exists(Member.objects.filter(project=OuterRef("pk"))) | Exists(
-        TeamMember.objects.filter(project=OuterRef("pk"))
-    )
-    owned = Project.objects.present().filter(owner=user).annotate(shared=shared).order_by("name", "id")
+    here = {"project": OuterRef("pk")}
+    below = Project.objects.present().filter(parent=OuterRef("pk")).exclude(owner=user)
+    shared = Exists(Member.objects.filter(**here)) | Exists(TeamMember.objects.filter(**here)) | Exists(below)
+    above = Q(parent__isnull=False) & ~Q(parent__owner=F("owner"))  # who owns the one above sees it
+    owned = Project.objects.present().filter(owner=user).annotate(shared=shared | above).order_by("name", "id")
     return [reason for project in owned for reason in _objections(project)]
 
 
@@ -29,30 +29,27 @@ def _objections(project: Project) -> list[str]:
         return [f"You own {project.name}, which others share. Remove it first, or give it to another owner."]
     unfinished, _ = work.known().counts(project)
     if unfinished:
-        return [
-            f"{unfinished} job{'s' if unfinished > 1 else ''} in {project.name} must end first. Stop or await them."
-        ]
+        many = "s" if unfinished > 1 else ""
+        return [f"{unfinished} job{many} in {project.name} must end first. Stop or await them."]
     return []
 
 
 def close(sender: type, user: "User", **_: object) -> None:
-    """Ends the memberships, and removes all that the account owns; inside the transaction that deletes it."""
+    """Ends the memberships, and removes all that the account owns; inside the transaction that deletes it. Raises Objection."""
     for member in Member.objects.filter(user=user).select_related("project"):
         actions.leave(project=member.project, by=user)
-    for project in Project.objects.present().filter(owner=user):
-        _remove(project, user)
+    _remove_all(user)
     Invitation.objects.open().filter(email=user.email).update(revoked_at=timezone.now())
 
 
-def _remove(project: Project, user: "User") -> None:
-    """As projects.actions.remove, which refuses the Personal project. Raises Objection while jobs are unfinished."""
-    try:
-        signals.project_removing.send(sender=Project, project=project, by=user)
-    except Impossible as error:
-        raise Objection([f"{project.name}: {error}"]) from None
-    now = timezone.now()
-    Project.objects.filter(pk=project.pk).update(removed_at=now, offered_to=None, offered_at=None)
-    revoked = Invitation.objects.open().filter(project=project).update(revoked_at=now)
-    access.bump()
-    was = {"name": project.name, "slug": project.slug}
-    record(by=user, project=project, action="project:rm", before=was, invitations_revoked=revoked)
+def _remove_all(user: "User") -> None:
+    """Those in others first."""
+    left = list(Project.objects.present().filter(owner=user))
+    while left:
+        above = {project.parent_id for project in left}
+        for project in (one for one in left if one.pk not in above):
+            try:
+                actions.take_away(project=project, by=user)
+            except Impossible as error:
+                raise Objection([f"{project.name}: {error}"]) from None
+        left = [project for project in left if project.pk in above]

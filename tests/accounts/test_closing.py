@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 import access
+from access import keys, policies, roles
 from accounts import actions, mail, tasks
 from accounts.models import OutgoingEmail, User
 from jobs.models import Job
@@ -244,3 +245,36 @@ def test_the_trail_of_it_stays(owner, project, collaborator):
     tasks.forget_closed()
     assert not User.objects.filter(pk=collaborator.pk).exists()
     assert AuditEntry.objects.filter(action="member:leave", by_name="carl").exists()
+
+
+def test_projects_in_projects_go_with_them_and_those_of_others_hold_them(owner, stranger):
+    top = projects.create(name="Top", by=owner)
+    inner = projects.create(name="Inner", by=owner, parent=top)
+    policies.attach(text=f"project:get+project:new@{top.urn}", by=owner, user=stranger)
+    theirs = projects.create(name="Theirs", by=stranger, parent=top)
+    with pytest.raises(actions.Objection, match="You own Top, which others share"):
+        actions.close(user=owner)
+    with pytest.raises(actions.Objection, match="You own Theirs, which others share"):
+        actions.close(user=stranger)
+    projects.remove(project=theirs, by=stranger)
+    actions.close(user=owner)
+    assert not Project.objects.present().filter(pk__in=[top.pk, inner.pk]).exists()
+
+
+def test_roles_and_policies_end_and_so_does_what_was_granted(owner, project, stranger, viewer):
+    for text in (f"project:get+project:share@{project.urn}", f"job:get@{project.urn}:job:*"):
+        policies.attach(text=text, by=owner, user=stranger)
+    policies.attach(text=f"job:get@{project.urn}:job:*", by=stranger, user=viewer)
+    role = roles.create(place=project, name="reader", by=owner)
+    roles.add_policy(role=role, text=f"job:get@{project.urn}:job:*", by=owner)
+    roles.add_member(role=role, user=stranger, by=owner)
+    token = keys.new_token()
+    role.keys.create(name="ci", digest=keys.digest(token), created_by=stranger)
+    assert keys.holder_of(token)
+    actions.close(user=stranger)
+    assert not access.allowed(stranger, "job:get", project)
+    assert not policies.Policy.objects.filter(granted_by=stranger).exists()
+    assert not stranger.policies.exists()
+    assert not stranger.roles.exists()
+    assert keys.holder_of(token) is None
+    assert AuditEntry.objects.filter(project_id=project.pk, action="role:key:rm", by_name="stan").exists()
