@@ -21,6 +21,7 @@ GUESSED: Final = (
 )
 CONNECTED: Final = "A GitHub account was connected with your account: it can sign you in from now on."
 DISCONNECTED: Final = "The GitHub account was disconnected from your account."
+FORGOTTEN: Final = "The second step of your account was taken away by whoever runs this server."
 CLOSED: Final = "Your account was deleted, as asked."
 # allauth's own notices, by what it calls them.
 SENTENCES: Final = {
@@ -31,8 +32,11 @@ SENTENCES: Final = {
 }
 
 
-def send(request: "HttpRequest", user: "User", what: str, *, to: str = "") -> None:
-    """Puts a notice in the outbox: to the account's address when that is proven, or to the one named."""
+def send(request: "HttpRequest | None", user: "User", what: str, *, to: str = "") -> None:
+    """Puts a notice in the outbox: to the account's address when that is proven, or to the one named.
+
+    `request`: None for what was done on the server itself.
+    """
     if not to and not user.verified:
         return
     adapter = get_adapter(request)
@@ -40,8 +44,8 @@ def send(request: "HttpRequest", user: "User", what: str, *, to: str = "") -> No
         "what": what,
         "user": user,
         "at": timezone.now(),
-        "address": adapter.get_client_ip(request),
-        "browser": devices.in_words(adapter.get_http_user_agent(request)),
+        "address": adapter.get_client_ip(request) if request else "the server itself",
+        "browser": devices.in_words(adapter.get_http_user_agent(request)) if request else "a command",
         "link": settings.MLTEAM_URL + reverse("account_security"),
     }
     subject = what.partition(". ")[0].rstrip(".")

@@ -41,7 +41,7 @@ WEBSOCKET_ORIGINS = [
     for host in ALLOWED_HOSTS
 ]
 # How many proxies in front of the server say in X-Forwarded-For where a request comes from. What others say there is ignored.
-MLTEAM_PROXIES = ALLAUTH_TRUSTED_PROXY_COUNT = int(env("MLTEAM_PROXIES", "0"))
+MLTEAM_PROXIES = ALLAUTH_TRUSTED_PROXY_COUNT = int(env("MLTEAM_PROXIES", "1" if _secure else "0"))
 if _secure:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
@@ -197,6 +197,12 @@ ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _address.scheme
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before the address changes: whoever has it can reset the password
+
+ACCOUNT_RATE_LIMITS = {
+    "reset_password": "20/m/ip,5/h/key",  # so many emails to one address
+    "manage_email": "20/h/user",
+    "reauthenticate": "10/m/user,60/d/user",
+}
 
 # The second step at sign-in: codes of authenticator apps, passkeys, recovery codes.
 REQUIRE_MFA = flag("MLTEAM_REQUIRE_MFA")

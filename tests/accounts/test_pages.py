@@ -226,6 +226,12 @@ def test_a_reset_for_an_unknown_address_answers_the_same_and_tells_its_owner(cli
     assert OutgoingEmail.objects.filter(to="nobody@example.com").count() == 1
 
 
+def test_a_stranger_does_not_flood_a_mailbox_with_resets(client, owner):
+    for number in range(8):
+        client.post("/accounts/password/reset/", {"email": owner.email}, REMOTE_ADDR=f"192.0.2.{number}")
+    assert OutgoingEmail.objects.filter(to=owner.email).count() == 5
+
+
 def test_ones_profile(client, owner, make_user):
     make_user("ada")
     client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")

@@ -395,6 +395,15 @@ def test_two_first_apps_at_once_come_with_one_set_of_recovery_codes(owner, clock
     assert second_step.codes_left(owner) == 10
 
 
+@pytest.mark.parametrize("target", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)"])
+def test_confirming_leads_to_no_other_site(signed_in, target):
+    for page in (CONFIRM, "/accounts/confirm/code/"):
+        signed_in.get(f"{page}?next={target}")
+    answer = signed_in.post(f"{CONFIRM}?next={target}", {"password": PASSWORD, "next": target})
+    assert "elsewhere" not in answer["Location"]
+    assert answer["Location"].startswith("/")
+
+
 def test_a_code_will_do_in_place_of_the_password(signed_in, owner, clock, secret):
     removal = _removal(owner)
     signed_in.get(removal)
@@ -438,6 +447,10 @@ def test_nobody_takes_away_anothers(signed_in, stranger, clock):
         "/accounts/confirm/code/",
         "/accounts/confirm/passkey/",
         "/profile/delete/",
+        "/profile/tokens/new/",
+        "/profile/tokens/x/revoke/",
+        "/profile/emails/",
+        f"{SECURITY}github/remove/",
     ],
 )
 def test_no_other_site_can_press_our_buttons(owner, page):
@@ -453,6 +466,8 @@ def test_whoever_runs_the_server_can_take_it_away(owner, clock, secret):
     assert out.getvalue() == "2 devices of olga forgotten.\n"
     assert not Authenticator.objects.exists()
     assert not AuthenticatorApp.objects.exists()
+    assert subjects() == ["The second step of your account was taken away by whoever runs this server"]
+    assert "the server itself" in OutgoingEmail.objects.get().body
     with pytest.raises(CommandError, match="no account called"):
         call_command("forget_second_step", "nobody")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts import second_step
+from accounts import notices, second_step
 from accounts.models import User
 
 
@@ -20,4 +20,6 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no account called {username}.")
         number = second_step.forget_all(user=user)
+        if number:
+            notices.send(None, user, notices.FORGOTTEN)
         self.stdout.write(f"{number} device{'s' if number != 1 else ''} of {username} forgotten.")
