@@ -12,6 +12,7 @@ from accounts.models import User
 from jobs.consumers import NOT_ALLOWED, JobConsumer, signed_in
 from projects import actions, links
 from projects.levels import PRESETS
+from tests.accounts.hands import confirm, sign_in
 from tests.conftest import PASSWORD
 
 
@@ -79,6 +80,7 @@ def test_who_was_passed_a_copied_link_cannot_prove_another_address_instead(clien
 
 
 def test_a_proven_address_may_be_changed(client, owner):
-    client.force_login(owner)
+    sign_in(client, owner)
+    confirm(client)
     client.post("/accounts/email/", {"email": "new@example.com", "action_add": "1"})
     assert EmailAddress.objects.filter(user=owner, email="new@example.com").exists()
