@@ -147,7 +147,9 @@ def _person(token: str) -> Person:
     if not isinstance(addresses, list):
         raise Failed(NO_ANSWER)
     proven = (_part(one, "email", str) for one in addresses if _part(one, "verified", bool))
-    return Person(_part(user, "id", int), _part(user, "login", str)[:39], frozenset(map(fold_email, proven)))
+    # Others could look, folded, like an address that is somebody else's: the Kelvin sign becomes a k.
+    emails = frozenset(fold_email(email) for email in proven if email.isascii())
+    return Person(_part(user, "id", int), _part(user, "login", str)[:39], emails)
 
 
 def _fetch(address: str, *, fields: "Mapping[str, str] | None" = None, token: str = "") -> Any:

@@ -77,6 +77,13 @@ def test_an_address_that_is_not_proven_here_is_worth_nothing(client, make_user, 
     assert not GitHubLink.objects.exists()
 
 
+def test_a_look_alike_is_somebody_else(client, make_user, github):
+    make_user("kay")
+    github.emails[0]["email"] = "\N{KELVIN SIGN}ay@example.com"
+    by_github(client, github)
+    assert not is_in(client)
+
+
 def test_a_stranger_gets_no_account(client, db, github):
     by_github(client, github)
     assert not is_in(client)
