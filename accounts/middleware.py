@@ -49,10 +49,11 @@ class SecondStepRequired:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        # Asked before there is a view: the page of an address that leads nowhere shows no projects either.
+        request.enrolling = request.user.is_authenticated and second_step.is_missing(request.user)  # type: ignore[attr-defined]
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        request.enrolling = request.user.is_authenticated and second_step.is_missing(request.user)  # type: ignore[attr-defined]
         name = request.resolver_match.view_name if request.resolver_match else ""
         if not request.enrolling or name in BEFORE_ENROLMENT:  # type: ignore[attr-defined]
             return None

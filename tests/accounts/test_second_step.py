@@ -543,6 +543,18 @@ def test_nobody_gets_past_setting_it_up(client, owner, project, required):
     assert "requires one for every account" in client.get(SECURITY).content.decode()
 
 
+def test_pages_of_errors_tell_nothing_either(client, owner, project, required):
+    sign_in(client, owner)
+    for page in (client.get("/nowhere"), client.get("/p/vision/nowhere")):
+        assert page.status_code == 404
+        assert "Vision" not in page.content.decode()
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = client.cookies
+    page = strict.post("/projects/new", {"name": "x"})
+    assert page.status_code == 403
+    assert "Vision" not in page.content.decode()
+
+
 def test_no_address_leads_past_it(client, owner, world_of_routes, required):
     sign_in(client, owner)
     for name, address in world_of_routes:
