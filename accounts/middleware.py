@@ -59,4 +59,6 @@ class SecondStepRequired:
             return None
         if request.htmx:  # type: ignore[attr-defined]
             return HttpResponseClientRedirect(redirect("account_security").url)
+        if request.method == "GET":
+            request.session[second_step.WANTED] = request.get_full_path()
         return redirect("account_security")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Type = Authenticator.Type
 ASKED: Final = (Type.TOTP, Type.WEBAUTHN)  # with either of them a sign-in has a second step
 PENDING: Final = "accounts.pending_secret"  # in the session: the secret that is shown and not yet confirmed
+WANTED: Final = "accounts.wanted"  # in the session: the page that somebody wanted who had yet to set up a second step
 MOST_APPS: Final = 10
 
 

@@ -77,7 +77,8 @@ def _add_app(request: UserRequest, form: AppForm, secret: str) -> list[str] | No
 def _added(request: HttpRequest, codes: list[str]) -> HttpResponse:
     """The end of adding a second step: the recovery codes when they are new, and they are shown just this once."""
     if codes:
-        return render(request, "accounts/recovery_codes.html", {"codes": codes, "first": True})
+        then = request.session.pop(second_step.WANTED, None) or reverse("account_security")
+        return render(request, "accounts/recovery_codes.html", {"codes": codes, "first": True, "then": then})
     messages.success(request, "Added. It works from the next sign-in on.")
     return redirect("account_security")
 
@@ -173,7 +174,9 @@ def recovery_codes(request: UserRequest) -> HttpResponse:
         return render(request, "accounts/recovery_codes.html", {"left": second_step.codes_left(request.user)})
     codes = second_step.new_codes(user=request.user)
     notices.send(request, request.user, "New recovery codes were made for your account.")
-    return render(request, "accounts/recovery_codes.html", {"codes": codes, "first": False})
+    return render(
+        request, "accounts/recovery_codes.html", {"codes": codes, "first": False, "then": reverse("account_security")}
+    )
 
 
 @access.route("self")

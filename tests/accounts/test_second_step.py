@@ -566,10 +566,13 @@ def test_no_address_leads_past_it(client, owner, world_of_routes, required):
                 assert (answer.status_code, answer.get("Location")) == (302, SECURITY), name
 
 
-def test_setting_it_up_opens_everything(client, owner, project, clock, required):
-    sign_in(client, owner)
+def test_setting_it_up_opens_everything_and_leads_where_one_wanted_to_go(client, owner, project, clock, required):
+    answer = sign_in(client, owner, next="/p/vision/jobs?q=x")
+    assert client.get(answer["Location"])["Location"] == SECURITY
     secret = client.get(APP_NEW).context["secret"]
-    assert client.post(APP_NEW, {"name": "Phone", "code": code(secret, clock.step)}).context["codes"]
+    page = client.post(APP_NEW, {"name": "Phone", "code": code(secret, clock.step)})
+    assert page.context["codes"]
+    assert 'href="/p/vision/jobs?q=x">I have kept them' in page.content.decode()
     assert is_in(client)
     assert _line(client) is None
 

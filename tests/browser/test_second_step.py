@@ -156,5 +156,6 @@ def test_where_it_is_required_the_first_account_sets_it_up_before_anything_else(
         page.get_by_role("button", name="Sign in").click()
         add_app(page)
         page.get_by_role("link", name="I have kept them").click()
+        heading(page, "Jobs")
         page.goto("/projects/")
         heading(page, "Projects")
