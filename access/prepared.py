@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 MARK: Final = "\ue000"  # begins the values with which a question is compiled; no id has it
-MOST: Final = 8  # values of a list for which the SQL is kept
+MOST: Final = 64  # values of a list for which the SQL is kept
 
 Value = str | Collection[str]
 

@@ -26,7 +26,7 @@ class Source(Protocol):
     place: str
 
     def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
-        """What these users hold in these places, as (user id, grant); one query."""
+        """What these users, who are active, hold in these places, as (user id, grant); one query."""
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         """The users who may do the verb to the target; `above`: the projects that its project is in."""

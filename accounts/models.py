@@ -70,6 +70,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["username"]
 
+    class Meta:
+        # So that the few who are not are found among many.
+        indexes: ClassVar = [models.Index(fields=["id"], condition=models.Q(is_active=False), name="inactive_account")]
+
     def __str__(self) -> str:
         return self.username
 
