@@ -19,6 +19,9 @@ from mlteam.settings import DATABASES  # noqa: E402
 # A program that a test starts is a real one, with the real settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "mlteam.settings"
 
+# No test client asks for static files; looking at all of them before the first request takes longer than most tests.
+SERVESTATIC_USE_FINDERS = SERVESTATIC_USE_STATIC_ROOT = False
+
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "sqlite3" in DATABASES["default"]["ENGINE"]:
     # A file, as in an installation: two connections wait for each other as they would there.
