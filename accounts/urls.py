@@ -9,10 +9,10 @@ from allauth.mfa.webauthn import views as webauthn
 from django.urls import URLPattern, path, re_path
 
 import access
+from accounts import admin_views, views
 from accounts import github_views as github
 from accounts import security_views as security
 from accounts import token_views as tokens
-from accounts import views
 
 
 def _public(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,6 +31,9 @@ _reset_key = r"^accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)
 
 urlpatterns: list[URLPattern] = [
     path("setup/<str:token>/", views.setup, name="setup"),
+    path("admins/", admin_views.index, name="admins"),
+    path("admins/add/", admin_views.add, name="admin_add"),
+    path("admins/<str:username>/remove/", admin_views.remove, name="admin_remove"),
     path("profile/", views.profile, name="profile"),
     path("profile/security/", security.security, name="account_security"),
     path("profile/security/apps/new/", security.app_new, name="app_new"),

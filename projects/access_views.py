@@ -105,6 +105,11 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
         "next": page + 1,
         "more": len(projects) > SHOWN,
         "user_urn": access.urn("user", request.user.id),
+        "everybody": [
+            Rule(["user:set"], access.urn("user", request.user.id), False, "it is you"),
+            Rule(["user:get"], access.urn("user", "*"), False, "role user of the installation: names, never addresses"),
+            Rule(["team:get"], access.urn("team", "*"), False, "role user of the installation"),
+        ],
         "policies": request.user.policies.select_related("granted_by").order_by("created_at"),
         "given": request.user.granted.exclude(user=None).select_related("user").order_by("created_at"),
         "my_roles": roles.roles_of(request.user),

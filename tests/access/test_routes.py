@@ -43,6 +43,10 @@ TABLE = """
 home                                     GET  in   go   go   go   go   go   go   go   go   go   go   go
 setup                                    GET  404  404  404  404  404  404  404  404  404  404  404  404
 setup                                    POST 404  404  404  404  404  404  404  404  404  404  404  404
+admins                                   GET  in   200  200  200  200  200  200  200  200  200  200  200
+admin_add                                POST in   403  403  403  403  403  403  403  403  403  403  200
+admin_remove                             GET  in   403  403  403  403  403  403  403  403  403  403  200
+admin_remove                             POST in   403  403  403  403  403  403  403  403  403  403  go
 profile                                  GET  in   200  200  200  200  200  200  200  200  200  200  200
 profile                                  POST in   200  200  200  200  200  200  200  200  200  200  200
 account_security                         GET  in   200  200  200  200  200  200  200  200  200  200  200
@@ -369,6 +373,7 @@ def _arguments(world, who: str, name: str = "") -> dict[str, object]:
         "policy_id": world["policy"].pk,
         "key_id": world["key"].pk,
         "slug": "vision",
+        "username": world["people"]["admin"].username,
         "member_id": world[member].pk,
         "team": world["team"].team.slug,
         "inner": world["team"].team.slug,
