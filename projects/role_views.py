@@ -35,8 +35,16 @@ def of_project(request: UserRequest, slug: str) -> HttpResponse:
 @access.route("team:get")
 @require_http_methods(["GET", "POST"])
 def of_team(request: UserRequest, team: str) -> HttpResponse:
-    """The roles of a team, and the policies that all in it hold."""
-    return _list(request, access.fetch(request.user, "team:get", Team.objects.select_related("group"), slug=team))
+    """The roles of a team, and the policies that all in it hold; for who is in it."""
+    found = access.fetch(request.user, "team:get", Team.objects.select_related("group"), slug=team)
+    _check_in(request, found)
+    return _list(request, found)
+
+
+def _check_in(request: UserRequest, team: Team) -> None:
+    """What a team holds is for those in it, and for who may change it."""
+    if not _may(request, team) and not team.group.user_set.filter(pk=request.user.pk).exists():
+        raise refused("team:get", "not_granted", "Only those in a team see its roles and policies.")
 
 
 def _list(request: UserRequest, place: Place) -> HttpResponse:
@@ -92,6 +100,8 @@ def _role(request: UserRequest, role_id: str) -> Role:
     found = get_object_or_404(Role, pk=role_id)
     place = _place(found)
     access.require(request.user, "team:get" if isinstance(place, Team) else "project:get", place)
+    if isinstance(place, Team):
+        _check_in(request, place)
     return found
 
 

@@ -128,7 +128,7 @@ projects:user_policy_add                 POST in   403  403  403  403  403  403 
 projects:policy_remove                   POST in   404  404  404  403  403  403  403  403  403  go   404
 projects:roles                           GET  in   404  404  404  200  200  200  200  200  200  200  404
 projects:roles                           POST in   404  404  404  403  403  403  403  403  403  200 404
-projects:team_roles                      GET  in   200  200  200  200  200  200  200  200  200  200  200
+projects:team_roles                      GET  in   403  403  403  403  403  403  403  403  200  200  403
 projects:team_roles                      POST in   403  403  403  403  403  403  403  403  403  200 403
 projects:team_policy_add                 POST in   403  403  403  403  403  403  403  403  403  200  403
 projects:role                            GET  in   404  404  404  200  200  200  200  200  200  200  404

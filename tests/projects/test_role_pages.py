@@ -205,3 +205,12 @@ def test_nobody_but_the_owner_looks_as_somebody(as_user, project, owner, viewer,
 def test_the_members_other_projects_do_not_show(as_viewer, project, viewer):
     actions.create(name="Secret of theirs", by=viewer)
     assert "Secret of theirs" not in as_viewer.get(at("members", "vision")).content.decode()
+
+
+def test_what_a_team_holds_is_for_those_in_it(as_user, owner, stranger, viewer):
+    team = teams.create(name="Lab", by=owner)
+    teams.add_user(team=team, user=viewer, role="user", by=owner)
+    role = roles.create(place=team, name="Guests", by=owner)
+    for who, status in ((viewer, 200), (stranger, 403)):
+        assert as_user(who).get(at("team_roles", team.slug)).status_code == status
+        assert as_user(who).get(at("role", role.id)).status_code == status
