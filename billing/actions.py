@@ -21,6 +21,8 @@ from projects.models import Project, record
 if TYPE_CHECKING:
     from django.db.models import Model
 
+NO_MEMBER = "Choose the owner or a member of this project."
+
 
 def require_staff(by: User, permission: str) -> None:
     """Raises Refused unless the person is of the installation's staff with this permission (of Django's)."""
@@ -104,7 +106,7 @@ def set_budget(*, project: Project, member: User | None, amount: Decimal, when_f
     """What the project, or one of its members, may cost in a month. Raises ValidationError for who is neither owner nor member."""
     access.require(by, "project:set", project)
     if member and not access.allowed(member, "project:get", project):
-        raise ValidationError({"member": "Choose the owner or a member of this project."})
+        raise ValidationError({"member": NO_MEMBER})
     before = Budget.objects.filter(project=project, member=member).first()
     budget = Budget(project=project, member=member, amount=amount, when_full=when_full)
     budget.clean_fields()

@@ -1,19 +1,23 @@
-"""The staff's pages of prices, credits, billing accounts and the ledger. What changes goes through billing.actions."""
+"""What billing has in the admin. The staff: prices, credits, billing accounts, the ledger. Owners: budgets, and their part of the
+ledger. What changes goes through billing.actions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
+from access.sites import Rows, become, staff
 from billing import actions
-from billing.forms import AccountForm, CreditForm, PriceForm
-from billing.models import BillingAccount, Charge, Credit, Price
-from mlteam.staff import StaffAdmin, site
+from billing.forms import AccountForm, CreditForm, OwnBudgetForm, PriceForm
+from billing.models import SUMMED, BillingAccount, Budget, Charge, Credit, Price
+from billing.prices import money_shows
+from projects.owners import Changed, Owned, OwnProject, owners
 
 
-@admin.register(Price, site=site)
-class PriceAdmin(StaffAdmin):
+@admin.register(Price, site=staff)
+class PriceAdmin(Rows):
     """Prices are added; one that is not in force yet can be deleted."""
 
     form = PriceForm
@@ -30,8 +34,8 @@ class PriceAdmin(StaffAdmin):
         actions.withdraw_price(price=obj, by=request.user)
 
 
-@admin.register(Credit, site=site)
-class CreditAdmin(StaffAdmin):
+@admin.register(Credit, site=staff)
+class CreditAdmin(Rows):
     """Credits are granted, and never changed: one below zero takes back."""
 
     form = CreditForm
@@ -43,8 +47,8 @@ class CreditAdmin(StaffAdmin):
         obj.pk = actions.grant(**given, by=request.user).pk
 
 
-@admin.register(BillingAccount, site=site)
-class BillingAccountAdmin(StaffAdmin):
+@admin.register(BillingAccount, site=staff)
+class BillingAccountAdmin(Rows):
     """Billing accounts, and for whom each pays."""
 
     form = AccountForm
@@ -58,8 +62,8 @@ class BillingAccountAdmin(StaffAdmin):
         actions.set_account(account=obj, **form.cleaned_data, by=request.user)
 
 
-@admin.register(Charge, site=site)
-class ChargeAdmin(StaffAdmin):
+@admin.register(Charge, site=staff)
+class ChargeAdmin(Rows):
     """The ledger, to look at."""
 
     list_display = [
@@ -81,3 +85,68 @@ class ChargeAdmin(StaffAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+
+@admin.register(Budget, site=owners)
+class BudgetAdmin(Changed):
+    """What one's own projects and their members may cost in a month. Where nothing costs anything there are none."""
+
+    action = "project:set"
+    form = OwnBudgetForm
+    list_display = ["project", "member", "amount", "when_full"]
+    list_filter = [OwnProject]
+    search_fields = ["project__name", "member__username", "member__name"]
+    ordering = ["project__name", "member__username", "pk"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("project__owner", "member")
+
+    def mine(self, request: HttpRequest, obj: Any) -> bool:
+        return money_shows() and super().mine(request, obj)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return money_shows()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return money_shows()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return ["project", "member", "amount", "when_full"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["project", "member"] if obj else []
+
+    def save_model(self, request: Any, obj: Budget, form: Any, change: bool) -> None:
+        known = {"project": obj.project, "member": obj.member} if change else {}
+        become(obj, actions.set_budget(**known | form.cleaned_data, by=request.user))
+
+    def delete_model(self, request: Any, obj: Budget) -> None:
+        actions.remove_budget(budget=obj, by=request.user)
+
+
+@admin.register(Charge, site=owners)
+class OwnChargeAdmin(Owned):
+    """The ledger of one's own projects, to look at."""
+
+    action = "project:set"
+    list_display = ["hour", "project_name", "member_name", "subject_name", "line", "gpu_hours", "cpu_hours", "amount"]
+    list_filter = [OwnProject, "line", "hour"]
+    search_fields = ["project_name", "member_name", "subject_name"]
+    ordering = ["-hour", "-id"]
+    readonly_fields = [
+        *("hour", "project_name", "member_name", "subject_name", "gpus", "line"),
+        *(*SUMMED, "payer_name", "final"),
+    ]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return _without_money(self.list_display)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return _without_money(self.readonly_fields)
+
+
+def _without_money(names: Sequence[Any]) -> list[Any]:
+    """The columns that say no amounts, where nothing costs anything."""
+    if money_shows():
+        return list(names)
+    return [name for name in names if not name.endswith(("amount", "_cost", "payer_name"))]

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from access.sites import ActionForm
 from accounts.models import User
 from billing import actions
 from billing.models import BillingAccount, Budget, Credit, Kind, Price
@@ -31,6 +32,36 @@ class BudgetForm(forms.Form):
 
     def clean_member(self) -> User | None:
         return self._users.get(self.cleaned_data["member"])
+
+
+class OwnBudgetForm(ActionForm):
+    """A budget of one of the user's own projects, in their admin site; `cleaned_data["member"]` is a User or None."""
+
+    user: Any
+    project = forms.ModelChoiceField(Project.objects.none())
+    member = forms.CharField(
+        required=False, max_length=31, help_text="A member's username; empty: the whole project.", empty_value=None
+    )
+    amount = BudgetForm.base_fields["amount"]
+    when_full = BudgetForm.base_fields["when_full"]
+
+    class Meta:
+        model = Budget
+        fields = ["amount", "when_full"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "project" in self.fields:
+            own = Project.objects.owned_by(self.user, "project:set")
+            self.fields["project"].queryset = own.order_by("-personal", "name", "pk")  # type: ignore[attr-defined]
+
+    def clean_member(self) -> User | None:
+        """Whether they are a member is the action's question: who is none is answered like nobody."""
+        name = self.cleaned_data["member"]
+        found = User.objects.filter(username=name).first() if name else None
+        if name and found is None:
+            raise ValidationError(actions.NO_MEMBER)
+        return found
 
 
 class PriceForm(forms.ModelForm):

@@ -248,6 +248,9 @@ class Budget(models.Model):
             models.CheckConstraint(condition=Q(amount__gte=0), name="budget_not_negative"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.member.shown} in {self.project}" if self.member else str(self.project)
+
     @property
     def share(self) -> int:
         """How much of it is used, in percent."""

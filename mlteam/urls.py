@@ -2,8 +2,10 @@
 
 from django.urls import include, path
 
-import billing.admin  # noqa: F401 - registers its pages with the staff's site
-from mlteam.staff import site
+import billing.admin  # noqa: F401 - registers its pages with both sites
+import projects.admin  # noqa: F401 - and with the owners'
+from access.sites import staff
+from projects.owners import owners
 from projects.views import home
 
 urlpatterns = [
@@ -13,7 +15,8 @@ urlpatterns = [
     path("", include("projects.urls")),
     path("", include("billing.urls")),
     path("", include("jobs.urls")),
-    path("staff/", site.urls),
+    path("staff/", staff.urls),
+    path("owners/", owners.urls),
 ]
 
 handler400 = "mlteam.errors.bad_request"

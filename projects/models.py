@@ -112,6 +112,9 @@ class Member(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "user"], name="member_once")]
 
+    def __str__(self) -> str:
+        return f"{self.user.shown} in {self.project}"
+
 
 class TeamMember(models.Model):
     """A team with which a project is shared. Levels are the guardian permissions of the team's group on the project."""
@@ -124,6 +127,9 @@ class TeamMember(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "team"], name="team_member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.team} in {self.project}"
 
 
 class Invitation(models.Model):
@@ -150,6 +156,9 @@ class Invitation(models.Model):
                 fields=["project", "email"], condition=Q(accepted_at=None, revoked_at=None), name="one_open_invitation"
             )
         ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.project}"
 
 
 class AuditEntry(models.Model):
@@ -189,6 +198,7 @@ class AuditEntry(models.Model):
     objects: ClassVar = AuditQuerySet.as_manager()
 
     class Meta:
+        verbose_name_plural = "audit entries"
         ordering = ["-at", "-id"]
         indexes = [
             models.Index(fields=["project_id", "-at", "-id"], name="audit_list"),
@@ -197,6 +207,9 @@ class AuditEntry(models.Model):
             # What the filters offer is read from this index alone.
             models.Index(fields=["project_id", "by_id", "by_name", "action"], name="audit_choices"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.by_name}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Writes a new entry; raises Kept for one that is there."""

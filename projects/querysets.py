@@ -22,6 +22,13 @@ class ProjectQuerySet(models.QuerySet):
         mine = access.scope(user, "project:get", project="pk", created_by="owner")
         return self.present().filter(mine).order_by("-personal", "name", "id")
 
+    def owned_by(self, user: "User", action: str = "project:get") -> "ProjectQuerySet":
+        """The user's own in which they may do the action; an inactive user has none."""
+        from projects.rules import allowing
+
+        own = self.present().filter(allowing(*action.split(":")), owner=user)
+        return own if user.is_active else own.none()
+
 
 class InvitationQuerySet(models.QuerySet):
     def open(self) -> "InvitationQuerySet":

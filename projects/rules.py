@@ -66,7 +66,7 @@ class Ownership:
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         present = Project.objects.present()
-        owned = present.filter(_allowing(kind, verb), pk__in=[target.project_id, *above])
+        owned = present.filter(allowing(kind, verb), pk__in=[target.project_id, *above])
         if above:
             owned = owned.filter(Exists(present.filter(pk=target.project_id)))
         return [(get_user_model().objects.filter(pk__in=owned.values("owner")), "pk")]
@@ -80,7 +80,7 @@ def _everything(project_id: str, rules: Rules, source: str) -> Iterable[Grant]:
         yield Grant(project_id, kind, actions, source, farthest=FARTHEST)
 
 
-def _allowing(kind: str, verb: str) -> Q:
+def allowing(kind: str, verb: str) -> Q:
     """The projects in which being the owner is enough, as a condition on projects."""
     allowed = Q(pk__in=[])
     if verb in OWNERS.get(kind, ()):
@@ -106,7 +106,7 @@ def _owned(kind: str, verb: str) -> Prepared:
 
     def ids(user: str) -> QuerySet:
         present = Project.objects.present()
-        owned = present.filter(_allowing(kind, verb), owner_id=user).values("pk")
+        owned = present.filter(allowing(kind, verb), owner_id=user).values("pk")
         below = Nested.objects.filter(above__in=owned).values("place")
         return owned.union(present.filter(pk__in=below).values("pk"))
 

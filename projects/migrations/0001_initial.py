@@ -63,6 +63,7 @@ class Migration(migrations.Migration):
                 ("words", models.TextField(editable=False, help_text="what the search looks through")),
             ],
             options={
+                "verbose_name_plural": "audit entries",
                 "ordering": ["-at", "-id"],
                 "indexes": [
                     models.Index(fields=["project_id", "-at", "-id"], name="audit_list"),
