@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "mlteam.middleware.no_null",
     "accounts.middleware.last_seen",
     "accounts.middleware.time_zone",
     "projects.middleware.noted_origin",
