@@ -30,6 +30,10 @@ class LoginForm(allauth_forms.LoginForm):
         login.label = "Email"
         login.widget.attrs = {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
 
+    def clean_login(self) -> str:
+        login = super().clean_login()
+        return fold_email(login) if "@" in login else login
+
 
 class SignupForm(allauth_forms.SignupForm):
     """Sign-up; by invitation the address is the invited one and cannot be changed."""

@@ -85,6 +85,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def clean(self) -> None:
         self.email = fold_email(self.email)
+        self.name = self.name.strip()
 
     def has_perm(self, perm: str, obj: models.Model | None = None) -> bool:
         """Of an object access decides, whose backend is asked like any other: being superuser says nothing there."""

@@ -8,8 +8,8 @@ projects, accepts no other invitation, and only looks at its Personal project (p
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -128,8 +128,7 @@ def invite(*, project: Project, email: str, levels: Levels, by: "User") -> Invit
     member's, or none at all: those the owner sees anyway.
     """
     require(by, "project:share", project, "shared")
-    email = fold_email(email)
-    validate_email(email)
+    email = Invitation._meta.get_field("email").clean(fold_email(email), None)
     check_levels(levels, project, by)
     _check_outsider(project, email)
     older = Invitation.objects.open().filter(project=project, email=email).values_list("levels", flat=True).first()
@@ -298,6 +297,8 @@ def _check_acceptable(invitation: Invitation, link: links.Token, by: "User") -> 
         raise OtherAccount
     if invitation.project.owner_id == by.pk:
         raise InvalidInvitation
+    # Of two that an account without a proven address accepts at once, the second waits here and sees the first.
+    get_user_model().objects.select_for_update().get(pk=by.pk)
     if not link.proves_address and not by.verified and Member.objects.filter(user=by).exists():
         raise refused("project:get", "unverified", "Confirm your address first; then you can join more projects.")
 

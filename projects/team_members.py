@@ -33,14 +33,16 @@ def add(*, project: Project, team: Team, levels: Levels, by: "User") -> TeamMemb
 
 @transaction.atomic
 def set_levels(*, member: TeamMember, levels: Levels, by: "User") -> None:
-    """Changes what all in the team may do, within a second also in what they have open."""
+    """Changes what all in the team may do, within a second also in what they have open. Raises Impossible for one that has gone."""
     access.require(by, "project:share", member.project)
     check_levels(levels, member.project, by)
+    access.bump()  # first: its row lets one such change happen at a time
+    if not TeamMember.objects.filter(pk=member.pk).exists():
+        raise Impossible(f"The team {member.team.name} is no member any more.")
     before = levels_of_team(member.project, member.team)
     if before == levels:
         return
     _set_permissions(member.project, member.team, levels)
-    access.bump()
     _record(member, action="team:set", by=by, before=before, after=levels)
     lost(member.project, set(member.team.group.user_set.values_list("pk", flat=True)), by=by)
 
@@ -55,11 +57,11 @@ def remove(*, member: TeamMember, by: "User") -> None:
 def end(member: TeamMember, *, by: "User | None") -> None:
     """Ends it without asking; for who has asked, and for a team that goes."""
     project, team = member.project, member.team
+    access.bump()
     before = levels_of_team(project, team)
     if not TeamMember.objects.filter(pk=member.pk).delete()[0]:
         return
     _held(project, team).delete()
-    access.bump()
     _record(member, action="team:rm", by=by, before=before)
     lost(project, set(team.group.user_set.values_list("pk", flat=True)), by=by)
 

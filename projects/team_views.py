@@ -1,5 +1,7 @@
 """Pages of teams that are members of a project."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,7 +13,7 @@ from projects import actions, team_members
 from projects.errors import Impossible
 from projects.forms import AddTeamForm, InviteForm, LevelsForm
 from projects.models import Project, TeamMember
-from projects.views import members_page
+from projects.views import attempt, members_page
 
 
 @access.route("project:share")
@@ -39,10 +41,10 @@ def change(request: UserRequest, slug: str, member_id: str) -> HttpResponse:
     """Changes a team's levels."""
     member, form = _member(request, slug, member_id), LevelsForm(request.POST)
     if form.is_valid():
-        team_members.set_levels(member=member, levels=form.cleaned_data["levels"], by=request.user)
-        messages.success(request, f"The levels of {member.team.name} are in force.")
-    else:
-        messages.error(request, "Choose a level for each kind. Nothing was changed.")
+        levels, done = form.cleaned_data["levels"], f"The levels of {member.team.name} are in force."
+        act = partial(team_members.set_levels, member=member, levels=levels, by=request.user)
+        return attempt(request, slug, act, done)
+    messages.error(request, "Choose a level for each kind. Nothing was changed.")
     return redirect("projects:members", slug)
 
 

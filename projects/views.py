@@ -67,7 +67,7 @@ def new(request: UserRequest) -> HttpResponse:
 @require_POST
 def switch(request: UserRequest) -> HttpResponse:
     """Makes another project the active one."""
-    project = project_for(request, request.POST.get("project", ""))
+    project = project_for(request, request.POST.get("project", "").replace("\0", ""))
     response = redirect(active.landing_for(request.user, project))
     active.remember(response, project.slug)
     return response
@@ -106,10 +106,9 @@ def member_set(request: UserRequest, slug: str, member_id: str) -> HttpResponse:
     member = _member(request, slug, member_id)
     form = LevelsForm(request.POST)
     if form.is_valid():
-        actions.set_levels(member=member, levels=form.cleaned_data["levels"], by=request.user)
-        messages.success(request, f"The levels of {member.user.shown} are in force.")
-    else:
-        messages.error(request, "Choose a level for each kind. Nothing was changed.")
+        levels, done = form.cleaned_data["levels"], f"The levels of {member.user.shown} are in force."
+        return attempt(request, slug, lambda: actions.set_levels(member=member, levels=levels, by=request.user), done)
+    messages.error(request, "Choose a level for each kind. Nothing was changed.")
     return redirect("projects:members", slug)
 
 
