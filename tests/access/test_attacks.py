@@ -3,18 +3,18 @@
 import re
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from access import roles
 from billing.models import Budget
 from jobs.models import Job
 from projects import actions, team_members
 from projects.levels import PRESETS
 from projects.models import AuditEntry, Project
 from teams import actions as teams
-from teams.models import Team
 from tests.access.test_routes import OWNERS, POSTED, STAFF, TABLE, _address, _arguments, _job, routes, rows, world
 
 __all__ = ["world"]
@@ -69,7 +69,12 @@ def theirs(make_user, join) -> dict[str, object]:
     project = actions.create(name="Theirs", by=otto)
     team = teams.create(name="Their team", by=otto)
     job = _job(project, otto)
+    role = roles.create(place=project, name="Theirs", by=otto)
     return {
+        "role": role.pk,
+        "policy": roles.add_policy(role=role, text=f"job:get@{project.urn}:job:*", by=otto).pk,
+        "role_member": roles.add_member(role=role, user=otto, by=otto).pk,
+        "key": roles.add_key(role=role, name="ci", by=otto)[0].pk,
         "project": project,
         "member": join(project, make_user("mia"), "Viewer").pk,
         "by_team": team_members.add(project=project, team=team, levels=PRESETS["Viewer"], by=otto).pk,
@@ -81,9 +86,12 @@ def theirs(make_user, join) -> dict[str, object]:
 
 
 def _foreign(name: str, theirs) -> dict[str, object]:
-    member = "in_team" if name.startswith("teams:") else "by_team" if name.startswith("projects:team") else "member"
+    of_team, of_role = name.startswith("projects:team"), name.startswith("projects:role_")
+    member = (
+        "in_team" if name.startswith("teams:") else "by_team" if of_team else "role_member" if of_role else "member"
+    )
     known = {"member_id": theirs[member], "invitation_id": theirs["invitation"], "job_id": theirs["job"]}
-    return known | {"budget_id": theirs["budget"]}
+    return known | {"budget_id": theirs["budget"], "policy_id": theirs["policy"], "key_id": theirs["key"]}
 
 
 def test_ids_of_anothers_open_nothing_under_ones_own_address(world, theirs):
@@ -101,6 +109,17 @@ def test_ids_of_anothers_open_nothing_under_ones_own_address(world, theirs):
             tried.append(name)
     assert len(set(tried)) >= 20
     assert _count(theirs["project"]) == before
+
+
+def test_a_role_of_anothers_is_found_by_nobody_else(world, theirs):
+    client = browser(world, "owner")
+    for name, method in rows(TABLE):
+        pattern = dict(routes())[name]
+        if "role_id" in pattern.pattern.converters:
+            known = {**_arguments(world, "owner", name), **_foreign(name, theirs), "role_id": theirs["role"]}
+            path = reverse(name, kwargs={argument: known[argument] for argument in pattern.pattern.converters})
+            answer = client.get(path) if method == "GET" else client.post(path, POSTED)
+            assert answer.status_code == 404, f"{method} {name}"
 
 
 def _count(project: Project) -> tuple:
@@ -148,8 +167,11 @@ def test_searches_and_filters_take_whatever_is_typed(world, sent):
 @pytest.fixture
 def named(world) -> None:
     """Everything that has a name has one that is HTML, whichever way it came to it."""
-    for rows_, field in ((Project, "name"), (Team, "name"), (User, "name"), (Job, "name")):
-        rows_.objects.update(**{field: EVIL})
+    for model in apps.get_models():
+        ours = model._meta.app_label in {"accounts", "access", "teams", "projects", "billing", "compute", "jobs"}
+        if ours and "name" in {field.name for field in model._meta.fields}:
+            for number, pk in enumerate(model.objects.values_list("pk", flat=True)):
+                model.objects.filter(pk=pk).update(name=f"{EVIL}{number}")
     Project.objects.filter(slug="vision").update(offered_to=world["people"]["read"])
 
 
