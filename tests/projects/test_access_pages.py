@@ -74,9 +74,7 @@ def test_members_ask_only_about_themselves(as_user, project, owner, viewer):
     assert "No" in text_of(page, "answer") and "person" not in page.context["form"].fields
 
 
-@pytest.mark.parametrize(
-    "name", ["mlteam:project:no:job:such", "*", "mlteam:*", ":::", "x" * 5000, "mlteam:job:a\x00b", ""]
-)
+@pytest.mark.parametrize("name", ["mlteam:project:no:job:such", "*", "mlteam:*", ":::", "x" * 5000, ""])
 def test_what_is_not_there_and_what_may_not_be_seen_get_the_same_answer(
     as_user, make_user, project, viewer, owner, name
 ):
