@@ -298,7 +298,7 @@ def _check_acceptable(invitation: Invitation, link: links.Token, by: "User") -> 
     if invitation.project.owner_id == by.pk:
         raise InvalidInvitation
     # Of two that an account without a proven address accepts at once, the second waits here and sees the first.
-    get_user_model().objects.select_for_update().get(pk=by.pk)
+    get_user_model().objects.select_for_update(no_key=True).get(pk=by.pk)
     if not link.proves_address and not by.verified and Member.objects.filter(user=by).exists():
         raise refused("project:get", "unverified", "Confirm your address first; then you can join more projects.")
 

@@ -84,7 +84,7 @@ def accept(*, project: Project, by: "User") -> None:
 
 def lock(project: Project) -> Project:
     """The project's row as it is now, kept for this transaction: an offer and the end of a membership do not cross."""
-    return Project.objects.select_for_update().get(pk=project.pk)
+    return Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 
 
 def void(project: Project, user: "User") -> bool:
