@@ -262,6 +262,30 @@ def test_names_reach_no_header_of_an_email(project, owner, make_user, join):
     assert "Bcc" not in email.message()
 
 
+def test_names_are_text_in_both_parts_of_an_email(project, owner, make_user, join):
+    evil = '<img src="https://evil.example/x">'
+    Project.objects.filter(pk=project.pk).update(name=evil)
+    User.objects.filter(pk=owner.pk).update(name=evil)
+    found = Project.objects.select_related("owner").get(pk=project.pk)
+    user = make_user("vera", name=evil)
+    member = join(found, user, "Viewer")
+    actions.set_levels(member=member, levels=PRESETS["Full"], by=found.owner)
+    ownership.offer(member=member, by=found.owner)
+    ownership.decline(project=found, by=user)
+    team = teams.create(name=evil, by=found.owner)
+    teams.add_user(team=team, user=user, role="user", by=found.owner)
+    actions.remove_member(member=member, by=found.owner)
+    while mail.send_waiting():
+        pass
+    assert len(sent.outbox) >= 6
+    for email in sent.outbox:
+        assert evil in email.subject or evil in email.body
+        html = [part for part, kind in email.alternatives if kind == "text/html"]
+        assert len(html) == 1
+        assert "<img" not in html[0]
+        assert 'href="https://evil' not in html[0]
+
+
 # ---- two at once
 
 
