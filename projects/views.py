@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 import access
 from accounts.requests import UserRequest
-from projects import actions, active, links, listing, work
+from projects import actions, active, links, listing, tree, work
 from projects.errors import Impossible, InvalidInvitation, OtherAccount
 from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, ProjectForm, RemoveForm
 from projects.levels import PRESETS, Level, preset_of
@@ -176,7 +176,7 @@ def settings(request: UserRequest, slug: str) -> HttpResponse:
         "can_remove": bool(held.decide("project:rm", project)),
         "can_hand_over": _can_hand_over(request, project),
         "can_nest": bool(held.decide("project:new", project)),
-        "children": project.children.filter(removed_at=None).select_related("owner").order_by("name")[:100],
+        "children": tree.below(project, request.user),
         "personal": project.personal,
     }
     return render(request, "projects/settings.html", context)

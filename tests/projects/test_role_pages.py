@@ -214,3 +214,15 @@ def test_what_a_team_holds_is_for_those_in_it(as_user, owner, stranger, viewer):
     for who, status in ((viewer, 200), (stranger, 403)):
         assert as_user(who).get(at("team_roles", team.slug)).status_code == status
         assert as_user(who).get(at("role", role.id)).status_code == status
+
+
+def test_projects_below_are_shown_as_a_tree_of_what_one_sees(page, as_user, project, owner, viewer, join):
+    child = actions.create(name="Production", by=owner, parent=project)
+    deeper = actions.create(name="Canary", by=owner, parent=child)
+    text = page.get(at("settings", "vision")).content.decode()
+    assert text.index("Production") < text.index("Canary")
+    join(deeper, viewer, "Viewer")
+    seen = as_user(viewer).get(at("settings", "vision")).content.decode()
+    assert "Production" not in seen and "Canary" not in seen  # the one between is hidden
+    join(child, viewer, "Viewer")
+    assert "Canary" in as_user(viewer).get(at("settings", "vision")).content.decode()
