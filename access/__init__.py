@@ -2,6 +2,7 @@
 
     access.allowed(user, "job:stop", job)        -> Decision: true or false, and why
     access.abilities(user, project)              -> all that a user holds in a project, for pages that ask many questions
+    access.abilities_in(user, projects)          -> the same for some projects at once
     access.scope(user, "job:get", …)             -> the same answer as a filter in SQL
     access.holders("job:stop", job)              -> everybody for whom allowed() says yes, as a query; who_is_allowed(): and why
     access.who("job:stop", job)                  -> how many they are, and the first of them with why
@@ -16,7 +17,20 @@ by itself where it stands (`access_target()`).
 """
 
 from access.decisions import ACTIONS, Decision, Grant, Refused, Target, refused
-from access.evaluator import Abilities, Seen, abilities, allowed, holders, rules, scope, seen_as, who, who_is_allowed
+from access.evaluator import (
+    Abilities,
+    Seen,
+    abilities,
+    abilities_in,
+    allowed,
+    holders,
+    rules,
+    scope,
+    scopes,
+    seen_as,
+    who,
+    who_is_allowed,
+)
 from access.generation import bump, generation
 from access.routes import fetch, require, route
 from access.sources import Source, register
@@ -32,6 +46,7 @@ __all__ = [
     "Source",
     "Target",
     "abilities",
+    "abilities_in",
     "allowed",
     "bump",
     "fetch",
@@ -45,6 +60,7 @@ __all__ = [
     "route",
     "rules",
     "scope",
+    "scopes",
     "seen_as",
     "urn",
     "who",

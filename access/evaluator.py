@@ -135,6 +135,23 @@ def abilities(user: Holder, resource: Resource) -> Abilities:
     return found
 
 
+def abilities_in(user: Holder, projects: Iterable[Resource]) -> dict[str, Abilities]:
+    """What the user holds in each of these projects, for pages that show some of them: project id -> abilities."""
+    user_id, asked, seen = _known(user), _asked.get(), _seen.get()
+    found, rest = {}, {}
+    for project in projects:
+        place = project.access_target().project_id
+        if (asked and (user_id, place) in asked) or (seen and seen.project == place):
+            found[place] = abilities(user, project)
+        else:
+            rest[place] = project
+    for place, grants in rules(user, rest.values()).items() if rest else ():
+        found[place] = Abilities(user_id, place, tuple(grants), rest[place].access_above())
+        if asked is not None:
+            asked[user_id, place] = found[place]
+    return found
+
+
 def _held(kind: str, users: Sequence[str], places: Places) -> Iterable[tuple[str, Grant]]:
     sources = registered(kind, users[0] if len(users) == 1 else "")
     return (pair for source in sources for pair in source.grants(users=users, places=places))
@@ -157,12 +174,20 @@ def allowed(user: Holder, action: str, resource: Resource) -> Decision:
 
 def scope(user: Holder, action: str, *, project: str = "project", created_by: str = "created_by") -> Q:
     """The rows on which the user may do the action, as a filter; the number of queries does not grow with anything."""
+    condition = Q(pk__in=[])
+    for way in scopes(user, action, project=project, created_by=created_by):
+        condition |= way
+    return condition
+
+
+def scopes(user: Holder, action: str, *, project: str = "project", created_by: str = "created_by") -> list[Q]:
+    """The same for each source by itself: for whoever wants only some of the rows, and none of the others looked at."""
     kind, verb = split_action(action)
     user_id = _known(user)
-    condition = Q(pk__in=[])
-    for source in registered(kind, user_id) if user_id else ():
-        condition |= source.scope(user_id or "", kind, verb, project=project, created_by=created_by)
-    return condition
+    if user_id is None:
+        return []
+    names = {"project": project, "created_by": created_by}
+    return [source.scope(user_id, kind, verb, **names) for source in registered(kind, user_id)]
 
 
 def holders(action: str, resource: Resource) -> QuerySet:

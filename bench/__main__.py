@@ -22,6 +22,7 @@ ALL = {
     "log_pages": "1,000 lines anywhere in a log of 1 GB",
     "lists": "the jobs page with 100,000 jobs in 1,000 projects",
     "access_questions": "who may do what, with 100,000 members and 100,000 statements",
+    "people_lists": "lists of projects, members, teams, invitations, entries and charges with 10,000 rows each",
     "memory": "a runner, and the whole server",
 }
 

@@ -70,7 +70,8 @@ def _on_this_database(name: str) -> Iterator[Figure]:
     others = seeds.projects(user, seeds.PROJECTS - 1)
     seeds.jobs(user, here, others, range(100, seeds.JOBS), resource)
     seeds.analyse()
-    middle = cursor_of(Job.objects.in_project(here).newest_first()[seeds.JOBS // 4], "o")
+    half_way = Job.objects.in_project(here).newest_first()[seeds.JOBS // 4]
+    middle = cursor_of(half_way.created_at, half_way.pk, "o")
 
     for page, path in PAGES.items():
         times = application.times([path.format(middle=middle)] * REQUESTS)

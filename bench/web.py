@@ -50,7 +50,7 @@ class InProcess:
 
         self.application = application
         self.cookie = "; ".join(f"{name}={value}" for name, value in cookies.items()).encode()
-        self.queries = 0
+        self.queries, self.headers = 0, []
         connection_created.connect(self._count, weak=False)
 
     def _count(self, connection: Any, **_: object) -> None:
@@ -60,8 +60,9 @@ class InProcess:
         self.queries += not sql.startswith(("PRAGMA", "SET"))
         return execute(sql, *rest)
 
-    def times(self, paths: list[str]) -> "Times":
+    def times(self, paths: list[str], headers: dict[str, str] | None = None) -> "Times":
         """Asks for each path, one after another."""
+        self.headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the loop of the Procfile's web server
             return runner.run(self._times(paths))
 
@@ -87,7 +88,7 @@ class InProcess:
             "raw_path": where.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(b"host", b"localhost"), (b"cookie", self.cookie)],
+            "headers": [(b"host", b"localhost"), (b"cookie", self.cookie), *self.headers],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 80),
         }

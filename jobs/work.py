@@ -4,35 +4,34 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import Case, Count, IntegerField, OuterRef, QuerySet, Subquery, Sum, Value, When
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from billing.models import MonthTotal, money_field
 from billing.prices import money_shows, this_month
 from jobs.models import Job
-from jobs.states import ACTIVE, UNFINISHED, WAITING
+from jobs.states import ACTIVE, WAITING
 
 if TYPE_CHECKING:
     from accounts.models import User
     from projects.models import Project
-    from projects.querysets import ProjectQuerySet
 
 
 class JobsOfProjects:
     """Answers projects.work.Work, each in a constant number of queries."""
 
-    def annotate(self, projects: "ProjectQuerySet") -> "ProjectQuerySet":
+    def columns(self, seen_by: "User") -> dict[str, Combinable]:
         jobs = Job.objects.filter(project=OuterRef("pk")).order_by()
-        return projects.annotate(
-            job_count=_counted(jobs),
-            active_count=_counted(jobs.filter(state__in=UNFINISHED)),
-            cost_this_month=_cost(),
-            last_activity=Subquery(Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]),
-        )
-
-    def running_by_member(self, project: "Project") -> dict[str, int]:
-        active = Job.objects.in_project(project).filter(state__in=ACTIVE).order_by()
-        return dict(active.values_list("created_by_id").annotate(Count("pk")))
+        columns: dict[str, Combinable] = {
+            "job_count": _counted(jobs),
+            "running_count": _counted(jobs.filter(state__in=ACTIVE)),
+            "waiting_count": _counted(jobs.filter(state__in=WAITING)),
+            "last_activity": Subquery(
+                Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]
+            ),
+        }
+        return columns | ({"cost_this_month": _cost(seen_by)} if money_shows() else {})
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[Job], Sequence[Job]]:
         theirs = Job.objects.in_project(project).filter(created_by=user).newest_first()
@@ -43,12 +42,16 @@ class JobsOfProjects:
         return jobs.unfinished().count(), jobs.count()
 
 
-def _cost() -> Coalesce | Value:
-    """What the project cost this month; null where nothing costs anything."""
-    if not money_shows():
-        return Value(None, output_field=money_field())
+def _cost(seen_by: "User") -> Combinable:
+    """What the project cost this month: to its owner all of it, to others what they used themselves."""
     month = MonthTotal.objects.filter(project_id=OuterRef("pk"), month=this_month()).order_by().values("project_id")
-    return Coalesce(Subquery(month.annotate(sum=Sum("amount")).values("sum")), Decimal(0), output_field=money_field())
+    every, own = _summed(month), _summed(month.filter(member_id=seen_by.pk))
+    return Case(When(owner=seen_by.pk, then=every), default=own, output_field=money_field())
+
+
+def _summed(totals: QuerySet) -> Coalesce:
+    sums = totals.annotate(sum=Sum("amount")).values("sum")
+    return Coalesce(Subquery(sums), Decimal(0), output_field=money_field())
 
 
 def _counted(jobs: QuerySet) -> Coalesce:

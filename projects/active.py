@@ -1,4 +1,7 @@
-"""The active project: the one whose pages were opened last. It is a cookie, so that opening a page stores nothing."""
+"""The active project: the one whose pages were opened last. It is a cookie, so that opening a page stores nothing.
+
+The cookie has the slugs of the last few, newest first: who has many projects finds them in the switcher.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -15,13 +18,19 @@ if TYPE_CHECKING:
 
 COOKIE = f"{settings.SESSION_COOKIE_NAME}-project"
 YEAR = 365 * 24 * 3600
+REMEMBERED = 6  # projects
 
 
 def named(request: HttpRequest) -> list[str]:
-    """The slugs that the request names: that of its address before the remembered one. Nothing says that they exist."""
+    """The slugs that the request names: that of its address before the one remembered last. Nothing says that they exist."""
     match = request.resolver_match
     named_here = match.kwargs.get("slug") if match else None
-    return [slug for slug in (named_here, request.COOKIES.get(COOKIE)) if slug]
+    return [slug for slug in (named_here, *recent(request)[:1]) if slug]
+
+
+def recent(request: HttpRequest) -> list[str]:
+    """The slugs of the projects that were opened last, newest first."""
+    return [slug for slug in request.COOKIES.get(COOKIE, "").split(".") if slug][:REMEMBERED]
 
 
 def find(user: "User", request: HttpRequest) -> Project | None:
@@ -33,10 +42,13 @@ def find(user: "User", request: HttpRequest) -> Project | None:
     return visible.filter(owner=user, personal=True).first()
 
 
-def remember(response: HttpResponse, slug: str) -> None:
+def remember(request: HttpRequest, response: HttpResponse, slug: str) -> None:
     """Makes the project active from the next request on."""
+    last = [slug, *(other for other in recent(request) if other != slug)][:REMEMBERED]
+    if request.COOKIES.get(COOKIE) == ".".join(last):
+        return
     response.set_cookie(
-        COOKIE, slug, max_age=YEAR, httponly=True, secure=settings.SESSION_COOKIE_SECURE, samesite="Lax"
+        COOKIE, ".".join(last), max_age=YEAR, httponly=True, secure=settings.SESSION_COOKIE_SECURE, samesite="Lax"
     )
 
 

@@ -1,13 +1,15 @@
 """What every page shows around its content."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db.models import Case, Value, When
+from django.db.models import Q
 from django.http import HttpRequest
 
 import access
+from access import Abilities
 from projects import active, trail, viewing
 from projects.models import Project
 from projects.rules import owner_proven
@@ -15,7 +17,7 @@ from projects.rules import owner_proven
 if TYPE_CHECKING:
     from accounts.models import User
 
-MOST = 30  # projects in the switcher; the list of projects has all
+MOST = 30  # projects in the switcher; of more it finds those that one types
 
 UNSANDBOXED = (
     "This server runs jobs without a sandbox (MLTEAM_UNSANDBOXED): whoever may start a job can read all of it."
@@ -23,7 +25,7 @@ UNSANDBOXED = (
 
 
 class Shell:
-    """Asks nothing until a template looks, and four queries at most then, whatever the number of projects."""
+    """Asks nothing until a template looks, and five queries at most then, whatever the number of projects."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -32,36 +34,57 @@ class Shell:
 
     @cached_property
     def projects(self) -> list[Project]:
-        """Those that the user may see, Personal first; the active one is always among them."""
+        """Those of the switcher, Personal first: all that the user may see, or of many those that were opened last."""
+        if self._user is None or len(self._some) > MOST:
+            return self._known
+        return _sorted({project.pk: project for project in (*self._some, *self._known)}.values())
+
+    @property
+    def search(self) -> bool:
+        """Whether there are so many projects that the switcher searches for them."""
+        return len(self._some) > MOST
+
+    @cached_property
+    def _some(self) -> list[Project]:
+        """So many of those that the user may see that it is known whether there are more; in no order, which would look at all."""
+        return list(Project.objects.some_visible_to(self._user, MOST + 1)) if self._user else []
+
+    @cached_property
+    def _known(self) -> list[Project]:
+        """Of those that the user may see: Personal, the one that the request names, and those that were opened last."""
+        held = self._held
+        return _sorted(project for project in self._candidates if held[project.pk].any("project:get"))
+
+    @cached_property
+    def _candidates(self) -> list[Project]:
         if self._user is None:
             return []
-        named = active.named(self._request)
-        first = Case(
-            *(When(slug=slug, then=Value(place)) for place, slug in enumerate(named)), default=Value(len(named))
-        )
-        visible = Project.objects.visible_to(self._user)
-        ordered = visible.order_by(first, *visible.query.order_by) if named else visible
-        # Picked first: what is asked about each is then asked of a page of them, not of all that can be seen.
-        rows = Project.objects.filter(pk__in=ordered.values("pk")[:MOST]).annotate(owner_proven=owner_proven())
-        return sorted(rows, key=lambda project: (not project.personal, project.name, project.id))
+        slugs = {*active.named(self._request), *active.recent(self._request)}
+        wanted = Project.objects.present().filter(Q(slug__in=slugs) | Q(owner=self._user, personal=True))
+        return list(wanted.annotate(owner_proven=owner_proven()))
+
+    @cached_property
+    def _held(self) -> dict[str, Abilities]:
+        """What the user may do in each of them, asked at once."""
+        return access.abilities_in(self._user, self._candidates) if self._user else {}
 
     @cached_property
     def project(self) -> Project | None:
         """The active project."""
-        seen = {project.slug: project for project in self.projects}
+        seen = {project.slug: project for project in self._known}
         named = (seen[slug] for slug in active.named(self._request) if slug in seen)
         return next(named, self._personal)
 
     @property
     def show_switcher(self) -> bool:
-        return len(self.projects) > 1
+        return len(self.projects) > 1 or self.search
 
     @cached_property
     def can(self) -> dict[str, bool]:
         """What the navigation of the active project offers."""
         if self._user is None or self.project is None:
             return {"jobs": False, "new_job": False, "settings": False, "audit": False}
-        held = access.abilities(self._user, self.project)
+        held = self._held[self.project.pk]
         asked = {"jobs": "job:get", "new_job": "job:new", "settings": "project:set"}
         asked["audit"] = trail.may_see(self.project)
         return {name: held.any(action) for name, action in asked.items()}
@@ -82,7 +105,11 @@ class Shell:
 
     @property
     def _personal(self) -> Project | None:
-        return next((project for project in self.projects if project.personal), None)  # nobody sees another's
+        return next((project for project in self._known if project.personal), None)  # nobody sees another's
+
+
+def _sorted(projects: Iterable[Project]) -> list[Project]:
+    return sorted(projects, key=lambda project: (not project.personal, project.name, project.id))
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

@@ -27,6 +27,17 @@ class ProjectForm(forms.ModelForm):
         fields = ["name"]
 
 
+class NewProjectForm(ProjectForm):
+    """A new project's name, and whether it begins with what the creator's Personal project has."""
+
+    copy_keys = forms.BooleanField(
+        label="Copy my Personal project's keys",
+        help_text="Your Personal project has no keys yet.",
+        required=False,
+        disabled=True,
+    )
+
+
 class RemoveForm(forms.Form):
     """Removal is confirmed by typing the name."""
 

@@ -1,4 +1,4 @@
-"""What the lists of projects, members and invitations show; each in a constant number of queries."""
+"""What the lists of members and invitations show; each in a constant number of queries."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,10 +6,10 @@ from allauth.account.models import EmailAddress
 from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
-from projects import links, team_members, work
+from projects import links, team_members
 from projects.levels import KINDS, levels_of, preset_of
 from projects.members import levels_by_user
-from projects.models import Invitation, Member, Project
+from projects.models import Invitation, Project
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -17,20 +17,9 @@ if TYPE_CHECKING:
 NOTHING = dict.fromkeys(KINDS, "none")
 
 
-def projects_of(user: "User") -> list[Project]:
-    """All that the user sees, each with member_count, job_count, active_count and last_activity."""
-    seen = Project.objects.visible_to(user).select_related("owner")
-    counted = {project.pk: project for project in work.known().annotate(seen)}
-    members = Member.objects.filter(project__in=seen.values("pk").order_by())
-    numbers = dict(members.values_list("project").annotate(number=Count("pk")).order_by())
-    for project in counted.values():
-        project.member_count = numbers.get(project.pk, 0)
-    return list(counted.values())
-
-
 def members_of(project: Project, *, seen_by: "User") -> list[dict[str, Any]]:
     """The members in the order in which they joined."""
-    levels, running = levels_by_user(project), work.known().running_by_member(project)
+    levels = levels_by_user(project)
     proven = EmailAddress.objects.filter(user=OuterRef("user"), email=OuterRef("user__email"), verified=True)
     rows = project.members.select_related("user", "invited_by").annotate(verified=Exists(proven))
     return [
@@ -41,7 +30,6 @@ def members_of(project: Project, *, seen_by: "User") -> list[dict[str, Any]]:
             "preset": preset_of(levels.get(member.user_id, NOTHING)),
             "joined_at": member.joined_at,
             "invited_by": member.invited_by,
-            "running": running.get(member.user_id, 0),
             "verified": member.verified,
             "is_me": member.user_id == seen_by.pk,
         }

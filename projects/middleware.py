@@ -25,8 +25,8 @@ def active_project(get_response: Callable[[UserRequest], HttpResponse]) -> Calla
     def middleware(request: UserRequest) -> HttpResponse:
         response = get_response(request)
         slug = _opened(request, response)
-        if slug and request.COOKIES.get(active.COOKIE) != slug:
-            active.remember(response, slug)
+        if slug:
+            active.remember(request, response, slug)
         return response
 
     return middleware

@@ -52,6 +52,14 @@ class Project(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     removed_at = models.DateTimeField(null=True, blank=True)
 
+    # What projects.dashboard adds for its lists.
+    member_count: int
+    team_count: int
+    sees_jobs: bool
+    is_member: bool
+    by_teams: list[Team]
+    pages: dict[str, str]
+
     objects: ClassVar = ProjectQuerySet.as_manager()
 
     class Meta:
@@ -85,8 +93,8 @@ class ProjectUserPermission(UserPermissionBase):
 
     class Meta(UserPermissionBase.Meta):
         indexes = [
-            # Both directions: what may this one do, and who may do this.
-            models.Index(fields=["user", "permission", "content_object"], name="member_permission"),
+            # What may this one do here, and who may do this here. Where somebody may do something: guardian's own constraint.
+            models.Index(fields=["content_object", "user", "permission"], name="member_permission"),
             models.Index(fields=["content_object", "permission", "user"], name="permission_member"),
         ]
 
@@ -97,7 +105,7 @@ class ProjectGroupPermission(GroupPermissionBase):
     content_object = models.ForeignKey(Project, on_delete=models.CASCADE)
 
     class Meta(GroupPermissionBase.Meta):
-        indexes = [models.Index(fields=["group", "permission", "content_object"], name="team_permission")]
+        indexes = [models.Index(fields=["content_object", "group", "permission"], name="team_permission")]
 
 
 class Member(models.Model):

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DateTimeField, Field, Model, Q, QuerySet
 from django.http import HttpRequest
 
 PAGE = 50
@@ -17,59 +17,97 @@ Reader = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
+class Order:
+    """By a column or an annotation that is never null, and then by the id, the same way."""
+
+    by: str = "created_at"
+    descending: bool = True
+
+
+NEWEST: Final = Order()
+
+
+@dataclass(frozen=True)
 class Page(Generic[Row]):
-    """Rows newest first, and the cursors of the pages beside it ("" where there is none)."""
+    """Rows in their order, and the cursors of the pages beside it, "" where there is none: what follows is `older`, in any order."""
 
     rows: list[Row]
     older: str
     newer: str
 
 
-def cursor_of(row: Model, direction: str, at: str = "created_at") -> str:
-    """The position beside a row: what is older ("o") or newer ("n")."""
-    return f"{direction}.{getattr(row, at).timestamp():.6f}.{row.pk}"
+def cursor_of(value: Any, pk: Any, direction: str) -> str:
+    """The position beside a row with this value in the column of the order: what follows ("o") or comes before ("n")."""
+    return f"{direction}.{pk}.{f'{value.timestamp():.6f}' if isinstance(value, datetime) else value}"
 
 
 def paged(
-    rows: "QuerySet[Row]", cursor: str, *, at: str = "created_at", read: Reader = lambda rows: rows
+    rows: "QuerySet[Row]",
+    cursor: str,
+    *,
+    order: Order = NEWEST,
+    size: int = PAGE,
+    read: Reader = lambda rows: rows,
 ) -> "Page[Row]":
     """One page of the rows at a cursor; the first page for none, or for one that makes no sense.
 
-    `at` names the column of the order, before the id. `read` is given the rows of the page and adds what they show.
+    `read` is given the rows of the page and adds what they show.
     """
-    direction, moment, pk = _parsed(rows, cursor)
+    direction, value, pk = _parsed(rows, cursor, order)
+    rising = order.descending == (direction == "n")
+    if direction:
+        beyond = "gt" if rising else "lt"
+        rows = rows.filter(Q(**{f"{order.by}__{beyond}": value}) | Q(**{order.by: value, f"pk__{beyond}": pk}))
+    sign = "" if rising else "-"
+    # Picked first, by an index alone where there is one; only what was picked is read.
+    picked = list(rows.order_by(f"{sign}{order.by}", f"{sign}pk").values_list("pk", order.by)[: size + 1])
+    more, picked = len(picked) > size, picked[:size]
     if direction == "n":
-        after = Q(**{f"{at}__gt": moment}) | Q(**{at: moment, "pk__gt": pk})
-        found = _read(rows.filter(after).order_by(at, "pk"), read)
-        more, found = len(found) > PAGE, found[:PAGE][::-1]
-        return Page(found, cursor_of(found[-1], "o", at) if found else "", cursor_of(found[0], "n", at) if more else "")
-    if direction == "o":
-        rows = rows.filter(Q(**{f"{at}__lt": moment}) | Q(**{at: moment, "pk__lt": pk}))
-    found = _read(rows.order_by(f"-{at}", "-pk"), read)
-    more, found = len(found) > PAGE, found[:PAGE]
-    newer = cursor_of(found[0], "n", at) if found and direction == "o" else ""
-    return Page(found, cursor_of(found[-1], "o", at) if more else "", newer)
+        picked.reverse()
+    older, newer = direction == "n" or more, more if direction == "n" else bool(direction)
+    return Page(
+        _read(rows.model, [pk for pk, _ in picked], read),
+        cursor_of(picked[-1][1], picked[-1][0], "o") if older and picked else "",
+        cursor_of(picked[0][1], picked[0][0], "n") if newer and picked else "",
+    )
 
 
-def address_of(request: HttpRequest, cursor: str) -> str:
-    """The address of the page at a cursor, with the filters of this one; "" for none."""
+def address_of(request: HttpRequest, cursor: str, name: str = "page") -> str:
+    """The address of the page at a cursor, with the filters of this one; "" for none. `name`: of several lists on a page, which."""
     if not cursor:
         return ""
-    kept = {key: value for key, value in request.GET.items() if key != "page"}
-    return f"{request.path}?{urlencode({**kept, 'page': cursor})}"
+    kept = {key: value for key, value in request.GET.items() if key != name}
+    return f"{request.path}?{urlencode({**kept, name: cursor})}"
 
 
-def _read(rows: "QuerySet[Row]", read: Reader) -> list[Row]:
-    """A page and one more, in their order. They are picked first, by an index alone; only what was picked is read."""
-    picked = rows.values("pk")[: PAGE + 1]
-    return list(read(rows.model._default_manager.filter(pk__in=picked)).order_by(*rows.query.order_by))
+def _read(model: type[Row], pks: list[Any], read: Reader) -> list[Row]:
+    """The rows of these ids, in this order."""
+    found = {row.pk: row for row in read(model._default_manager.filter(pk__in=pks))} if pks else {}
+    return [found[pk] for pk in pks if pk in found]
 
 
-def _parsed(rows: QuerySet, cursor: str) -> tuple[str, datetime | None, Any]:
+def _parsed(rows: QuerySet, cursor: str, order: Order) -> tuple[str, Any, Any]:
+    nothing = "", None, None
+    direction, _, rest = cursor.partition(".")
+    pk, _, text = rest.partition(".")
+    if direction not in {"n", "o"} or "\x00" in cursor:
+        return nothing
     try:
-        direction, seconds, fraction, pk = cursor.split(".")
-        at = datetime.fromtimestamp(int(seconds), UTC).replace(microsecond=int(fraction))
-        pk = rows.model._meta.pk.to_python(pk)
+        return direction, _value(_column(rows, order.by), text), _value(rows.model._meta.pk, pk)
     except (ValueError, OverflowError, OSError, ValidationError):
-        return "", None, ""
-    return (direction, at, pk) if direction in {"n", "o"} else ("", None, "")
+        return nothing
+
+
+def _column(rows: QuerySet, name: str) -> Field:
+    annotation = rows.query.annotations.get(name)
+    return annotation.output_field if annotation is not None else rows.model._meta.get_field(name)
+
+
+def _value(column: Field, text: str) -> Any:
+    """What a cursor says, as the column has it. Raises one of many errors for what nobody could have stored there."""
+    if isinstance(column, DateTimeField):
+        seconds, _, fraction = text.partition(".")
+        return datetime.fromtimestamp(int(seconds), UTC).replace(microsecond=int(fraction))
+    value = column.to_python(text)
+    column.run_validators(value)
+    return value

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 import access
@@ -28,6 +29,19 @@ class ProjectQuerySet(models.QuerySet):
 
         own = self.present().filter(allowing(*action.split(":")), owner=user)
         return own if user.is_active else own.none()
+
+    def some_visible_to(self, user: "User", number: int) -> "ProjectQuerySet":
+        """Any so many of those that the user may see, all of them if there are fewer; in no order. Nothing can be added to it."""
+        seen = [
+            self.present().filter(way).order_by()
+            for way in access.scopes(user, "project:get", project="pk", created_by="owner")
+        ]
+        # One may be seen in several ways: so many rows have at least so many projects in them.
+        return self.none().union(*seen, all=True)[: number * len(seen)]
+
+    def matching(self, text: str) -> "ProjectQuerySet":
+        """Those in whose name or address the text occurs, whatever its case."""
+        return self.filter(Q(name__icontains=text) | Q(slug__contains=text.lower()))
 
 
 class InvitationQuerySet(models.QuerySet):

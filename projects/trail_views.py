@@ -13,7 +13,7 @@ from accounts.requests import UserRequest
 from projects import trail
 from projects.forms import TrailForm
 from projects.models import AuditEntry, Project
-from projects.paging import address_of, paged
+from projects.paging import Order, address_of, paged
 from projects.views import project_for
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def audit(request: UserRequest, slug: str) -> HttpResponse:
     """Who did what in the project, newest first."""
     project, form = _asked(request, slug)
     entries = trail.filtered(AuditEntry.objects.of(project), form.chosen)
-    page = paged(entries, request.GET.get("page", ""), at="at")
+    page = paged(entries, request.GET.get("page", ""), order=Order("at"))
     kept = request.GET.copy()
     kept.pop("page", None)
     context = {

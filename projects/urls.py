@@ -22,6 +22,7 @@ urlpatterns = [
     path("roles/<str:role_id>/keys/<str:key_id>", role_views.role_key_remove, name="role_key_remove"),
     path("projects/", views.index, name="list"),
     path("projects/new", views.new, name="new"),
+    path("projects/find", views.find, name="find"),
     path("projects/switch", views.switch, name="switch"),
     path("invitations/<str:token>/", views.invitation, name="invitation"),
     path("p/<slug:slug>/members", views.members, name="members"),

@@ -17,10 +17,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 import access
 from accounts.requests import UserRequest
 from projects import actions, active, links, listing, tree, work
+from projects.context import MOST
+from projects.dashboard import SORTS, Dashboard, Listed
 from projects.errors import Impossible, InvalidInvitation, OtherAccount
-from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, ProjectForm, RemoveForm
+from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, NewProjectForm, ProjectForm, RemoveForm
 from projects.levels import PRESETS, Level, preset_of
 from projects.models import Invitation, Member, Project
+from projects.paging import address_of
 
 
 @access.route("self")
@@ -34,21 +37,44 @@ def home(request: UserRequest) -> HttpResponse:
 @access.route("self")
 @require_GET
 def index(request: UserRequest) -> HttpResponse:
-    """All projects that one sees."""
-    projects = listing.projects_of(request.user)
+    """All projects that one sees: one's own, and those that others share."""
+    asked = request.GET
+    q, sort = asked.get("q", "").strip()[:100].replace("\x00", ""), asked.get("sort", "")
+    shown = Dashboard(request.user, q, sort if sort.removeprefix("-") in SORTS else "name")
+    lists = shown.lists(asked.get("owned", ""), asked.get("shared", ""))
     context = {
-        "owned": [project for project in projects if project.owner_id == request.user.pk],
-        "shared": [project for project in projects if project.owner_id != request.user.pk],
+        "lists": [_listed(request, one, name) for one, name in zip(lists, ("owned", "shared"), strict=True)],
+        "columns": _columns(shown),
+        "money": shown.money,
+        "q": q,
+        "sort": "" if shown.sort == "name" else shown.sort,
         "user_may_create": request.user.verified,
     }
     return render(request, "projects/list.html", context)
+
+
+def _listed(request: UserRequest, listed: Listed, name: str) -> dict[str, Any]:
+    pages = {
+        "older": address_of(request, listed.page.older, name),
+        "newer": address_of(request, listed.page.newer, name),
+    }
+    return {"mine": listed.mine, "projects": listed.page.rows, **pages}
+
+
+def _columns(shown: Dashboard) -> dict[str, dict[str, str]]:
+    """For the heads of the table: column -> the order that a click on it asks for, and how the list is sorted by it now."""
+    by, falling = shown.sort.removeprefix("-"), shown.sort.startswith("-")
+    first = {"name": "name", "activity": "-activity"}
+    turned = by if falling else f"-{by}"
+    said = "descending" if falling else "ascending"
+    return {name: {"next": turned if name == by else first[name], "now": said if name == by else ""} for name in first}
 
 
 @access.route("self")
 @require_http_methods(["GET", "POST"])
 def new(request: UserRequest) -> HttpResponse:
     """A new project; `in` names one in which it is to be."""
-    form = ProjectForm(request.POST or None)
+    form = NewProjectForm(request.POST or None)
     inside = request.GET.get("in", "")
     rows = Project.objects.present().select_related("owner")
     parent = access.fetch(request.user, "project:new", rows, slug=inside) if inside else None
@@ -69,8 +95,20 @@ def switch(request: UserRequest) -> HttpResponse:
     """Makes another project the active one."""
     project = project_for(request, request.POST.get("project", "").replace("\0", ""))
     response = redirect(active.landing_for(request.user, project))
-    active.remember(response, project.slug)
+    active.remember(request, response, project.slug)
     return response
+
+
+@access.route("self")
+@require_GET
+def find(request: UserRequest) -> HttpResponse:
+    """The entries of the switcher for what is typed into it; as a page of its own, the list of projects."""
+    q = request.GET.get("q", "").strip()[:100].replace("\x00", "")
+    if not request.htmx:
+        return redirect(f"{reverse('projects:list')}?{urlencode({'q': q})}")
+    found = list(Project.objects.visible_to(request.user).matching(q)[: MOST + 1]) if q else []
+    context = {"projects": found[:MOST], "more": len(found) > MOST, "q": q}
+    return render(request, "projects/_found.html", context)
 
 
 @access.route("project:get")

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from django.db.models.expressions import Combinable
+
     from accounts.models import User
     from projects.models import Project
-    from projects.querysets import ProjectQuerySet
 
 
 class Work(Protocol):
-    """Answers about the jobs of projects, each in a constant number of queries."""
+    """Answers about the jobs of projects, each a constant number of queries."""
 
-    def annotate(self, projects: "ProjectQuerySet") -> "ProjectQuerySet":
-        """The same rows, each with job_count, active_count and last_activity (a datetime or None)."""
-
-    def running_by_member(self, project: "Project") -> dict[str, int]:
-        """User id -> how many of their jobs have started and not ended."""
+    def columns(self, seen_by: "User") -> "dict[str, Combinable]":
+        """What a list shows of each project, as expressions over projects: job_count, running_count, waiting_count,
+        last_activity (null before the first job); where anything costs anything also cost_this_month: all of it to the
+        project's owner, to others their own share."""
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[object], Sequence[object]]:
         """The user's unfinished jobs in the project: (those that have started, those in the queue)."""

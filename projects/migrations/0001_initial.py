@@ -301,7 +301,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="projectgrouppermission",
-            index=models.Index(fields=["group", "permission", "content_object"], name="team_permission"),
+            index=models.Index(fields=["content_object", "group", "permission"], name="team_permission"),
         ),
         migrations.AlterUniqueTogether(
             name="projectgrouppermission",
@@ -309,7 +309,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="projectuserpermission",
-            index=models.Index(fields=["user", "permission", "content_object"], name="member_permission"),
+            index=models.Index(fields=["content_object", "user", "permission"], name="member_permission"),
         ),
         migrations.AddIndex(
             model_name="projectuserpermission",

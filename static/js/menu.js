@@ -12,10 +12,11 @@ for (const menu of document.querySelectorAll("[popover]")) {
   const button = document.querySelector(`[popovertarget="${menu.id}"]`);
   menu.addEventListener("toggle", (event) => {
     const open = event.newState === "open";
-    if (open && menu.matches(".menu")) (menu.querySelector("[aria-current]") ?? items(menu)[0])?.focus();
+    if (open && menu.matches(".menu")) (menu.querySelector("input[type=search]") ?? menu.querySelector("[aria-current]") ?? items(menu)[0])?.focus();
   });
   menu.addEventListener("keydown", (event) => {
-    if (!menu.matches(".menu") || !["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
+    const keys = event.target.matches("input") ? ["ArrowDown", "ArrowUp"] : ["ArrowDown", "ArrowUp", "Home", "End"];
+    if (!menu.matches(".menu") || !keys.includes(event.key)) return;
     event.preventDefault();
     move(menu, event.key);
   });

@@ -104,6 +104,7 @@ account_email_verification_sent          GET  200  200  200  200  200  200  200 
 account_confirm_email                    GET  200  200  200  200  200  200  200  200  200  200  200  200
 account_confirm_email                    POST 404  404  404  404  404  404  404  404  404  404  404  404
 projects:list                            GET  in   200  200  200  200  200  200  200  200  200  200  200
+projects:find                            GET  in   go   go   go   go   go   go   go   go   go   go   go
 projects:new                             GET  in   200  200  200  200  200  200  200  200  200  200  200
 projects:new                             POST in   200  200  200  200  200  200  200  200  200  200  200
 projects:switch                          POST in   404  404  404  go   go   go   go   go   go   go   404

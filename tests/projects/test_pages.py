@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from projects import actions, links
-from projects.active import COOKIE
+from projects.active import COOKIE, REMEMBERED
 from projects.context import MOST, Shell
 from projects.levels import KINDS, PRESETS
 from projects.members import levels_by_user
@@ -83,21 +83,79 @@ def test_navigation_offers_what_one_may_do(as_user, request, project, who, can):
     assert shell_of(as_user(request.getfixturevalue(who)), "/p/vision/members").can == can
 
 
-def test_the_shell_asks_four_questions_whatever_the_number_of_projects(rf, owner, project):
-    Project.objects.bulk_create(
-        Project(name=f"P {number:03}", slug=f"p-{number}", owner=owner) for number in range(2 * MOST)
-    )
+def shell_with(rf, user, *slugs):
+    """What a page shows around its content to somebody who has opened these projects, the last first."""
     request = rf.get("/")
-    request.user, request.resolver_match = owner, None
-    last = request.COOKIES[COOKIE] = f"p-{2 * MOST - 1}"
-    shell = Shell(request)
+    request.user, request.resolver_match = user, None
+    request.COOKIES[COOKIE] = ".".join(slugs)
+    return Shell(request)
+
+
+def many(owner, number):
+    return Project.objects.bulk_create(
+        Project(name=f"P {place:03}", slug=f"p-{place}", owner=owner) for place in range(number)
+    )
+
+
+def test_of_many_projects_the_switcher_has_those_opened_last_and_searches_for_others(rf, owner, project, stranger):
+    many(owner, 2 * MOST)
+    theirs = actions.create(name="Theirs", by=stranger)
+    shell = shell_with(rf, owner, "p-59", theirs.slug, "p-3", "nothing")
+    assert shell.search and shell.show_switcher
+    assert [one.slug for one in shell.projects] == ["personal-olga", "p-3", "p-59"]
+    assert shell.project.slug == "p-59"
+
+
+def test_up_to_so_many_the_switcher_has_them_all_by_name(rf, owner, project, make_user, join):
+    many(owner, MOST - 3)
+    other = actions.create(name="Other", by=make_user("otto"))
+    join(other, owner)
+    shell = shell_with(rf, owner)
+    assert not shell.search
+    assert [one.name for one in shell.projects] == [
+        "Personal",
+        "Other",
+        *[f"P {n:03}" for n in range(MOST - 3)],
+        "Vision",
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 2 * MOST])
+def test_the_shell_asks_five_questions_whatever_the_number_of_projects(rf, owner, project, number):
+    many(owner, number)
+    shell = shell_with(rf, owner, f"p-{number - 1}", "p-0")
     with CaptureQueriesContext(connection) as queries:
-        assert shell.project.slug == last
+        assert shell.project.slug == f"p-{number - 1}"
         assert shell.project in shell.projects
         assert shell.projects[0].personal
         assert shell.show_switcher and shell.can["new_job"] and not shell.unverified
-        assert len(shell.projects) == MOST
-    assert len(queries) <= 4
+    assert len(queries) <= 5
+
+
+def test_the_switcher_finds_by_name_and_address_only_what_one_may_see(as_user, owner, stranger, project):
+    actions.create(name="Vision of <b>others</b>", by=stranger)
+    many(owner, 2 * MOST)
+
+    client = as_user(owner)
+
+    def found(q):
+        page = client.get("/projects/find", {"q": q}, headers={"HX-Request": "true"})
+        assert "<b>others" not in page.content.decode()
+        return [one.slug for one in page.context["projects"]], page.context["more"]
+
+    assert found("VIS") == (["vision"], False)
+    assert found("p-1") == (["p-1", *[f"p-{n}" for n in range(10, 20)]], False)
+    assert len(found("p")[0]) == MOST and found("p")[1]
+    assert found("%") == ([], False) and found("  ") == ([], False) and found("q\x00") == ([], False)
+    assert as_user(owner).get("/projects/find", {"q": "vis ion"})["Location"] == "/projects/?q=vis+ion"
+
+
+def test_the_projects_opened_last_are_remembered_in_their_order(as_user, owner, project):
+    many(owner, REMEMBERED + 2)
+    client = as_user(owner)
+    for slug in [*(f"p-{n}" for n in range(REMEMBERED + 2)), "p-3"]:
+        client.get(f"/p/{slug}/settings")
+    assert client.cookies[COOKIE].value == "p-3.p-7.p-6.p-5.p-4.p-2"
 
 
 def test_the_shell_asks_nothing_for_nobody(rf, db, django_assert_num_queries):
@@ -111,17 +169,6 @@ def test_without_a_sandbox_every_page_says_so(as_user, owner, settings):
     assert shell_of(as_user(owner)).notices == []
     settings.MLTEAM_UNSANDBOXED = True
     assert "without a sandbox" in as_user(owner).get("/projects/").content.decode()
-
-
-def test_the_list_of_projects(as_user, owner, project, collaborator, viewer):
-    job(project, owner)
-    context = as_user(owner).get("/projects/").context
-    assert [row.name for row in context["owned"]] == ["Personal", "Vision"]
-    vision = context["owned"][1]
-    assert (vision.member_count, vision.job_count, vision.active_count) == (2, 1, 1)
-    assert vision.last_activity is not None
-    context = as_user(viewer).get("/projects/").context
-    assert [row.name for row in context["shared"]] == ["Vision"]
 
 
 def _queries(client, path):

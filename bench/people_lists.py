@@ -1,0 +1,116 @@
+"""How long the lists of people and projects take with 10,000 rows each, on SQLite and on a private PostgreSQL.
+
+One person owns 10,000 projects and is a member of 10,000 others. One project of theirs has 10,000 members, teams, open
+invitations, entries of its trail and rows of its ledger; one team has 10,000 users. Money shows.
+"""
+
+import io
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.figures import Figure, percentile
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from bench.web import InProcess
+    from projects.models import Project
+
+REQUESTS = 60
+BAR = 50  # ms
+MANY = 10_000
+FEW = 60
+
+PAGES = {
+    "projects": "/projects/",
+    "projects by last activity": "/projects/?sort=-activity",
+    "projects by cost": "/projects/?sort=-cost",
+    "projects, q (many)": "/projects/?q=vision",
+    "projects, q that matches nothing": "/projects/?q=no-such-thing",
+    "projects, found in the switcher": "/projects/find?q=vision",
+    "members, invitations, teams": "/p/bench/members",
+    "members, q": "/p/bench/members?q=person-09",
+    "a page without lists": "/p/bench/settings",
+    "jobs of a project without any": "/p/bench/jobs",
+    "teams": "/teams/",
+    "teams, q": "/teams/?q=vision",
+    "users of a team": "/t/team-00000",
+    "users of a team, q": "/t/team-00000?q=person-09",
+    "audit trail": "/p/bench/audit",
+    "audit trail, q": "/p/bench/audit?q=train+77",
+    "usage of a project": "/p/bench/usage",
+    "my usage": "/usage",
+    "my rules": "/rules/",
+    "who may": "/p/bench/access?action=job:get",
+}
+HTMX = {"projects, found in the switcher"}
+
+
+def measure(var: Path) -> Iterator[Figure]:
+    yield from _on_this_database("SQLite")
+    if shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        yield from _on_postgresql()
+
+
+def _on_postgresql() -> Iterator[Figure]:
+    """The same in a process of its own, with DATABASE_URL set for it."""
+    command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-m", "bench.people_lists"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield from (Figure.from_line(line) for line in process.stdout if line.startswith("{"))
+
+
+def _on_this_database(name: str) -> Iterator[Figure]:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from bench import seeds, web
+
+    call_command("prepare", stdout=io.StringIO())
+    user, here = seeds.account()
+    application = web.InProcess(web.cookies_of(user))
+    fill(user, here, range(FEW))
+    few = {page: _ask(application, page, 1).queries for page in PAGES}
+    fill(user, here, range(FEW, MANY))
+    seeds.analyse()
+    for page in PAGES:
+        times = _ask(application, page, REQUESTS)
+        note = f"{times.note()} ({few[page]} with {FEW} rows)"
+        yield Figure(f"{name}, {page}: p95", "ms", [percentile(times.taken, 0.95)], bar=BAR, note=note)
+
+
+def _ask(application: "InProcess", page: str, times: int):
+    return application.times([PAGES[page]] * times, headers={"hx-request": "true"} if page in HTMX else {})
+
+
+def fill(user: "User", here: "Project", places: range) -> None:
+    """Rows number `places` of each kind around the person, their project and a team."""
+    from bench import people_seeds as rows
+    from teams.models import Role, Team
+
+    first = places.start == 0
+    other, *people = rows.users(len(places) + 1, prefix=f"person-{places.start}")
+    owned = rows.projects(user, len(places), f"owned-{places.start}")
+    shared = rows.projects(other, len(places), f"shared-{places.start}")
+    rows.shared(shared, user)
+    rows.members(here, people)
+    rows.invitations(here, places)
+    teams = rows.teams(places)
+    if first:
+        rows.price()
+        rows.fill(teams[0], [user], Role.OWNER)
+    rows.join(here, teams)
+    rows.fill(Team.objects.get(slug="team-00000"), people)
+    rows.trail(here, len(places), people)
+    rows.charges(here, len(places), people)
+    rows.totals(owned, user)
+
+
+if __name__ == "__main__":
+    for figure in _on_this_database("PostgreSQL"):
+        print(figure.as_line(), flush=True)

@@ -1,0 +1,108 @@
+"""The dashboard of projects: those that one owns, and those shared with one; each list in a constant number of queries."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import Case, Count, F, Value, When
+from django.db.models.functions import Coalesce, Lower
+from django.urls import reverse
+
+import access
+from projects import work
+from projects.models import Member, Project, TeamMember
+from projects.paging import Order, Page, paged
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from projects.querysets import ProjectQuerySet
+
+SHOWN: Final = 25  # projects of a list: there are two on the page
+SORTS: Final = ("name", "activity")
+# Pages of a project to which its row leads.
+PAGES: Final = {
+    "jobs": "jobs:list",
+    "members": "projects:members",
+    "usage": "billing:project",
+    "settings": "projects:settings",
+    "leave": "projects:leave",
+    "access": "projects:access",
+}
+PLACE: Final = "slug-of-the-project"
+# Personal comes first where names decide.
+NAME: Final = Case(When(personal=True, then=Value("")), default=Lower("name"))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One of the lists: a page of it.
+
+    Each project has `member_count`, `team_count` and what `work.Work.columns` adds; `sees_jobs`, without which none of its
+    counts of jobs are shown; for who shares it `is_member`, and `by_teams`, the teams by which they are in it; and `pages`,
+    the addresses of the project's PAGES.
+    """
+
+    mine: bool
+    page: Page[Project]
+
+
+@dataclass
+class Dashboard:
+    """What the user may see, searched by `q` in names and addresses, in the order that `sort` names: a column, "-" for falling."""
+
+    user: "User"
+    q: str
+    sort: str
+
+    @cached_property
+    def columns(self) -> dict[str, Any]:
+        return work.known().columns(self.user)
+
+    @property
+    def money(self) -> bool:
+        """Whether the lists say what projects cost."""
+        return "cost_this_month" in self.columns
+
+    def lists(self, owned_at: str = "", shared_at: str = "") -> tuple[Listed, Listed]:
+        """(owned, shared), each at its cursor."""
+        owned = self._list(Project.objects.present().filter(owner=self.user), owned_at)
+        shared = self._list(Project.objects.visible_to(self.user).exclude(owner=self.user), shared_at)
+        self._prepare(owned.rows + shared.rows)
+        return Listed(True, owned), Listed(False, shared)
+
+    def _list(self, projects: "ProjectQuerySet", cursor: str) -> Page[Project]:
+        columns, by = self.columns, self.sort.removeprefix("-")
+        keys = {"name": NAME, "activity": Coalesce(columns["last_activity"], F("created_at"))}
+        order = Order("key", descending=self.sort.startswith("-"))
+        projects = projects.matching(self.q) if self.q else projects
+        shown = {"read": lambda rows: rows.annotate(**columns).select_related("owner")}
+        return paged(projects.annotate(key=keys.get(by, NAME)), cursor, order=order, size=SHOWN, **shown)
+
+    def _prepare(self, projects: list[Project]) -> None:
+        """Adds what is asked about a page of projects at once."""
+        ids = [project.pk for project in projects]
+        pages = _addresses()
+        held = access.abilities_in(self.user, projects)
+        members, teams = _numbers(Member, ids), _numbers(TeamMember, ids)
+        own = set(Member.objects.filter(project__in=ids, user=self.user).values_list("project_id", flat=True))
+        by_teams = defaultdict(list)
+        for member in TeamMember.objects.filter(project__in=ids, team__group__user=self.user).select_related("team"):
+            by_teams[member.project_id].append(member.team)
+        for project in projects:
+            project.member_count, project.team_count = members.get(project.pk, 0), teams.get(project.pk, 0)
+            project.sees_jobs, project.is_member = held[project.pk].any("job:get"), project.pk in own
+            project.pages = pages(project.slug)
+            project.by_teams = sorted(by_teams[project.pk], key=lambda team: (team.name, team.pk))
+
+
+def _addresses() -> Callable[[str], dict[str, str]]:
+    """Given a slug, the addresses of PAGES. Each is looked up once, and not for every project of the page."""
+    patterns = {name: reverse(route, args=[PLACE]) for name, route in PAGES.items()}
+    return lambda slug: {name: pattern.replace(PLACE, slug) for name, pattern in patterns.items()}
+
+
+def _numbers(model: Any, projects: list[str]) -> dict[str, int]:
+    rows = model.objects.filter(project__in=projects).order_by()
+    return dict(rows.values_list("project").annotate(number=Count("pk")))
