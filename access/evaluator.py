@@ -212,8 +212,9 @@ class Who:
     first: list[tuple[Any, str]]
 
 
-def who(action: str, resource: Resource, *, first: int = 50) -> Who:
-    """Who may do the action to the resource; quick also where they are a hundred thousand.
+def who(action: str, resource: Resource, *, first: int = 50, after: str = "") -> Who:
+    """Who may do the action to the resource, the first of them by username, or the first after one; quick also where they are
+    a hundred thousand.
 
     The first part, the members, is counted as it stands in its index; of the others, who are few beside them, those who are
     not in it are looked up one by one. No database has to sort or hash them all.
@@ -222,12 +223,13 @@ def who(action: str, resource: Resource, *, first: int = 50) -> Who:
     (most, column), *others = _parts(action, resource)
     in_most = Exists(most.filter(**{column: OuterRef("pk")}))
     count = most.count() - users.filter(in_most, is_active=False).count()
-    found = list(users.filter(in_most, is_active=True).order_by("username")[:first])
+    found = list(users.filter(in_most, is_active=True, username__gt=after).order_by("username")[:first])
     if rest := _in_any(others):
         rest -= set(most.filter(**{f"{column}__in": rest}).values_list(column, flat=True))
         active = users.filter(pk__in=rest, is_active=True)
         count += active.count()
-        found = sorted([*found, *active.order_by("username")[:first]], key=lambda user: user.username)[:first]
+        few = active.filter(username__gt=after).order_by("username")[:first]
+        found = sorted([*found, *few], key=lambda user: user.username)[:first]
     why = _why(action, resource, [user.pk for user in found])
     return Who(count, [(user, why[user.pk]) for user in found if user.pk in why])
 

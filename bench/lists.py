@@ -53,10 +53,10 @@ def _on_this_database(name: str) -> Iterator[Figure]:
     django.setup()
     from django.core.management import call_command
 
+    from accounts.paging import cursor_of
     from bench import seeds, web
     from compute import resources
     from jobs.models import Job
-    from projects.paging import cursor_of
 
     call_command("prepare", stdout=io.StringIO())
     user, here = seeds.account()

@@ -1,6 +1,6 @@
 """How long the lists of people and projects take with 10,000 rows each, on SQLite and on a private PostgreSQL.
 
-One person owns 10,000 projects and is a member of 10,000 others. One project of theirs has 10,000 members, teams, open
+One person owns 10,000 projects and is a member of 10,000 others, with a job in each. One of theirs has 10,000 members, teams, open
 invitations, entries of its trail and rows of its ledger; one team has 10,000 users. Money shows.
 """
 
@@ -27,7 +27,6 @@ FEW = 60
 PAGES = {
     "projects": "/projects/",
     "projects by last activity": "/projects/?sort=-activity",
-    "projects by cost": "/projects/?sort=-cost",
     "projects, q (many)": "/projects/?q=vision",
     "projects, q that matches nothing": "/projects/?q=no-such-thing",
     "projects, found in the switcher": "/projects/find?q=vision",
@@ -45,6 +44,7 @@ PAGES = {
     "my usage": "/usage",
     "my rules": "/rules/",
     "who may": "/p/bench/access?action=job:get",
+    "who may, in the middle": "/p/bench/access?action=job:get&after=person-60-05000",
 }
 HTMX = {"projects, found in the switcher"}
 
@@ -109,6 +109,7 @@ def fill(user: "User", here: "Project", places: range) -> None:
     rows.trail(here, len(places), people)
     rows.charges(here, len(places), people)
     rows.totals(owned, user)
+    rows.jobs(owned + shared, user)
 
 
 if __name__ == "__main__":

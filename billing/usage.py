@@ -15,6 +15,8 @@ from billing.prices import money_shows, month_of
 
 MONTHS: Final = 12  # in the chart
 PAGE: Final = 50  # rows of the ledger
+PARTS: Final = 25  # members or projects in the table of a month
+RANKS: Final = ("amount", "gpu_hours", "cpu_hours")  # the first of which there was anything says who comes first
 
 # What is stacked in the chart, and the order of the tables: label, unit of the hours.
 KINDS: Final = (
@@ -39,6 +41,14 @@ class Scope:
     @property
     def charges(self) -> QuerySet:
         return Charge.objects.filter(**self.filters)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The dearest members or projects of a month as {id, name, …sums}; the sums of all others, None where there are none."""
+
+    rows: list[dict[str, Any]]
+    others: dict[str, Any] | None
 
 
 def month_named(text: str) -> date:
@@ -66,12 +76,20 @@ def by_month(scope: Scope, last: date) -> list[dict[str, Any]]:
     return [found.get(month) or {"month": month, **dict.fromkeys(SUMMED, ZERO)} for month in months]
 
 
-def parts(scope: Scope, month: date) -> list[dict[str, Any]]:
-    """The month by member or by project, dearest first: {id, name, …sums}."""
-    column = f"{scope.by}_id"
-    rows = scope.totals.filter(month=month).values(column).annotate(name=Max(f"{scope.by}_name"), **_sums())
-    found = [{**row, "id": row[column]} for row in rows]
-    return sorted(found, key=lambda row: (-row["amount"], -row["gpu_hours"], -row["cpu_hours"], row["name"].lower()))
+def parts(scope: Scope, month: date, total: dict[str, Any]) -> "Parts":
+    """The month by member or by project, dearest first; `total`: its sums. Two queries: who, and what they used."""
+    column, of_month = f"{scope.by}_id", scope.totals.filter(month=month)
+    rank = next((name for name in RANKS if total[name]), RANKS[0])
+    ranked = of_month.values(column).annotate(rank=Sum(rank)).order_by("-rank", column)
+    ids = list(ranked.values_list(column, flat=True)[: PARTS + 1])
+    rows = of_month.filter(**{f"{column}__in": ids[:PARTS]}).values(column)
+    found = {row[column]: {**row, "id": row[column]} for row in rows.annotate(name=Max(f"{scope.by}_name"), **_sums())}
+    shown = [found[one] for one in ids[:PARTS]]
+    return Parts(shown, _rest(total, shown) if len(ids) > PARTS else None)
+
+
+def _rest(total: dict[str, Any], shown: list[dict[str, Any]]) -> dict[str, Any]:
+    return {name: total[name] - sum(row[name] for row in shown) for name in SUMMED}
 
 
 def kinds(sums: dict[str, Any]) -> list[dict[str, Any]]:

@@ -102,6 +102,7 @@ def _context(request: UserRequest, scope: Scope) -> dict[str, Any]:
     last = now if month > usage.before(now, usage.MONTHS) else month
     months = usage.by_month(scope, last)
     total = next(row for row in months if row["month"] == month)
+    parts = usage.parts(scope, month, total)
     page = usage.paged(usage.of_month(scope.charges, month), request.GET.get("page", ""))
     return {
         "money": money,
@@ -110,7 +111,8 @@ def _context(request: UserRequest, scope: Scope) -> dict[str, Any]:
         "months": months[::-1],
         "total": total,
         "kinds": usage.kinds(total),
-        "parts": usage.parts(scope, month),
+        "parts": parts.rows,
+        "others": parts.others,
         "by": scope.by,
         "chart": usage.chart(months, money=money, unit=settings.MLTEAM_CURRENCY, chosen=month),
         "rows": page.rows,

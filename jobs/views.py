@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from accounts.paging import address_of, paged
 from accounts.requests import UserRequest
 from compute import resources, trees
 from jobs import actions, artifacts, pages, places, queue, rows
@@ -21,7 +22,6 @@ from jobs.querysets import JobQuerySet
 from jobs.spec import Spec, SpecErrors, as_yaml, load_yaml, parse
 from jobs.states import JobState
 from projects.models import Project
-from projects.paging import address_of, paged
 
 NOTHING_SHOWN = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 

@@ -1,7 +1,7 @@
 """Pages that answer questions about access: what may I do, why not, who may, and where it comes from."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -11,14 +11,17 @@ from django.views.decorators.http import require_GET, require_POST
 import access
 from access import Decision, Grant, roles
 from accounts.models import User
+from accounts.paging import Order, addresses_of, paged, searched
 from accounts.requests import UserRequest
 from projects import viewing
+from projects.dashboard import NAME
 from projects.errors import Impossible
 from projects.forms import QuestionForm
 from projects.models import Project
 from projects.role_forms import PolicyForm
 
-SHOWN = 50  # people or projects on a page
+SHOWN: Final = 50  # people on a page
+PROJECTS: Final = 20  # on a page, with all rules in each
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def questions(request: UserRequest, slug: str) -> HttpResponse:
     person, context = request.user, {}
     if form.is_valid():
         person, action, resource = form.cleaned_data["person"], form.cleaned_data["action"], form.about
-        context = {"answer": _answer(person, action, resource), **_who(action, resource)}
+        context = {"answer": _answer(person, action, resource), **_who(request, action, resource)}
     context |= {
         "project": project,
         "form": form,
@@ -92,18 +95,15 @@ def my_rules(request: UserRequest) -> HttpResponse:
 
 def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
     """The page of one's rules, policies and roles; admins have a form to give a user a policy."""
-    name = request.GET.get("q", "").strip()[:100]
-    seen = Project.objects.visible_to(request.user).filter(name__icontains=name)
-    page = _page(request.GET.get("page", ""))
-    projects = list(seen[SHOWN * (page - 1) : SHOWN * page + 1])
-    held = access.rules(request.user, projects)
+    q = searched(request)
+    seen = Project.objects.visible_to(request.user).annotate(key=NAME)
+    order = Order("key", descending=False)
+    page = paged(seen.matching(q) if q else seen, request.GET.get("page", ""), order=order, size=PROJECTS)
+    held = access.rules(request.user, page.rows)
     context = {
-        "groups": [{"project": project, "rules": _rules(project, held)} for project in projects[:SHOWN]],
-        "q": name,
-        "page": page,
-        "previous": page - 1,
-        "next": page + 1,
-        "more": len(projects) > SHOWN,
+        "groups": [{"project": project, "rules": _rules(project, held)} for project in page.rows],
+        "q": q,
+        **addresses_of(request, page),
         "user_urn": access.urn("user", request.user.id),
         "everybody": [
             Rule(["user:set"], access.urn("user", request.user.id), False, "it is you"),
@@ -116,10 +116,6 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
         "policy_form": policy_form if request.user.is_superuser else None,
     }
     return render(request, "projects/rules.html", context)
-
-
-def _page(text: str) -> int:
-    return min(int(text), 10_000) if text.isascii() and text.isdigit() and int(text) else 1
 
 
 def _rules(project: Project, held: dict[str, list[Grant]]) -> list[Rule]:
@@ -137,7 +133,15 @@ def _answer(person: User, action: str, resource: Any) -> Answer:
     return Answer(person, decision, [] if decision else list(granters))
 
 
-def _who(action: str, resource: Any) -> dict[str, Any]:
-    """The first of those who may, with why, and how many there are."""
-    found = access.who(action, resource, first=SHOWN)
-    return {"who": found.first, "count": found.count, "more": found.count - len(found.first), "asked": action}
+def _who(request: UserRequest, action: str, resource: Any) -> dict[str, Any]:
+    """Some of those who may, by username, with why, and how many there are in all."""
+    after = request.GET.get("after", "").replace("\x00", "")[:100]
+    found = access.who(action, resource, first=SHOWN + 1, after=after)
+    more = len(found.first) > SHOWN
+    return {
+        "who": found.first[:SHOWN],
+        "count": found.count,
+        "after": after,
+        "more_after": found.first[SHOWN - 1][0].username if more else "",
+        "asked": action,
+    }

@@ -42,6 +42,15 @@ def find(user: "User", request: HttpRequest) -> Project | None:
     return visible.filter(owner=user, personal=True).first()
 
 
+def opened_last(user: "User", request: HttpRequest) -> list[Project]:
+    """The projects that were opened last, of those that the user may see, the newest first."""
+    slugs = recent(request)
+    known = list(Project.objects.present().filter(slug__in=slugs))
+    held = access.abilities_in(user, known)
+    seen = [project for project in known if held[project.pk].any("project:get")]
+    return sorted(seen, key=lambda project: slugs.index(project.slug))
+
+
 def remember(request: HttpRequest, response: HttpResponse, slug: str) -> None:
     """Makes the project active from the next request on."""
     last = [slug, *(other for other in recent(request) if other != slug)][:REMEMBERED]

@@ -1,6 +1,5 @@
 """What every page shows around its content."""
 
-from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,13 +30,13 @@ class Shell:
         self._request = request
         user = getattr(request, "user", None)  # an error before the sign-in was looked at
         self._user = user if user is not None and user.is_authenticated else None
+        self._held: dict[str, Abilities] = {}
 
     @cached_property
     def projects(self) -> list[Project]:
-        """Those of the switcher, Personal first: all that the user may see, or of many those that were opened last."""
-        if self._user is None or len(self._some) > MOST:
-            return self._known
-        return _sorted({project.pk: project for project in (*self._some, *self._known)}.values())
+        """Those of the switcher, Personal first: all that the user may see; of many only the active one and Personal."""
+        found = {project.pk: project for project in (*([] if self.search else self._some), *self._known)}
+        return sorted(found.values(), key=lambda project: (not project.personal, project.name, project.id))
 
     @property
     def search(self) -> bool:
@@ -51,22 +50,18 @@ class Shell:
 
     @cached_property
     def _known(self) -> list[Project]:
-        """Of those that the user may see: Personal, the one that the request names, and those that were opened last."""
-        held = self._held
-        return _sorted(project for project in self._candidates if held[project.pk].any("project:get"))
-
-    @cached_property
-    def _candidates(self) -> list[Project]:
+        """Personal, and what the user may see of what the request names."""
         if self._user is None:
             return []
-        slugs = {*active.named(self._request), *active.recent(self._request)}
+        slugs = active.named(self._request)
         wanted = Project.objects.present().filter(Q(slug__in=slugs) | Q(owner=self._user, personal=True))
-        return list(wanted.annotate(owner_proven=owner_proven()))
+        found = list(wanted.annotate(owner_proven=owner_proven()))
+        # Whether somebody sees their own Personal project need not be asked, and on most pages nothing else about it is.
+        self._held = access.abilities_in(self._user, [project for project in found if not self._own(project)])
+        return [one for one in found if self._own(one) or self._held[one.pk].any("project:get")]
 
-    @cached_property
-    def _held(self) -> dict[str, Abilities]:
-        """What the user may do in each of them, asked at once."""
-        return access.abilities_in(self._user, self._candidates) if self._user else {}
+    def _own(self, project: Project) -> bool:
+        return project.personal and self._user is not None and project.owner_id == self._user.pk
 
     @cached_property
     def project(self) -> Project | None:
@@ -84,7 +79,7 @@ class Shell:
         """What the navigation of the active project offers."""
         if self._user is None or self.project is None:
             return {"jobs": False, "new_job": False, "settings": False, "audit": False}
-        held = self._held[self.project.pk]
+        held = self._held.get(self.project.pk) or access.abilities(self._user, self.project)
         asked = {"jobs": "job:get", "new_job": "job:new", "settings": "project:set"}
         asked["audit"] = trail.may_see(self.project)
         return {name: held.any(action) for name, action in asked.items()}
@@ -106,10 +101,6 @@ class Shell:
     @property
     def _personal(self) -> Project | None:
         return next((project for project in self._known if project.personal), None)  # nobody sees another's
-
-
-def _sorted(projects: Iterable[Project]) -> list[Project]:
-    return sorted(projects, key=lambda project: (not project.personal, project.name, project.id))
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

@@ -11,9 +11,9 @@ from django.db.models.functions import Coalesce, Lower
 from django.urls import reverse
 
 import access
+from accounts.paging import Order, Page, paged
 from projects import work
 from projects.models import Member, Project, TeamMember
-from projects.paging import Order, Page, paged
 
 if TYPE_CHECKING:
     from accounts.models import User

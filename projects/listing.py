@@ -1,75 +1,94 @@
-"""What the lists of members and invitations show; each in a constant number of queries."""
+"""The lists of members, teams and invitations of a project, a page of each at a time, in a constant number of queries."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from allauth.account.models import EmailAddress
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
+from accounts.paging import Order, Page, paged
 from projects import links, team_members
-from projects.levels import KINDS, levels_of, preset_of
+from projects.levels import KINDS, Levels, preset_of
 from projects.members import levels_by_user
 from projects.models import Invitation, Project
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from accounts.models import User
+    from projects.models import Member
 
-NOTHING = dict.fromkeys(KINDS, "none")
+NOTHING: Final = dict.fromkeys(KINDS, "none")
+SHOWN: Final = 25  # of each list: there are three on the page
+JOINED: Final = Order("joined_at", descending=False)
 
 
-def members_of(project: Project, *, seen_by: "User") -> list[dict[str, Any]]:
-    """The members in the order in which they joined."""
-    levels = levels_by_user(project)
-    proven = EmailAddress.objects.filter(user=OuterRef("user"), email=OuterRef("user__email"), verified=True)
-    rows = project.members.select_related("user", "invited_by").annotate(verified=Exists(proven))
-    return [
+def members_of(project: Project, *, seen_by: "User", q: str = "", cursor: str = "") -> Page[dict[str, Any]]:
+    """The members in whose name or username the text occurs, in the order in which they joined."""
+    found = project.members.filter(_called(q))
+    page = paged(found, cursor, order=JOINED, size=SHOWN, read=_members)
+    levels = levels_by_user(project, [member.user_id for member in page.rows])
+    return page.showing(
         {
             "id": member.pk,
             "user": member.user,
-            "levels": levels.get(member.user_id, NOTHING),
-            "preset": preset_of(levels.get(member.user_id, NOTHING)),
+            **_held(levels.get(member.user_id, NOTHING)),
             "joined_at": member.joined_at,
             "invited_by": member.invited_by,
-            "verified": member.verified,
+            "verified": member.verified,  # type: ignore[attr-defined]
             "is_me": member.user_id == seen_by.pk,
         }
-        for member in rows.order_by("joined_at", "pk")
-    ]
+        for member in page.rows
+    )
 
 
-def teams_of(project: Project) -> list[dict[str, Any]]:
-    """The teams that are members, in the order in which they joined; `people` is how many belong to each."""
-    held = team_members.levels_of_teams(project)
+def _called(q: str) -> Q:
+    return Q(user__name__icontains=q) | Q(user__username__icontains=q) if q else Q()
+
+
+def _members(rows: "QuerySet[Member]") -> "QuerySet[Member]":
+    proven = EmailAddress.objects.filter(user=OuterRef("user"), email=OuterRef("user__email"), verified=True)
+    return rows.select_related("user", "invited_by").annotate(verified=Exists(proven))
+
+
+def teams_of(project: Project, *, q: str = "", cursor: str = "") -> Page[dict[str, Any]]:
+    """The teams that are members and are called so, in the order in which they joined; `people` is how many belong to each."""
     people = Count("team__group__user", distinct=True)
-    rows = project.team_members.select_related("team").annotate(people=people).order_by("joined_at", "pk")
-    levels = {member.pk: levels_of(held.get(member.team_id, set())) for member in rows}
-    return [
+    found = project.team_members.filter(team__name__icontains=q) if q else project.team_members.all()
+    shown = {"read": lambda rows: rows.select_related("team").annotate(people=people)}
+    page = paged(found, cursor, order=JOINED, size=SHOWN, **shown)
+    levels = team_members.levels_of_teams(project, [member.team_id for member in page.rows])
+    return page.showing(
         {
             "id": member.pk,
             "team": member.team,
-            "people": member.people,
-            "levels": levels[member.pk],
-            "preset": preset_of(levels[member.pk]),
+            "people": member.people,  # type: ignore[attr-defined]
+            **_held(levels.get(member.team_id, NOTHING)),
             "joined_at": member.joined_at,
         }
-        for member in rows
-    ]
+        for member in page.rows
+    )
 
 
-def invitations_of(project: Project) -> list[dict[str, Any]]:
-    """The open invitations, newest first, with the link to copy: it proves no address."""
+def _held(levels: Levels) -> dict[str, Any]:
+    return {"levels": levels, "preset": preset_of(levels)}
+
+
+def invitations_of(project: Project, *, q: str = "", cursor: str = "") -> Page[dict[str, Any]]:
+    """The open invitations to such addresses, newest first, with the link to copy: it proves no address."""
     now = timezone.now()
-    return [
+    found = Invitation.objects.open().filter(project=project)
+    page = paged(found.filter(email__icontains=q) if q else found, cursor, size=SHOWN)
+    return page.showing(
         {
             "id": invitation.pk,
             "email": invitation.email,
-            "preset": preset_of(invitation.levels),
-            "levels": invitation.levels,
+            **_held(invitation.levels),
             "created_at": invitation.created_at,
             "expires_at": invitation.expires_at,
             "expired": invitation.expires_at <= now,
             "delivery": invitation.delivery,
             "link": links.address_of(invitation, links.COPIED),
         }
-        for invitation in Invitation.objects.open().filter(project=project).order_by("-created_at")
-    ]
+        for invitation in page.rows
+    )

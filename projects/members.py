@@ -54,11 +54,13 @@ def clear_permissions(project: Project, user: "User") -> None:
     _held(project, user).delete()
 
 
-def levels_by_user(project: Project) -> dict[str, Levels]:
-    """User id -> levels, of everybody who holds any; one query."""
-    rows = ProjectUserPermission.objects.filter(content_object=project).values_list("user_id", "permission__codename")
+def levels_by_user(project: Project, users: Collection[str] | None = None) -> dict[str, Levels]:
+    """User id -> levels, of those of these users, or of everybody, who hold any; one query."""
+    rows = ProjectUserPermission.objects.filter(
+        content_object=project, **({} if users is None else {"user__in": users})
+    )
     held: dict[str, set[str]] = {}
-    for user_id, codename in rows:
+    for user_id, codename in rows.values_list("user_id", "permission__codename"):
         held.setdefault(user_id, set()).add(codename)
     return {user_id: levels_of(codenames) for user_id, codenames in held.items()}
 

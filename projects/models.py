@@ -119,6 +119,7 @@ class Member(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "user"], name="member_once")]
+        indexes = [models.Index(fields=["project", "joined_at", "id"], name="member_list")]
 
     def __str__(self) -> str:
         return f"{self.user.shown} in {self.project}"
@@ -135,6 +136,7 @@ class TeamMember(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "team"], name="team_member_once")]
+        indexes = [models.Index(fields=["project", "joined_at", "id"], name="team_member_list")]
 
     def __str__(self) -> str:
         return f"{self.team} in {self.project}"
@@ -162,6 +164,13 @@ class Invitation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "email"], condition=Q(accepted_at=None, revoked_at=None), name="one_open_invitation"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["project", "-created_at", "-id"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="open_invitations",
             )
         ]
 

@@ -79,13 +79,13 @@ def levels_of_team(project: Project, team: Team) -> Levels:
     return levels_of(set(_held(project, team).values_list("permission__codename", flat=True)))
 
 
-def levels_of_teams(project: Project) -> dict[str, set[str]]:
-    """Team id -> codenames, of every team that holds any; one query."""
+def levels_of_teams(project: Project, teams: Collection[str]) -> dict[str, Levels]:
+    """Team id -> levels, of those of these teams that hold any; one query."""
     held: dict[str, set[str]] = {}
-    rows = ProjectGroupPermission.objects.filter(content_object=project)
+    rows = ProjectGroupPermission.objects.filter(content_object=project, group__team__in=teams)
     for team_id, codename in rows.values_list("group__team", "permission__codename"):
         held.setdefault(team_id, set()).add(codename)
-    return held
+    return {team_id: levels_of(codenames) for team_id, codenames in held.items()}
 
 
 def _set_permissions(project: Project, team: Team, levels: Levels) -> None:

@@ -9,11 +9,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 import access
+from accounts.paging import Order, address_of, paged
 from accounts.requests import UserRequest
 from projects import trail
 from projects.forms import TrailForm
 from projects.models import AuditEntry, Project
-from projects.paging import Order, address_of, paged
 from projects.views import project_for
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ from django.core.exceptions import ValidationError
 from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from accounts.paging import NO_PAGE, Page, addresses_of, searched
 from accounts.requests import UserRequest
 from projects import actions, active, links, listing, tree, work
 from projects.context import MOST
@@ -23,7 +25,6 @@ from projects.errors import Impossible, InvalidInvitation, OtherAccount
 from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, NewProjectForm, ProjectForm, RemoveForm
 from projects.levels import PRESETS, Level, preset_of
 from projects.models import Invitation, Member, Project
-from projects.paging import address_of
 
 
 @access.route("self")
@@ -39,7 +40,7 @@ def home(request: UserRequest) -> HttpResponse:
 def index(request: UserRequest) -> HttpResponse:
     """All projects that one sees: one's own, and those that others share."""
     asked = request.GET
-    q, sort = asked.get("q", "").strip()[:100].replace("\x00", ""), asked.get("sort", "")
+    q, sort = searched(request), asked.get("sort", "")
     shown = Dashboard(request.user, q, sort if sort.removeprefix("-") in SORTS else "name")
     lists = shown.lists(asked.get("owned", ""), asked.get("shared", ""))
     context = {
@@ -54,11 +55,7 @@ def index(request: UserRequest) -> HttpResponse:
 
 
 def _listed(request: UserRequest, listed: Listed, name: str) -> dict[str, Any]:
-    pages = {
-        "older": address_of(request, listed.page.older, name),
-        "newer": address_of(request, listed.page.newer, name),
-    }
-    return {"mine": listed.mine, "projects": listed.page.rows, **pages}
+    return {"mine": listed.mine, "projects": listed.page.rows, **addresses_of(request, listed.page, name)}
 
 
 def _columns(shown: Dashboard) -> dict[str, dict[str, str]]:
@@ -102,11 +99,12 @@ def switch(request: UserRequest) -> HttpResponse:
 @access.route("self")
 @require_GET
 def find(request: UserRequest) -> HttpResponse:
-    """The entries of the switcher for what is typed into it; as a page of its own, the list of projects."""
-    q = request.GET.get("q", "").strip()[:100].replace("\x00", "")
+    """The entries of the switcher: those opened last, or what fits what is typed into it. As a page, the list of projects."""
+    q = searched(request)
     if not request.htmx:
         return redirect(f"{reverse('projects:list')}?{urlencode({'q': q})}")
-    found = list(Project.objects.visible_to(request.user).matching(q)[: MOST + 1]) if q else []
+    fitting = Project.objects.visible_to(request.user).matching(q)[: MOST + 1]
+    found = list(fitting) if q else active.opened_last(request.user, request)
     context = {"projects": found[:MOST], "more": len(found) > MOST, "q": q}
     return render(request, "projects/_found.html", context)
 
@@ -294,24 +292,47 @@ def members_page(
 ) -> HttpResponse:
     """Who is in the project, with the forms as they were filled in."""
     can_share = bool(access.abilities(request.user, project).decide("project:share", project))
-    rows = listing.members_of(project, seen_by=request.user)
+    lists = _lists(request, project, can_share)
     context: dict[str, Any] = {
         "project": project,
         "owner": project.owner,
-        "members": rows,
-        "teams": listing.teams_of(project),
+        "here": reverse("projects:members", args=[project.slug]).removesuffix("/members"),
+        **{name: page.rows for name, page in lists.items()},
+        "pages": {name: addresses_of(request, page, name) for name, page in lists.items()},
+        "q": searched(request),
+        "first": not request.GET.get("members"),
         "team_form": team_form or AddTeamForm(prefix="team"),
-        "invitations": listing.invitations_of(project) if can_share else [],
         "can_share": can_share,
         "can_hand_over": _can_hand_over(request, project),
-        "can_leave": any(row["is_me"] for row in rows),
+        "can_leave": Member.objects.filter(project=project, user=request.user).exists(),
         "form": form,
         "presets": PRESETS,
-        "levels": Level.choices,
-        "kinds": KIND_LABELS,
     }
+    if can_share:
+        _offer_levels([*context["members"], *context["teams"]])
     fragment = request.htmx and not request.htmx.boosted
     return render(request, "projects/_members.html" if fragment else "projects/members.html", context)
+
+
+def _offer_levels(rows: list[dict[str, Any]]) -> None:
+    """Adds the fields that change the levels of each; those of members with the same levels are the same, and made once."""
+    made: dict[str, str] = {}
+    for row in rows:
+        held = str(row["levels"])
+        if held not in made:
+            kinds = [(kind, label, row["levels"][kind]) for kind, label in KIND_LABELS]
+            shown = {"kinds": kinds, "choices": Level.choices}
+            made[held] = render_to_string("projects/_level_fields.html", shown)
+        row["fields"] = made[held]
+
+
+def _lists(request: UserRequest, project: Project, can_share: bool) -> dict[str, Page]:
+    """The lists of the page, each at its cursor; invitations are for who may share the project."""
+    q, at = searched(request), request.GET
+    members = listing.members_of(project, seen_by=request.user, q=q, cursor=at.get("members", ""))
+    teams = listing.teams_of(project, q=q, cursor=at.get("teams", ""))
+    open_ones = listing.invitations_of(project, q=q, cursor=at.get("invitations", "")) if can_share else NO_PAGE
+    return {"members": members, "teams": teams, "invitations": open_ones}
 
 
 def _can_hand_over(request: UserRequest, project: Project) -> bool:

@@ -35,6 +35,10 @@ class Team(models.Model):
     group = models.OneToOneField(Group, on_delete=models.PROTECT, related_name="team", editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 
+    # What the list of teams adds: how many belong to it, and whether the reader does.
+    people: int
+    mine: bool
+
     objects: ClassVar = TeamQuerySet.as_manager()
 
     def __str__(self) -> str:
@@ -62,6 +66,7 @@ class TeamUser(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["team", "user"], name="team_user_once")]
+        indexes = [models.Index(fields=["team", "joined_at", "id"], name="team_user_list")]
 
 
 class Nesting(models.Model):

@@ -1,10 +1,10 @@
 """Pages of teams."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef
+from django.db.models import Q
 from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,26 +12,39 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 import access
 from accounts.errors import Impossible
+from accounts.paging import Order, addresses_of, paged, searched
 from accounts.requests import UserRequest
 from teams import actions
 from teams.forms import AddTeamForm, AddUserForm, TeamForm
 from teams.models import Role, Team, TeamUser
+from teams.querysets import TeamQuerySet
 
-SHOWN = 100  # teams on a page
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from accounts.models import User
+
+NAMED: Final = Order("name", descending=False)
+JOINED: Final = Order("joined_at", descending=False)
+SHOWN: Final = 50  # of those who are here through a team in it
 
 
 @access.route("self")
 @require_GET
 def index(request: UserRequest) -> HttpResponse:
-    """One's own teams, and all others."""
-    name = request.GET.get("q", "").strip()[:100]
-    mine = Exists(Team.objects.of(request.user).filter(pk=OuterRef("pk")))
-    teams = Team.objects.filter(name__icontains=name).annotate(mine=mine).counted().order_by("-mine", "name", "pk")
-    page = list(teams[: SHOWN + 1])
+    """One's own teams, and then all others."""
+    q = searched(request)
+    teams = Team.objects.called(q).mine_first(request.user)
+    order = Order("key", descending=False)
+    page = paged(teams, request.GET.get("page", ""), order=order, read=TeamQuerySet.counted)
+    shown = Team.objects.of(request.user).filter(pk__in=[team.pk for team in page.rows])
+    mine = set(shown.values_list("pk", flat=True))
+    for team in page.rows:
+        team.mine = team.pk in mine
     context = {
-        "teams": page[:SHOWN],
-        "more": len(page) > SHOWN,
-        "q": name,
+        "teams": page.rows,
+        **addresses_of(request, page),
+        "q": q,
         "may_create": actions.may_create(request.user),
     }
     return render(request, "teams/list.html", context)
@@ -170,16 +183,22 @@ def _attempt(request: UserRequest, slug: str, action: Callable[[], None], done: 
 
 
 def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) -> HttpResponse:
-    held = access.abilities(request.user, team)
-    members = list(team.members.select_related("user").order_by("joined_at", "pk"))
-    direct = {member.user_id for member in members}
+    held, q = access.abilities(request.user, team), searched(request)
+    called = Q(user__name__icontains=q) | Q(user__username__icontains=q) if q else Q()
+    found = team.members.filter(called)
+    members = paged(found, request.GET.get("page", ""), order=JOINED, read=lambda rows: rows.select_related("user"))
+    inside = Team.objects.filter(outer_links__outer=team)
+    inner = paged(inside, request.GET.get("inner", ""), order=NAMED, read=TeamQuerySet.counted)
     context: dict[str, Any] = {
         "team": team,
-        "members": members,
-        "inherited": team.group.user_set.exclude(pk__in=direct).order_by("username")[:SHOWN],
-        "inner": Team.objects.filter(outer_links__outer=team).counted().order_by("name"),
-        "outer": Team.objects.filter(inner_links__inner=team).order_by("name"),
-        "me": next((member for member in members if member.user_id == request.user.pk), None),
+        "q": q,
+        "members": members.rows,
+        "people": team.members.count(),
+        "pages": {"members": addresses_of(request, members), "inner": addresses_of(request, inner, "inner")},
+        "inherited": _inherited(team) if inner.rows else [],
+        "inner": inner.rows,
+        "outer": Team.objects.filter(inner_links__inner=team).order_by("name")[:SHOWN],
+        "me": team.members.filter(user=request.user).first(),
         "can_set": bool(held.decide("team:set", team)),
         "can_remove": bool(held.decide("team:rm", team)),
         "roles": Role.choices if held.decide("team:rm", team) else Role.choices[1:],
@@ -187,3 +206,8 @@ def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) ->
         "add_team": add_team,
     }
     return render(request, "teams/detail.html", context)
+
+
+def _inherited(team: Team) -> "QuerySet[User]":
+    """Some of those who belong to the team through a team in it alone."""
+    return team.group.user_set.exclude(pk__in=team.members.values("user")).order_by("username")[:SHOWN]

@@ -291,12 +291,24 @@ class Migration(migrations.Migration):
             model_name="member",
             constraint=models.UniqueConstraint(fields=("project", "user"), name="member_once"),
         ),
+        migrations.AddIndex(
+            model_name="member",
+            index=models.Index(fields=["project", "joined_at", "id"], name="member_list"),
+        ),
         migrations.AddConstraint(
             model_name="invitation",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("accepted_at", None), ("revoked_at", None)),
                 fields=("project", "email"),
                 name="one_open_invitation",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="invitation",
+            index=models.Index(
+                condition=models.Q(("accepted_at", None), ("revoked_at", None)),
+                fields=["project", "-created_at", "-id"],
+                name="open_invitations",
             ),
         ),
         migrations.AddIndex(
@@ -322,5 +334,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="teammember",
             constraint=models.UniqueConstraint(fields=("project", "team"), name="team_member_once"),
+        ),
+        migrations.AddIndex(
+            model_name="teammember",
+            index=models.Index(fields=["project", "joined_at", "id"], name="team_member_list"),
         ),
     ]

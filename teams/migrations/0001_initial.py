@@ -106,6 +106,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "indexes": [models.Index(fields=["team", "joined_at", "id"], name="team_user_list")],
                 "constraints": [models.UniqueConstraint(fields=("team", "user"), name="team_user_once")],
             },
         ),

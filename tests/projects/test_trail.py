@@ -12,10 +12,10 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.paging import PAGE
 from projects import actions, keeping, links, origin, trail
 from projects.levels import PRESETS
 from projects.models import LONGEST, AuditEntry, Invitation, Kept, Member, record
-from projects.paging import PAGE
 from projects.purging import KEPT, purge
 
 AUDIT = "/p/vision/audit"

@@ -50,13 +50,32 @@ def test_addresses_of_people_are_not_shown(as_user, owner, stranger, team):
     assert owner.shown in page and owner.email not in page
 
 
-def test_many_teams_are_found_by_name(as_user, owner, django_assert_max_num_queries):
-    for number in range(120):
-        actions.create(name=f"Team {number:03}", by=owner)
+def test_ones_own_teams_come_first_and_all_by_name(as_user, owner, stranger, django_assert_max_num_queries):
+    for number in range(57):
+        actions.create(name=f"{'Tt'[number % 2]}eam {number:02}", by=stranger)
+    for name in ("Zoo", "aunt"):
+        actions.create(name=name, by=owner)
     client = as_user(owner)
-    with django_assert_max_num_queries(12):
-        page = client.get("/teams/")
-    assert len(page.context["teams"]) == 100 and page.context["more"]
-    assert [team.name for team in client.get("/teams/", {"q": "team 11"}).context["teams"]] == [
-        f"Team 11{n}" for n in range(10)
-    ]
+    with django_assert_max_num_queries(13):
+        first = client.get("/teams/")
+    second = client.get(first.context["older"])
+    names = [team.name.lower() for page in (first, second) for team in page.context["teams"]]
+    assert names == ["aunt", "zoo", *[f"team {number:02}" for number in range(57)]]
+    assert [team.mine for team in first.context["teams"]] == [True, True, *[False] * 48]
+    assert client.get(second.context["newer"]).context["teams"] == first.context["teams"]
+    found = client.get("/teams/", {"q": "TEAM 1"}).context["teams"]
+    assert [team.name.lower() for team in found] == [f"team 1{n}" for n in range(10)]
+
+
+def test_the_people_of_a_large_team_come_in_pages_and_are_found_by_name(as_user, owner, team, make_user, take_in):
+    people = [make_user(f"user{number:02}", name=f"{'Bo' if number % 2 else 'Al'} {number}") for number in range(54)]
+    take_in(*people)
+    client = as_user(owner)
+    first = client.get("/t/lab")
+    second = client.get(first.context["pages"]["members"]["older"])
+    seen = [member.user for page in (first, second) for member in page.context["members"]]
+    assert seen == [owner, *people] and first.context["people"] == 55
+    found = client.get("/t/lab", {"q": "bo 5"}).context["members"]
+    assert [member.user.username for member in found] == ["user05", "user51", "user53"]
+    assert "Nobody is called “&lt;b&gt;”" in client.get("/t/lab", {"q": "<b>"}).content.decode()
+    assert client.get("/t/lab", {"page": "o.x.1", "inner": "n.x.\x00"}).status_code == 200

@@ -1,6 +1,6 @@
 """Pages of a long list by position, not by number: the same cost anywhere in 100,000 rows, and nothing shifts when rows come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
@@ -13,6 +13,8 @@ from django.http import HttpRequest
 PAGE = 50
 
 Row = TypeVar("Row", bound=Model)
+Item = TypeVar("Item")
+Other = TypeVar("Other")
 Reader = Callable[[Any], Any]
 
 
@@ -28,12 +30,19 @@ NEWEST: Final = Order()
 
 
 @dataclass(frozen=True)
-class Page(Generic[Row]):
+class Page(Generic[Item]):
     """Rows in their order, and the cursors of the pages beside it, "" where there is none: what follows is `older`, in any order."""
 
-    rows: list[Row]
+    rows: list[Item]
     older: str
     newer: str
+
+    def showing(self, rows: Iterable[Other]) -> "Page[Other]":
+        """The same page with what is shown of its rows."""
+        return Page(list(rows), self.older, self.newer)
+
+
+NO_PAGE: Final = Page[Any]([], "", "")
 
 
 def cursor_of(value: Any, pk: Any, direction: str) -> str:
@@ -72,12 +81,22 @@ def paged(
     )
 
 
+def searched(request: HttpRequest) -> str:
+    """What the request searches for (`q`), "" for nothing."""
+    return request.GET.get("q", "").replace("\x00", "").strip()[:100]
+
+
 def address_of(request: HttpRequest, cursor: str, name: str = "page") -> str:
     """The address of the page at a cursor, with the filters of this one; "" for none. `name`: of several lists on a page, which."""
     if not cursor:
         return ""
     kept = {key: value for key, value in request.GET.items() if key != name}
     return f"{request.path}?{urlencode({**kept, name: cursor})}"
+
+
+def addresses_of(request: HttpRequest, page: Page, name: str = "page") -> dict[str, str]:
+    """For the pager: the addresses of the pages beside a page."""
+    return {"older": address_of(request, page.older, name), "newer": address_of(request, page.newer, name)}
 
 
 def _read(model: type[Row], pks: list[Any], read: Reader) -> list[Row]:
