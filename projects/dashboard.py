@@ -84,7 +84,8 @@ class Dashboard:
         """Adds what is asked about a page of projects at once."""
         ids = [project.pk for project in projects]
         pages = _addresses()
-        held = access.abilities_in(self.user, projects)
+        shared = [project for project in projects if project.owner_id != self.user.pk]
+        held = access.abilities_in(self.user, shared)
         members, teams = _numbers(Member, ids), _numbers(TeamMember, ids)
         own = set(Member.objects.filter(project__in=ids, user=self.user).values_list("project_id", flat=True))
         by_teams = defaultdict(list)
@@ -92,7 +93,8 @@ class Dashboard:
             by_teams[member.project_id].append(member.team)
         for project in projects:
             project.member_count, project.team_count = members.get(project.pk, 0), teams.get(project.pk, 0)
-            project.sees_jobs, project.is_member = held[project.pk].any("job:get"), project.pk in own
+            project.sees_jobs = project.pk not in held or held[project.pk].any("job:get")
+            project.is_member = project.pk in own
             project.pages = pages(project.slug)
             project.by_teams = sorted(by_teams[project.pk], key=lambda team: (team.name, team.pk))
 

@@ -108,7 +108,7 @@ def _owned(kind: str, verb: str) -> Prepared:
         present = Project.objects.present()
         owned = present.filter(allowing(kind, verb), owner_id=user).values("pk")
         below = Nested.objects.filter(above__in=owned).values("place")
-        return owned.union(present.filter(pk__in=below).values("pk"))
+        return owned.union(present.filter(pk__in=below).values("pk"), all=True)
 
     return Prepared(ids)
 
@@ -142,10 +142,14 @@ class Membership:
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         anything, own = _codenames(kind, verb)
-        condition = _shared(anything).among(project, user=user_id) if anything else Q(pk__in=[])
+        of_projects = project == "pk"  # then each row is looked at for whether it is there, which asks much less
+        condition = Q(pk__in=[])
+        if anything:
+            condition = _shared(anything, present=not of_projects).among(project, user=user_id)
         if own:
-            condition |= Q(**{created_by: user_id}) & _shared(own).among(project, user=user_id)
-        return condition
+            mine = _shared(own, present=not of_projects).among(project, user=user_id)
+            condition |= Q(**{created_by: user_id}) & mine
+        return condition & Q(removed_at=None) if of_projects else condition
 
 
 # Each table of permissions, the way from a row to who holds it, and what the source is called.
@@ -169,8 +173,8 @@ MEMBERSHIP: Final = Prepared(_held_by)
 
 
 @cache
-def _shared(codename: str) -> Prepared:
-    """The ids of the projects in which a user holds a permission."""
+def _shared(codename: str, *, present: bool = True) -> Prepared:
+    """The ids of the projects in which a user holds a permission; `present`: without those that have been removed."""
 
     def ids(user: str) -> QuerySet:
         parts = []
@@ -178,11 +182,11 @@ def _shared(codename: str) -> Prepared:
             rows = table.objects.filter(
                 permission__codename=codename,
                 permission__content_type__app_label="projects",
-                content_object__removed_at=None,
                 **{way: user},
+                **({"content_object__removed_at": None} if present else {}),
             )
             parts.append(rows.order_by().values("content_object_id"))
-        return parts[0].union(parts[1])
+        return parts[0].union(parts[1], all=True)
 
     return Prepared(ids)
 
