@@ -5,10 +5,8 @@ unverified. Until it confirms its address it may use the project that it was inv
 projects, accepts no other invitation, and only looks at its Personal project (projects.rules.Ownership).
 """
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -16,8 +14,8 @@ from django.utils import timezone
 import access
 from access import policies, roles
 from access.models import Nested
+from accounts import invitations
 from accounts.actions import prove_address
-from accounts.ids import new_id
 from accounts.names import fold_email
 from projects import delivery, letters, links, ownership, signals
 from projects.errors import Impossible, InvalidInvitation, OtherAccount, refused
@@ -29,7 +27,6 @@ from projects.slugs import free_slug, personal_slug
 if TYPE_CHECKING:
     from accounts.models import User
 
-VALID_FOR: Final = timedelta(days=7)
 DEEPEST: Final = 6  # how many projects may be in each other
 
 
@@ -132,7 +129,7 @@ def invite(*, project: Project, email: str, levels: Levels, by: "User") -> Invit
     check_levels(levels, project, by)
     _check_outsider(project, email)
     older = Invitation.objects.open().filter(project=project, email=email).values_list("levels", flat=True).first()
-    fresh = {"levels": levels, "invited_by": by, **_fresh()}
+    fresh = {"levels": levels, "invited_by": by, **invitations.fresh()}
     invitation, _ = Invitation.objects.update_or_create(
         project=project, email=email, accepted_at=None, revoked_at=None, defaults=fresh
     )
@@ -144,10 +141,7 @@ def invite(*, project: Project, email: str, levels: Levels, by: "User") -> Invit
 def resend(*, invitation: Invitation, by: "User") -> None:
     """Sends the email again, with a new link that is valid from now; older links die."""
     access.require(by, "project:share", invitation.project)
-    fresh = _fresh()
-    if not Invitation.objects.open().filter(pk=invitation.pk).update(**fresh):
-        raise Impossible("This invitation has been accepted or revoked meanwhile.")
-    invitation.refresh_from_db()
+    invitations.renew(invitation)
     _send(invitation, action="invitation:send", by=by)
 
 
@@ -155,8 +149,7 @@ def resend(*, invitation: Invitation, by: "User") -> None:
 def revoke(*, invitation: Invitation, by: "User") -> None:
     """Makes the invitation's links worthless. Raises Impossible when it was accepted a moment before."""
     access.require(by, "project:share", invitation.project)
-    if not Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now()):
-        raise Impossible("This invitation has been accepted or revoked meanwhile.")
+    invitations.revoke(invitation)
     _record(invitation, action="invitation:rm", by=by, before=invitation.levels)
 
 
@@ -168,7 +161,7 @@ def accept(*, token: str, by: "User") -> Project:
         raise InvalidInvitation
     invitation, link = found
     _check_acceptable(invitation, link, by)
-    if not _use(invitation):
+    if not invitations.use(invitation):
         raise InvalidInvitation
     if link.proves_address:
         prove_address(user=by)
@@ -234,11 +227,6 @@ def require_member(project: Project, user: "User") -> Member:
     return member
 
 
-def is_for(invitation: Invitation, user: "User") -> bool:
-    """Whether the invitation is for the account's address; addresses are compared case-folded."""
-    return fold_email(user.email) == invitation.email
-
-
 def _end(member: Member, *, by: "User", action: str) -> bool:
     """False when the membership had ended already."""
     project, user = member.project, member.user
@@ -277,11 +265,6 @@ def _check_outsider(project: Project, email: str) -> None:
         raise ValidationError("Who has this address is a member already. Change their levels in the list.")
 
 
-def _fresh() -> dict[str, object]:
-    now = timezone.now()
-    return {"nonce": new_id(), "created_at": now, "expires_at": now + VALID_FOR, "delivery": ""}
-
-
 def _send(invitation: Invitation, *, action: str, by: "User", before: Levels | None = None) -> None:
     delivery.send(invitation)
     _record(invitation, action=action, by=by, before=before, after=invitation.levels)
@@ -292,19 +275,10 @@ def _record(invitation: Invitation, *, action: str, by: "User", **values: object
     record(by=by, project=invitation.project, action=action, urn=urn, email=invitation.email, **values)
 
 
-def _check_acceptable(invitation: Invitation, link: links.Token, by: "User") -> None:
-    if not is_for(invitation, by):
+def _check_acceptable(invitation: Invitation, link: invitations.Token, by: "User") -> None:
+    if not invitations.is_for(invitation, by):
         raise OtherAccount
     if invitation.project.owner_id == by.pk:
         raise InvalidInvitation
-    # Of two that an account without a proven address accepts at once, the second waits here and sees the first.
-    get_user_model().objects.select_for_update(no_key=True).get(pk=by.pk)
-    if not link.proves_address and not by.verified and Member.objects.filter(user=by).exists():
+    if not invitations.is_enough(link, by):
         raise refused("project:get", "unverified", "Confirm your address first; then you can join more projects.")
-
-
-def _use(invitation: Invitation) -> bool:
-    """Single use, by compare-and-set on the row's own columns: of two at once, one wins on every database."""
-    now = timezone.now()
-    row = Invitation.objects.open().filter(pk=invitation.pk, nonce=invitation.nonce, expires_at__gt=now)
-    return bool(row.update(accepted_at=now))

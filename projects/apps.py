@@ -9,9 +9,10 @@ class ProjectsConfig(AppConfig):
     def ready(self) -> None:
         import access
         from access.signals import rules_changed
-        from accounts import invited
-        from accounts.signals import account_closing, account_closing_asked, email_attempted
+        from accounts import invitations, invited
+        from accounts.signals import account_closing, account_closing_asked
         from projects import closing, delivery, keeping, receivers
+        from projects.models import Invitation
         from projects.rules import Membership, Ownership
         from teams.signals import team_removing, users_joined, users_left
 
@@ -25,6 +26,6 @@ class ProjectsConfig(AppConfig):
         team_removing.connect(receivers.team_removing, dispatch_uid="projects.team_removing")
         rules_changed.connect(receivers.rules_changed, dispatch_uid="projects.rules_changed")
         post_migrate.connect(keeping.put_up, sender=self, dispatch_uid="projects.keeping")
-        email_attempted.connect(delivery.note, dispatch_uid="projects.delivery")
+        invitations.register(delivery.KIND, Invitation, receivers.is_member)
         account_closing_asked.connect(closing.objections, dispatch_uid="projects.closing_asked")
         account_closing.connect(closing.close, dispatch_uid="projects.closing")

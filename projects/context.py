@@ -46,7 +46,8 @@ class Shell:
     @cached_property
     def _some(self) -> list[Project]:
         """So many of those that the user may see that it is known whether there are more; in no order, which would look at all."""
-        return list(Project.objects.some_visible_to(self._user, MOST + 1)) if self._user else []
+        found = Project.objects.some_visible_to(self._user, MOST + 1) if self._user else []
+        return list({project.pk: project for project in found}.values())
 
     @cached_property
     def _known(self) -> list[Project]:

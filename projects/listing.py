@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from allauth.account.models import EmailAddress
 from django.db.models import Count, Exists, OuterRef, Q
-from django.utils import timezone
 
 from accounts.paging import Order, Page, paged
 from projects import links, team_members
@@ -76,19 +75,6 @@ def _held(levels: Levels) -> dict[str, Any]:
 
 def invitations_of(project: Project, *, q: str = "", cursor: str = "") -> Page[dict[str, Any]]:
     """The open invitations to such addresses, newest first, with the link to copy: it proves no address."""
-    now = timezone.now()
     found = Invitation.objects.open().filter(project=project)
     page = paged(found.filter(email__icontains=q) if q else found, cursor, size=SHOWN)
-    return page.showing(
-        {
-            "id": invitation.pk,
-            "email": invitation.email,
-            **_held(invitation.levels),
-            "created_at": invitation.created_at,
-            "expires_at": invitation.expires_at,
-            "expired": invitation.expires_at <= now,
-            "delivery": invitation.delivery,
-            "link": links.address_of(invitation, links.COPIED),
-        }
-        for invitation in page.rows
-    )
+    return links.listed(page, lambda invitation: preset_of(invitation.levels) or "Own levels")

@@ -14,6 +14,7 @@ from access import Target
 from access.decisions import expression
 from access.models import GroupPermissionBase, UserPermissionBase
 from accounts.ids import new_id
+from accounts.invitations import InvitationBase
 from accounts.names import printable
 from projects import origin
 from projects.levels import KINDS, VERBS, permission
@@ -142,21 +143,11 @@ class TeamMember(models.Model):
         return f"{self.team} in {self.project}"
 
 
-class Invitation(models.Model):
-    """An offer of membership to an address. `nonce` is part of its links: a new one makes older links worthless."""
+class Invitation(InvitationBase):
+    """An offer of membership to an address."""
 
-    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
-    email = models.EmailField()
     levels = models.JSONField()
-    nonce = models.CharField(max_length=16, default=new_id)
-    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField()
-    accepted_at = models.DateTimeField(null=True)
-    revoked_at = models.DateTimeField(null=True)
-    # Whether the email went out: "" while on its way, "sent", or the error that the inviter is shown.
-    delivery = models.CharField(max_length=300, blank=True)
 
     objects: ClassVar = InvitationQuerySet.as_manager()
 

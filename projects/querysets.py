@@ -31,7 +31,10 @@ class ProjectQuerySet(models.QuerySet):
         return own if user.is_active else own.none()
 
     def some_visible_to(self, user: "User", number: int) -> "ProjectQuerySet":
-        """Any so many of those that the user may see, all of them if there are fewer; in no order. Nothing can be added to it."""
+        """Any so many of those that the user may see, all of them if there are fewer; in no order, some more than once.
+
+        Nothing can be added to it.
+        """
         # What is found quickly comes first; where that is enough the database does not look at the rest.
         ways = [Q(owner=user), Q(members__user=user)]
         ways += access.scopes(user, "project:get", project="pk", created_by="owner")

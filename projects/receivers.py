@@ -7,7 +7,7 @@ from django.urls import ResolverMatch
 from accounts.invited import Invited
 from projects import actions, links, team_members
 from projects.members import lost
-from projects.models import Project, record
+from projects.models import Member, Project, record
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -27,6 +27,11 @@ def find_invited(match: ResolverMatch) -> Invited | None:
         return None
     invitation, link = found
     return Invited(invitation.email, invitation.project.name, invitation.invited_by.shown, link.proves_address)
+
+
+def is_member(user: "User") -> bool:
+    """Whether somebody is a member of any project by themselves."""
+    return Member.objects.filter(user=user).exists()
 
 
 def users_joined(sender: type, team: "Team", users: set[str], by: "User | None", **_: object) -> None:

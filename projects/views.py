@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from accounts import invitation_pages
 from accounts.paging import NO_PAGE, Page, addresses_of, searched
 from accounts.requests import UserRequest
 from projects import actions, active, links, listing, tree, work
@@ -259,32 +260,9 @@ def _accept(request: UserRequest, token: str) -> HttpResponse:
 
 
 def _show_invitation(request: UserRequest, token: str) -> HttpResponse:
-    found = links.find(token)
-    if found is None:
-        return render(request, "projects/invitation.html", {"state": "invalid"}, status=404)
-    row, _ = found
-    back = urlencode({"next": request.path})
-    shown = {
-        "project_name": row.project.name,
-        "inviter": row.invited_by.shown,
-        "email": row.email,
-        "levels": row.levels,
-        "preset": preset_of(row.levels),
-        "expires_at": row.expires_at,
-    }
-    context = {
-        "invitation": shown,
-        "state": _state(request, row),
-        "sign_in_url": f"{reverse('account_login')}?{back}",
-        "sign_up_url": f"{reverse('account_signup')}?{back}",
-    }
-    return render(request, "projects/invitation.html", context, status=403 if request.method == "POST" else 200)
-
-
-def _state(request: UserRequest, row: Invitation) -> str:
-    if not request.user.is_authenticated:
-        return "signed_out"
-    return "accept" if actions.is_for(row, request.user) else "other_account"
+    found, _ = links.find(token) or (None, None)
+    about = {"place": found.project.name, "levels": found.levels, "preset": preset_of(found.levels)} if found else {}
+    return invitation_pages.page(request, "projects/invitation.html", found, **about)
 
 
 def members_page(

@@ -12,8 +12,9 @@ from access import refused
 from accounts import mail, wishes
 from accounts.errors import Impossible
 from accounts.ids import new_id
-from teams import closure, emails, signals
+from teams import closure, emails, joining, signals
 from teams.models import Nesting, Role, Team, TeamUser
+from teams.roles import check_role
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -85,7 +86,7 @@ def remove(*, team: Team, by: "User") -> None:
 def add_user(*, team: Team, user: "User", role: str, by: "User") -> TeamUser:
     """Takes a user in, who has at once what the team has, and hears of it by email. Raises Impossible for who is in already."""
     access.require(by, "team:set", team)
-    _check_role(role, team, by)
+    check_role(role, team, by)
     access.bump()
     membership, new = TeamUser.objects.get_or_create(team=team, user=user, defaults={"role": role})
     if not new:
@@ -100,12 +101,13 @@ def add_user(*, team: Team, user: "User", role: str, by: "User") -> TeamUser:
 def set_role(*, member: TeamUser, role: str, by: "User") -> None:
     """Changes a role. Only owners make or unmake owners; the last owner stays one."""
     access.require(by, "team:set", member.team)
-    _check_role(role, member.team, by)
-    _check_role(member.role, member.team, by)
+    check_role(role, member.team, by)
+    check_role(member.role, member.team, by)
     access.bump()
     if role != Role.OWNER:
         _check_not_the_last_owner(member)
     TeamUser.objects.filter(pk=member.pk).update(role=role)
+    joining.lapse(member.team, member.user)
 
 
 @transaction.atomic
@@ -113,10 +115,11 @@ def remove_user(*, member: TeamUser, by: "User") -> None:
     """Takes a user out; who goes by themselves needs no right. Raises Impossible for the last owner."""
     if member.user_id != by.pk:
         access.require(by, "team:set", member.team)
-        _check_role(member.role, member.team, by)
+        check_role(member.role, member.team, by)
     access.bump()
     _check_not_the_last_owner(member)
     if TeamUser.objects.filter(pk=member.pk).delete()[0]:
+        joining.lapse(member.team, member.user)
         _refresh(member.team, by)
 
 
@@ -142,12 +145,6 @@ def remove_team(*, outer: Team, inner: Team, by: "User") -> None:
 
 def _refresh(team: Team, by: "User") -> None:
     closure.refresh(closure.outer_of(team.pk), by=by)
-
-
-def _check_role(role: str, team: Team, by: "User") -> None:
-    """An admin gives and takes no ownership: nobody gives what they do not hold."""
-    if role == Role.OWNER and not access.allowed(by, "team:rm", team):
-        raise refused("team:set", "not_granted", "Only an owner of the team makes or unmakes owners.")
 
 
 def _check_not_the_last_owner(member: TeamUser) -> None:

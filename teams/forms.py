@@ -17,17 +17,31 @@ class TeamForm(forms.ModelForm):
 
 
 class AddUserForm(forms.Form):
-    """Somebody by username, and their role; `cleaned_data["user"]` is who."""
+    """Somebody by username or email, and their role: `cleaned_data["user"]` is who, or `cleaned_data["email"]` the address."""
 
-    username = forms.CharField(max_length=100, widget=forms.TextInput({"autocomplete": "off"}))
+    username = forms.CharField(
+        max_length=254,
+        label="Username or email",
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
     role = forms.ChoiceField(choices=Role.choices, initial=Role.USER)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        found = User.objects.filter(username=cleaned.get("username", "").strip(), is_active=True).first()
+        name = cleaned.get("username", "").strip()
+        if "@" in name:  # whether it has an account is not looked at
+            return cleaned | {"user": None, "email": self._address(name)}
+        found = User.objects.filter(username=name, is_active=True).first()
         if found is None and "username" in cleaned:
-            self.add_error("username", "Nobody here has this username.")
-        return cleaned | {"user": found}
+            self.add_error("username", "Nobody here has this username. An email address would be invited.")
+        return cleaned | {"user": found, "email": ""}
+
+    def _address(self, name: str) -> str:
+        try:
+            return forms.EmailField().clean(name)
+        except forms.ValidationError as error:
+            self.add_error("username", error)
+            return ""
 
 
 class AddTeamForm(forms.Form):

@@ -16,6 +16,7 @@ from django.utils import timezone
 import access
 from access import Target
 from accounts.ids import new_id
+from accounts.invitations import InvitationBase
 from accounts.names import printable
 from teams.querysets import TeamQuerySet
 
@@ -67,6 +68,29 @@ class TeamUser(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["team", "user"], name="team_user_once")]
         indexes = [models.Index(fields=["team", "joined_at", "id"], name="team_user_list")]
+
+
+class TeamInvitation(InvitationBase):
+    """An offer of a role in a team to an address."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=5, choices=Role.choices, default=Role.USER)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "email"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="one_open_team_invitation",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["team", "-created_at", "-id"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="open_team_invitations",
+            )
+        ]
 
 
 class Nesting(models.Model):

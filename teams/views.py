@@ -4,19 +4,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.db.models import Q
 from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
-from accounts.errors import Impossible
-from accounts.paging import Order, addresses_of, paged, searched
+from accounts import invitation_pages
+from accounts.errors import Impossible, InvalidInvitation, OtherAccount
+from accounts.paging import NO_PAGE, Order, Page, addresses_of, paged, searched
 from accounts.requests import UserRequest
-from teams import actions
+from teams import actions, joining, links
 from teams.forms import AddTeamForm, AddUserForm, TeamForm
-from teams.models import Role, Team, TeamUser
+from teams.models import Role, Team, TeamInvitation, TeamUser
 from teams.querysets import TeamQuerySet
 
 if TYPE_CHECKING:
@@ -99,15 +103,61 @@ def user_add(request: UserRequest, team: str) -> HttpResponse:
     """Takes a user in."""
     found, form = _team(request, team, "team:set"), AddUserForm(request.POST)
     if form.is_valid():
-        user, role = form.cleaned_data["user"], form.cleaned_data["role"]
         try:
-            actions.add_user(team=found, user=user, role=role, by=request.user)
+            messages.success(request, _take_in(request, found, **form.cleaned_data))
         except Impossible as error:
             form.add_error("username", str(error))
         else:
-            messages.success(request, f"{user.shown} is in {found.name} now, and is told by email.")
             return redirect("teams:detail", team)
     return _detail(request, found, form, AddTeamForm())
+
+
+def _take_in(request: UserRequest, team: Team, *, user: "User | None", email: str, role: str, **_: str) -> str:
+    """Adds the user, or invites the address; what to say of it."""
+    if user is None:
+        joining.invite(team=team, email=email, role=role, by=request.user)
+        return f"{email} is invited. The link can be copied here too."
+    actions.add_user(team=team, user=user, role=role, by=request.user)
+    return f"{user.shown} is in {team.name} now, and is told by email."
+
+
+@access.route("team:set")
+@require_POST
+def invitation_resend(request: UserRequest, team: str, invitation_id: str) -> HttpResponse:
+    """Sends an invitation again."""
+    found = _invitation(request, team, invitation_id)
+    return _attempt(request, team, lambda: joining.resend(invitation=found, by=request.user), "Sent again.")
+
+
+@access.route("team:set")
+@require_POST
+def invitation_revoke(request: UserRequest, team: str, invitation_id: str) -> HttpResponse:
+    """Takes an invitation back."""
+    found = _invitation(request, team, invitation_id)
+    done = f"The invitation of {found.email} is void."
+    return _attempt(request, team, lambda: joining.revoke(invitation=found, by=request.user), done)
+
+
+@access.route("token")
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def invitation(request: UserRequest, token: str) -> HttpResponse:
+    """Where an invitation's link leads: to which team, and how to accept it."""
+    if request.method == "POST" and request.user.is_authenticated:
+        try:
+            team = joining.accept(token=token, by=request.user)
+        except (InvalidInvitation, OtherAccount):
+            return _show_invitation(request, token)
+        messages.success(request, f"Welcome to {team.name}.")
+        return redirect("teams:detail", team.slug)
+    return _show_invitation(request, token)
+
+
+def _show_invitation(request: UserRequest, token: str) -> HttpResponse:
+    found, _ = links.find(token) or (None, None)
+    about = {"place": found.team.name, "role": found.get_role_display()} if found else {}
+    return invitation_pages.page(request, "teams/invitation.html", found, **about)
 
 
 @access.route("team:set")
@@ -172,6 +222,11 @@ def _member(team: Team, member_id: str) -> TeamUser:
     return get_object_or_404(team.members.select_related("user", "team"), pk=member_id)
 
 
+def _invitation(request: UserRequest, slug: str, invitation_id: str) -> TeamInvitation:
+    rows = TeamInvitation.objects.filter(team=_team(request, slug, "team:set")).select_related("team", "invited_by")
+    return get_object_or_404(rows, pk=invitation_id)
+
+
 def _attempt(request: UserRequest, slug: str, action: Callable[[], None], done: str) -> HttpResponse:
     try:
         action()
@@ -189,23 +244,34 @@ def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) ->
     members = paged(found, request.GET.get("page", ""), order=JOINED, read=lambda rows: rows.select_related("user"))
     inside = Team.objects.filter(outer_links__outer=team)
     inner = paged(inside, request.GET.get("inner", ""), order=NAMED, read=TeamQuerySet.counted)
+    can_set = bool(held.decide("team:set", team))
+    open_ones = _invitations(request, team, q) if can_set else NO_PAGE
+    pages = {"members": addresses_of(request, members), "inner": addresses_of(request, inner, "inner")}
+    pages["invitations"] = addresses_of(request, open_ones, "invitations")
     context: dict[str, Any] = {
         "team": team,
+        "here": reverse("teams:detail", args=[team.slug]),
         "q": q,
         "members": members.rows,
         "people": team.members.count(),
-        "pages": {"members": addresses_of(request, members), "inner": addresses_of(request, inner, "inner")},
+        "pages": pages,
+        "invitations": open_ones.rows,
         "inherited": _inherited(team) if inner.rows else [],
         "inner": inner.rows,
         "outer": Team.objects.filter(inner_links__inner=team).order_by("name")[:SHOWN],
         "me": team.members.filter(user=request.user).first(),
-        "can_set": bool(held.decide("team:set", team)),
+        "can_set": can_set,
         "can_remove": bool(held.decide("team:rm", team)),
         "roles": Role.choices if held.decide("team:rm", team) else Role.choices[1:],
         "add_user": add_user,
         "add_team": add_team,
     }
     return render(request, "teams/detail.html", context)
+
+
+def _invitations(request: UserRequest, team: Team, q: str) -> Page:
+    found = TeamInvitation.objects.open().filter(team=team, **({"email__icontains": q} if q else {}))
+    return links.listed(paged(found, request.GET.get("invitations", "")), TeamInvitation.get_role_display)
 
 
 def _inherited(team: Team) -> "QuerySet[User]":

@@ -28,6 +28,8 @@ from projects import actions, links, team_members
 from projects.levels import KINDS, PRESETS
 from projects.models import AuditEntry, Member, Project
 from teams import actions as teams
+from teams import joining
+from teams import links as team_links
 from tests.billing.conftest import price as price_of
 from tests.conftest import no_writes
 
@@ -122,6 +124,10 @@ teams:user_add                           POST in   403  403  403  403  403  403 
 teams:user_set                           POST in   403  403  403  403  403  403  403  403  403  go   403
 teams:user_remove                        GET  in   403  403  403  403  403  403  403  403  200  200  403
 teams:user_remove                        POST in   403  403  403  403  403  403  403  403  go   go   403
+teams:invitation                         GET  200  200  200  200  200  200  200  200  200  200  200  200
+teams:invitation                         POST 403  go   403  403  403  403  403  403  403  403  403  403
+teams:invitation_resend                  POST in   403  403  403  403  403  403  403  403  403  go   403
+teams:invitation_revoke                  POST in   403  403  403  403  403  403  403  403  403  go   403
 teams:team_add                           POST in   403  403  403  403  403  403  403  403  403  200  403
 teams:team_remove                        POST in   403  403  403  403  403  403  403  403  403  go   403
 projects:rules                           GET  in   200  200  200  200  200  200  200  200  200  200  200
@@ -369,6 +375,7 @@ def world(db, owner, project, make_user, join):
         "member": Member.objects.get(user=people["read"]),
         "team": by_team,
         "in_team": in_team,
+        "team_offer": joining.invite(team=team, email=people["invited"].email, role="user", by=owner),
         "rows": _billing(project, people["read"]) | _rows(project),
         **_roles(project, owner, make_user("u-role")),
         "beside": _beside(project, owner, make_user, join),
@@ -455,8 +462,10 @@ def _arguments(world, who: str, name: str = "") -> dict[str, object]:
         "member_id": world[member].pk,
         "team": world["team"].team.slug,
         "inner": world["team"].team.slug,
-        "invitation_id": world["offer"].pk,
-        "token": links.token_of(world["offer"], links.EMAILED),
+        "invitation_id": world["team_offer" if name.startswith("teams:") else "offer"].pk,
+        "token": team_links.token_of(world["team_offer"], links.EMAILED)
+        if name.startswith("teams:")
+        else links.token_of(world["offer"], links.EMAILED),
         "job_id": world["jobs"][BESIDE.get(who, who)].pk,
         "index": 0,
         "path": "model.txt",
