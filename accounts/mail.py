@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from smtplib import SMTPException
 from typing import Final
@@ -31,6 +32,13 @@ def put(*, to: str, subject: str, body: str, reference: str = "") -> OutgoingEma
     email = OutgoingEmail.objects.create(to=to, subject=" ".join(subject.split())[:300], body=body, reference=reference)
     transaction.on_commit(lambda: _hurry(email.pk))
     return email
+
+
+def put_all(*, to: Iterable[str], subject: str, body: str) -> None:
+    """Queues the same email for many, one for each, in the current transaction; the sweep finds them."""
+    subject = " ".join(subject.split())[:300]
+    emails = (OutgoingEmail(to=address, subject=subject, body=body) for address in to)
+    OutgoingEmail.objects.bulk_create(emails, batch_size=500)
 
 
 def _hurry(email_id: str) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from django.db.models import QuerySet
+
     from accounts.models import User
 
 ADDED: Final = "added"
@@ -20,6 +22,12 @@ KINDS: Final = {
 def wants(user: "User", kind: str) -> bool:
     """Whether the person wants emails of a kind; all of them unless they have said no."""
     return kind not in user.muted
+
+
+def addresses(users: "QuerySet[User]", kind: str, *, but: "User | None" = None) -> list[str]:
+    """Where emails of a kind go, of these active users: to who wants them, and not to who did it (`but`)."""
+    rows = users.filter(is_active=True).exclude(pk=but.pk if but else "").values_list("email", "muted")
+    return [email for email, muted in rows.order_by("email") if kind not in muted]
 
 
 def choose(*, user: "User", wanted: "Collection[str]") -> None:

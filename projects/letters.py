@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts import mail, wishes
 from projects.levels import KINDS, Levels, preset_of
-from projects.models import Member, Project
+from projects.models import Member, Project, TeamMember
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -33,6 +33,25 @@ def levels_changed(member: Member, *, before: Levels, after: Levels, by: "User")
 def removed(member: Member, *, by: "User") -> None:
     """They are no member any more."""
     _send(member.user, f"You are no longer a member of {member.project.name}", "removed", member.project, by=by)
+
+
+def team_added(member: TeamMember, *, levels: Levels, by: "User") -> None:
+    """All in a team are in a project now, with these levels."""
+    subject = f"Your team {member.team.name} is a member of {member.project.name}"
+    _send_all(member, subject, "team_added", wishes.ADDED, page="members", by=by, levels=in_words(levels))
+
+
+def team_levels_changed(member: TeamMember, *, before: Levels, after: Levels, by: "User") -> None:
+    """The levels of a team, and so of all in it, are others now."""
+    subject = f"The levels of your team {member.team.name} in {member.project.name} have changed"
+    levels = {"before": in_words(before), "after": in_words(after)}
+    _send_all(member, subject, "team_levels", wishes.MEMBERSHIP, page="members", by=by, **levels)
+
+
+def team_removed(member: TeamMember, *, by: "User") -> None:
+    """A team is no member any more."""
+    subject = f"Your team {member.team.name} is no longer a member of {member.project.name}"
+    _send_all(member, subject, "team_removed", wishes.MEMBERSHIP, by=by)
 
 
 def offered(project: Project, *, to: "User", by: "User") -> None:
@@ -61,8 +80,21 @@ def in_words(levels: Levels) -> str:
 def _send(
     to: "User", subject: str, template: str, project: Project, *, by: "User", page: str = "", **more: Any
 ) -> None:
-    address = settings.MLTEAM_URL + (reverse(f"projects:{page}", args=[project.slug]) if page else reverse("home"))
     if not wishes.wants(to, WISHES.get(template, "")):
         return
-    context = {"project": project, "by": by, "link": address, **more}
+    context = {"project": project, "by": by, "link": _address(project, page), **more}
     mail.put(to=to.email, subject=subject, body=render_to_string(f"projects/email/{template}.txt", context))
+
+
+def _send_all(
+    member: TeamMember, subject: str, template: str, wish: str, *, by: "User", page: str = "", **more: Any
+) -> None:
+    """To all in the team, through however many teams in it; a membership of one's own stays what it is."""
+    project, team = member.project, member.team
+    context = {"project": project, "team": team, "by": by, "link": _address(project, page), **more}
+    body = render_to_string(f"projects/email/{template}.txt", context)
+    mail.put_all(to=wishes.addresses(team.group.user_set.all(), wish, but=by), subject=subject, body=body)
+
+
+def _address(project: Project, page: str) -> str:
+    return settings.MLTEAM_URL + (reverse(f"projects:{page}", args=[project.slug]) if page else reverse("home"))

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 import access
-from projects import actions
+from projects import actions, letters
 from projects.errors import Impossible
 from projects.levels import Levels, levels_of, permissions_of
 from projects.members import check_levels, lost, permissions
@@ -28,6 +28,7 @@ def add(*, project: Project, team: Team, levels: Levels, by: "User") -> TeamMemb
         raise Impossible(f"The team {team.name} is a member already: change its levels there.")
     _set_permissions(project, team, levels)
     _record(member, action="team:new", by=by, after=levels)
+    letters.team_added(member, levels=levels, by=by)
     return member
 
 
@@ -45,25 +46,28 @@ def set_levels(*, member: TeamMember, levels: Levels, by: "User") -> None:
     _set_permissions(member.project, member.team, levels)
     _record(member, action="team:set", by=by, before=before, after=levels)
     lost(member.project, set(member.team.group.user_set.values_list("pk", flat=True)), by=by)
+    letters.team_levels_changed(member, before=before, after=levels, by=by)
 
 
 @transaction.atomic
 def remove(*, member: TeamMember, by: "User") -> None:
     """Ends a team's membership; who is a member besides stays one."""
     access.require(by, "project:share", member.project)
-    end(member, by=by)
+    if end(member, by=by):
+        letters.team_removed(member, by=by)
 
 
-def end(member: TeamMember, *, by: "User | None") -> None:
-    """Ends it without asking; for who has asked, and for a team that goes."""
+def end(member: TeamMember, *, by: "User | None") -> bool:
+    """Ends it without asking; for who has asked, and for a team that goes. False when it had ended already."""
     project, team = member.project, member.team
     access.bump()
     before = levels_of_team(project, team)
     if not TeamMember.objects.filter(pk=member.pk).delete()[0]:
-        return
+        return False
     _held(project, team).delete()
     _record(member, action="team:rm", by=by, before=before)
     lost(project, set(team.group.user_set.values_list("pk", flat=True)), by=by)
+    return True
 
 
 def note_users(*, team: Team, users: Collection[str], joined: bool, by: "User | None") -> None:

@@ -9,7 +9,6 @@ from django.utils.text import slugify
 
 import access
 from access import refused
-from accounts import mail, wishes
 from accounts.errors import Impossible
 from accounts.ids import new_id
 from teams import closure, emails, joining, signals
@@ -75,6 +74,7 @@ def remove(*, team: Team, by: "User") -> None:
     access.require(by, "team:rm", team)
     access.bump()
     outer = closure.outer_of(team.pk) - {team.pk}
+    emails.ended(team=team, by=by)
     signals.team_removing.send(sender=Team, team=team, by=by)
     group = team.group
     team.delete()
@@ -92,8 +92,7 @@ def add_user(*, team: Team, user: "User", role: str, by: "User") -> TeamUser:
     if not new:
         raise Impossible(f"{user.shown} is in this team already.")
     _refresh(team, by)
-    if user != by and wishes.wants(user, wishes.ADDED):
-        mail.put(**emails.added(team=team, user=user, by=by))
+    emails.added(team=team, user=user, by=by)
     return membership
 
 
@@ -106,8 +105,10 @@ def set_role(*, member: TeamUser, role: str, by: "User") -> None:
     access.bump()
     if role != Role.OWNER:
         _check_not_the_last_owner(member)
-    TeamUser.objects.filter(pk=member.pk).update(role=role)
+    if not TeamUser.objects.filter(pk=member.pk).exclude(role=role).update(role=role):
+        return
     joining.lapse(member.team, member.user)
+    emails.role_changed(member=member, before=member.role, after=role, by=by)
 
 
 @transaction.atomic
@@ -121,6 +122,7 @@ def remove_user(*, member: TeamUser, by: "User") -> None:
     if TeamUser.objects.filter(pk=member.pk).delete()[0]:
         joining.lapse(member.team, member.user)
         _refresh(member.team, by)
+        emails.removed(member=member, by=by)
 
 
 @transaction.atomic
@@ -130,8 +132,10 @@ def add_team(*, outer: Team, inner: Team, by: "User") -> None:
     access.bump()
     if inner.pk in closure.outer_of(outer.pk):
         raise Impossible(f"{outer.name} is in {inner.name} already, so it cannot also be the other way round.")
+    before = _people(outer)
     Nesting.objects.get_or_create(outer=outer, inner=inner)
     _refresh(outer, by)
+    emails.nested(team=outer, inner=inner, users=_people(outer) - before, by=by)
 
 
 @transaction.atomic
@@ -139,8 +143,14 @@ def remove_team(*, outer: Team, inner: Team, by: "User") -> None:
     """Takes a team out of another."""
     access.require(by, "team:set", outer)
     access.bump()
+    before = _people(outer)
     if Nesting.objects.filter(outer=outer, inner=inner).delete()[0]:
         _refresh(outer, by)
+        emails.unnested(team=outer, inner=inner, users=before - _people(outer), by=by)
+
+
+def _people(team: Team) -> set[str]:
+    return set(team.group.user_set.values_list("pk", flat=True))
 
 
 def _refresh(team: Team, by: "User") -> None:

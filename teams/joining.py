@@ -11,7 +11,7 @@ from django.utils import timezone
 
 import access
 from access import refused
-from accounts import invitations, mail, wishes
+from accounts import invitations
 from accounts.actions import prove_address
 from accounts.errors import InvalidInvitation, OtherAccount
 from accounts.names import fold_email
@@ -84,8 +84,7 @@ def _take_in(invitation: TeamInvitation, user: "User") -> None:
     team = invitation.team
     if TeamUser.objects.get_or_create(team=team, user=user, defaults={"role": invitation.role})[1]:
         closure.refresh(closure.outer_of(team.pk), by=user)
-        if wishes.wants(user, wishes.ADDED):
-            mail.put(**emails.added(team=team, user=user, by=invitation.invited_by))
+        emails.added(team=team, user=user, by=invitation.invited_by)
 
 
 def may_give(user: "User", role: str, team: Team) -> bool:

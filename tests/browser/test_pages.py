@@ -25,9 +25,11 @@ PAGES = [
     ("", "/accounts/signup/", "Sign-up is by invitation"),
     ("", "/accounts/confirm-email/wrong/", "This link no longer works"),
     ("", "/invitations/wrong/", "This invitation no longer works"),
+    ("", "/team-invitations/wrong/", "This invitation no longer works"),
     ("", "/setup/wrong/", "There is nothing here"),
     ("", "/nowhere", "There is nothing here"),
     ("ada", "/projects/", "Projects"),
+    ("ada", "/projects/?q=nothing-is-called-so", "Projects"),
     ("ada", "/projects/new", "New project"),
     ("ada", "/profile/", "Profile"),
     ("ada", "/rules/", "My rules"),
@@ -230,9 +232,33 @@ def test_menus_and_the_sheet_of_a_narrow_page_can_be_used_by_everybody(page_of: 
     expect(page.get_by_role("heading", level=1)).to_have_text("Members")
 
 
-def test_an_invitation_page_can_be_used_by_everybody(page_of: Callable[..., Page]) -> None:
+def test_of_many_projects_the_switcher_finds_what_is_typed(page_of: Callable[..., Page]) -> None:
+    page = page_of("stan")
+    page.goto("/p/field-30/settings")
+    page.goto("/p/field-12/settings")
+    page.get_by_role("button", name="Project", exact=True).click()
+    box = page.get_by_role("searchbox", name="Find a project")
+    expect(box).to_be_focused()
+    found = page.locator("#projects-found")
+    expect(found.get_by_role("button", name="Field 30")).to_be_visible()  # opened last
+    box.fill("field 0")
+    expect(found.get_by_role("button")).to_have_count(10)
+    assert not violations(page)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Project", exact=True)).to_have_text("Field 01")
+    page.get_by_role("button", name="Project", exact=True).click()
+    page.get_by_role("searchbox", name="Find a project").fill("field 2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Field 29", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Field 30", exact=True)).to_have_count(0)
+
+
+@pytest.mark.parametrize("where", [f"{VISION}/members", "/t/vision-lab"])
+def test_an_invitation_page_can_be_used_by_everybody(page_of: Callable[..., Page], where: str) -> None:
     page = page_of("ada")
-    page.goto(f"{VISION}/members")
+    page.goto(where)
     link = page.get_by_role("listitem").filter(has_text="a.very.long").locator("code").inner_text()
     page.goto(link)
     expect(page.get_by_text("which is another address")).to_be_visible()

@@ -18,6 +18,7 @@ from projects import links, team_members
 from projects.levels import PRESETS
 from projects.models import Invitation, Project
 from teams import actions as teams
+from teams import joining
 
 PASSWORD = "a long enough password"
 LONG = "a-name-that-goes-on-and-on-" * 3
@@ -69,6 +70,8 @@ def make() -> None:
     _team(vision, [people["emmy"]])
     _invite(vision)
     _fill(many, ada)
+    for number in range(35):
+        projects.create(name=f"Field {number:02}", by=people["stan"])
     made = {"failed": _script(vision, people["grace"], "reads-a-file", FAILS)}
     made["succeeded"] = _script(vision, people["grace"], LONG, WRITES, tags=["demo", "long-tag-" * 4])
     print(json.dumps({"password": PASSWORD, "jobs": made}))
@@ -90,6 +93,7 @@ def _team(project: Project, users: list[User]) -> None:
     lab = teams.create(name="Vision lab", by=project.owner)
     for user in users:
         teams.add_user(team=lab, user=user, role="user", by=project.owner)
+    joining.invite(team=lab, email="a.very.long.address@department.university.example", role="admin", by=project.owner)
     teams.add_team(outer=lab, inner=teams.create(name="Interns", by=project.owner), by=project.owner)
     team_members.add(project=project, team=lab, levels=PRESETS["Viewer"], by=project.owner)
 
