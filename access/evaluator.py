@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from django.contrib.auth import get_user_model
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -204,6 +204,9 @@ def _parts(action: str, resource: Resource) -> Holders:
     return [part for source in registered(kind) for part in source.holders(kind, verb, target, above)]
 
 
+FEW: Final = 500  # who may do something by another way than most, to be looked up one by one
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """How many may do something, and the first of them by username, each with why."""
@@ -217,27 +220,36 @@ def who(action: str, resource: Resource, *, first: int = 50, after: str = "") ->
     a hundred thousand.
 
     The first part, the members, is counted as it stands in its index; of the others, who are few beside them, those who are
-    not in it are looked up one by one. No database has to sort or hash them all.
+    not in it are looked up one by one. No database has to sort or hash them all, unless those others are many.
     """
     users = get_user_model().objects
     (most, column), *others = _parts(action, resource)
+    rest = _some_of(others)
+    if len(rest) > FEW:
+        everybody = holders(action, resource)
+        found = list(everybody.filter(username__gt=after).order_by("username")[:first])
+        return _with_why(action, resource, everybody.count(), found)
     in_most = Exists(most.filter(**{column: OuterRef("pk")}))
     count = most.count() - users.filter(in_most, is_active=False).count()
     found = list(users.filter(in_most, is_active=True, username__gt=after).order_by("username")[:first])
-    if rest := _in_any(others):
-        rest -= set(most.filter(**{f"{column}__in": rest}).values_list(column, flat=True))
+    if rest:
+        rest = set(rest) - set(most.filter(**{f"{column}__in": rest}).values_list(column, flat=True))
         active = users.filter(pk__in=rest, is_active=True)
         count += active.count()
         few = active.filter(username__gt=after).order_by("username")[:first]
         found = sorted([*found, *few], key=lambda user: user.username)[:first]
+    return _with_why(action, resource, count, found)
+
+
+def _with_why(action: str, resource: Resource, count: int, found: list[Any]) -> Who:
     why = _why(action, resource, [user.pk for user in found])
     return Who(count, [(user, why[user.pk]) for user in found if user.pk in why])
 
 
-def _in_any(parts: Holders) -> set[str]:
-    """The users in one of the parts; one query."""
+def _some_of(parts: Holders) -> Collection[str]:
+    """The users in one of the parts, some more than once; of many only so many that it is known that they are; one query."""
     columns = [rows.order_by().values_list(column, flat=True) for rows, column in parts]
-    return set(columns[0].union(*columns[1:])) if columns else set()
+    return list(columns[0].union(*columns[1:], all=True)[: FEW + 1]) if columns else []
 
 
 def who_is_allowed(action: str, resource: Resource, users: Collection[str] | None = ANY) -> dict[str, str]:

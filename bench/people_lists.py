@@ -27,6 +27,8 @@ FEW = 60
 PAGES = {
     "projects": "/projects/",
     "projects by last activity": "/projects/?sort=-activity",
+    "shared projects": "/projects/?view=shared",
+    "shared projects by last activity": "/projects/?view=shared&sort=-activity",
     "projects, q (many)": "/projects/?q=vision",
     "projects, q that matches nothing": "/projects/?q=no-such-thing",
     "projects, found in the switcher": "/projects/find?q=vision",

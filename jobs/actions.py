@@ -22,6 +22,7 @@ from jobs.spec import Resources, Spec, SpecErrors
 from jobs.states import UNFINISHED, WAITING, JobState, Reason
 from mlteam import state
 from projects.models import Project, record
+from projects.work import note_activity
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -60,6 +61,7 @@ def submit(
             record(by=by, project=project, action="job:new", urn=job.urn, after=_recorded(job), **clone)
             events.publish(job)
             transaction.on_commit(look)
+            transaction.on_commit(partial(note_activity, project.pk), robust=True)
     except BaseException:
         shutil.rmtree(places.job_directory(job.id), ignore_errors=True)
         raise

@@ -13,6 +13,7 @@ from django.utils import timezone
 from jobs import charges, events
 from jobs.models import Attempt, Job, Move
 from jobs.states import FINAL, INTERRUPTIONS, MOVES, UNFINISHED, JobState, Reason, outcome
+from projects.work import note_activity
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -41,6 +42,7 @@ def move(
         setattr(job, field, value)
     Move.objects.create(job=job, attempt=attempt, at=now, state=to, by=by, **why)
     events.publish(job)
+    transaction.on_commit(partial(note_activity, job.project_id), robust=True)
     return True
 
 

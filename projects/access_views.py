@@ -21,7 +21,7 @@ from projects.models import Project
 from projects.role_forms import PolicyForm
 
 SHOWN: Final = 50  # people on a page
-PROJECTS: Final = 20  # on a page, with all rules in each
+PROJECTS: Final = 12  # on a page, with all rules in each
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _answer(person: User, action: str, resource: Any) -> Answer:
 
 def _who(request: UserRequest, action: str, resource: Any) -> dict[str, Any]:
     """Some of those who may, by username, with why, and how many there are in all."""
-    after = request.GET.get("after", "").replace("\x00", "")[:100]
+    after = request.GET.get("after", "")[:100]
     found = access.who(action, resource, first=SHOWN + 1, after=after)
     more = len(found.first) > SHOWN
     return {

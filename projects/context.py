@@ -24,7 +24,7 @@ UNSANDBOXED = (
 
 
 class Shell:
-    """Asks nothing until a template looks, and five queries at most then, whatever the number of projects."""
+    """Asks nothing until a template looks, and six queries at most then, whatever the number of projects."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -46,8 +46,7 @@ class Shell:
     @cached_property
     def _some(self) -> list[Project]:
         """So many of those that the user may see that it is known whether there are more; in no order, which would look at all."""
-        found = Project.objects.some_visible_to(self._user, MOST + 1) if self._user else []
-        return list({project.pk: project for project in found}.values())
+        return Project.objects.some_visible_to(self._user, MOST + 1) if self._user else []
 
     @cached_property
     def _known(self) -> list[Project]:

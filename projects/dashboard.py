@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Case, Count, F, Value, When
-from django.db.models.functions import Coalesce, Lower
+from django.db.models.functions import Lower
 from django.urls import reverse
 
 import access
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from accounts.models import User
     from projects.querysets import ProjectQuerySet
 
-SHOWN: Final = 25  # projects of a list: there are two on the page
+SHOWN: Final = 25  # projects of a list: there may be two on the page
 SORTS: Final = ("name", "activity")
+OWNED, SHARED = "owned", "shared"
 # Pages of a project to which its row leads.
 PAGES: Final = {
     "jobs": "jobs:list",
@@ -44,7 +45,7 @@ class Listed:
     the addresses of the project's PAGES.
     """
 
-    mine: bool
+    name: str
     page: Page[Project]
 
 
@@ -65,16 +66,20 @@ class Dashboard:
         """Whether the lists say what projects cost."""
         return "cost_this_month" in self.columns
 
-    def lists(self, owned_at: str = "", shared_at: str = "") -> tuple[Listed, Listed]:
-        """(owned, shared), each at its cursor."""
-        owned = self._list(Project.objects.present().filter(owner=self.user), owned_at)
-        shared = self._list(Project.objects.visible_to(self.user).exclude(owner=self.user), shared_at)
-        self._prepare(owned.rows + shared.rows)
-        return Listed(True, owned), Listed(False, shared)
+    def lists(self, view: str = "", cursor: str = "") -> list[Listed]:
+        """Both lists, owned and shared; of many owned projects that list alone. `view` names one, which begins at the cursor."""
+        found = []
+        if view != SHARED:
+            found.append(Listed(OWNED, self._list(Project.objects.present().filter(owner=self.user), cursor)))
+        if view == SHARED or (not view and not found[0].page.older):
+            seen = Project.objects.visible_to(self.user).exclude(owner=self.user)
+            found.append(Listed(SHARED, self._list(seen, cursor if view else "")))
+        self._prepare([project for one in found for project in one.page.rows])
+        return found
 
     def _list(self, projects: "ProjectQuerySet", cursor: str) -> Page[Project]:
         columns, by = self.columns, self.sort.removeprefix("-")
-        keys = {"name": NAME, "activity": Coalesce(columns["last_activity"], F("created_at"))}
+        keys = {"name": NAME, "activity": F("active_at")}
         order = Order("key", descending=self.sort.startswith("-"))
         projects = projects.matching(self.q) if self.q else projects
         shown = {"read": lambda rows: rows.annotate(**columns).select_related("owner")}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from projects.models import Member
 
 NOTHING: Final = dict.fromkeys(KINDS, "none")
-SHOWN: Final = 25  # of each list: there are three on the page
+SHOWN: Final = 20  # of each list: there are three on the page
 JOINED: Final = Order("joined_at", descending=False)
 
 

@@ -52,6 +52,8 @@ class Project(models.Model):
     path = models.CharField(max_length=200, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
     removed_at = models.DateTimeField(null=True, blank=True)
+    # When something last happened in it, to a minute: by this a list is sorted (projects.work.note_activity).
+    active_at = models.DateTimeField(default=timezone.now, editable=False)
 
     # What projects.dashboard adds for its lists.
     member_count: int

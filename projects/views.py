@@ -21,7 +21,7 @@ from accounts.paging import NO_PAGE, Page, addresses_of, searched
 from accounts.requests import UserRequest
 from projects import actions, active, links, listing, tree, work
 from projects.context import MOST
-from projects.dashboard import SORTS, Dashboard, Listed
+from projects.dashboard import OWNED, SHARED, SORTS, Dashboard, Listed
 from projects.errors import Impossible, InvalidInvitation, OtherAccount
 from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, NewProjectForm, ProjectForm, RemoveForm
 from projects.levels import PRESETS, Level, preset_of
@@ -43,9 +43,10 @@ def index(request: UserRequest) -> HttpResponse:
     asked = request.GET
     q, sort = searched(request), asked.get("sort", "")
     shown = Dashboard(request.user, q, sort if sort.removeprefix("-") in SORTS else "name")
-    lists = shown.lists(asked.get("owned", ""), asked.get("shared", ""))
+    view = asked.get("view", "")
+    lists = shown.lists(view if view in {OWNED, SHARED} else "", asked.get("page", ""))
     context = {
-        "lists": [_listed(request, one, name) for one, name in zip(lists, ("owned", "shared"), strict=True)],
+        "lists": [_listed(request, one) for one in lists],
         "columns": _columns(shown),
         "money": shown.money,
         "q": q,
@@ -55,8 +56,12 @@ def index(request: UserRequest) -> HttpResponse:
     return render(request, "projects/list.html", context)
 
 
-def _listed(request: UserRequest, listed: Listed, name: str) -> dict[str, Any]:
-    return {"mine": listed.mine, "projects": listed.page.rows, **addresses_of(request, listed.page, name)}
+def _listed(request: UserRequest, listed: Listed) -> dict[str, Any]:
+    """A list; the pages beside this one have it alone."""
+    pages = addresses_of(request, listed.page)
+    if request.GET.get("view") != listed.name:
+        pages = {way: f"{address}&view={listed.name}" if address else "" for way, address in pages.items()}
+    return {"name": listed.name, "mine": listed.name == OWNED, "projects": listed.page.rows, **pages}
 
 
 def _columns(shown: Dashboard) -> dict[str, dict[str, str]]:

@@ -1,7 +1,11 @@
 """What the apps above know about the work in a project. They register it at start; projects know nothing of jobs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+from django.apps import apps
+from django.utils import timezone
 
 if TYPE_CHECKING:
     from django.db.models.expressions import Combinable
@@ -25,6 +29,8 @@ class Work(Protocol):
         """(unfinished, all) jobs of the project."""
 
 
+STEP: Final = timedelta(minutes=1)  # between two notes: many jobs of a project do not wait for its row
+
 _registered: list[Work] = []
 
 
@@ -36,3 +42,9 @@ def register(work: Work) -> None:
 def known() -> Work:
     """The one who answers."""
     return _registered[0]
+
+
+def note_activity(project_id: str) -> None:
+    """Something has happened in the project, which is why lists by last activity have it first; called after the commit."""
+    rows, now = apps.get_model("projects", "Project").objects, timezone.now()
+    rows.filter(pk=project_id, active_at__lt=now - STEP).update(active_at=now)

@@ -100,6 +100,7 @@ class Migration(migrations.Migration):
                 ("path", models.CharField(blank=True, editable=False, max_length=200)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("removed_at", models.DateTimeField(blank=True, null=True)),
+                ("active_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "offered_to",
                     models.ForeignKey(
