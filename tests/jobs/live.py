@@ -11,9 +11,10 @@ import uvicorn
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.db import connections
+from django.test import override_settings
 
 from jobs import log_hub, queue, runner_api, transitions
-from mlteam.asgi import application
+from mlteam import asgi, bodies, uploads
 
 TOKEN = "a runner's token"
 THREADS = 2
@@ -51,7 +52,9 @@ def attempt(threads, queued, resource, project, owner):
 @contextlib.asynccontextmanager
 async def serving():
     """The dashboard on a free port of this event loop; answers the port."""
-    config = uvicorn.Config(application, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    with override_settings(SERVESTATIC_USE_FINDERS=True):  # browsers ask for static files, other than test clients
+        asgi.pages = bodies.limited(uploads.Handler())
+    config = uvicorn.Config(asgi.application, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
     task = asyncio.create_task(running._serve())
     while not running.started:
