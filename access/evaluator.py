@@ -204,7 +204,7 @@ def _parts(action: str, resource: Resource) -> Holders:
     return [part for source in registered(kind) for part in source.holders(kind, verb, target, above)]
 
 
-FEW: Final = 500  # who may do something by another way than most, to be looked up one by one
+FEW: Final = 2000  # who may do something by another way than most, to be looked up one by one
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class Dashboard:
         keys = {"name": NAME, "activity": F("active_at")}
         order = Order("key", descending=self.sort.startswith("-"))
         projects = projects.matching(self.q) if self.q else projects
-        shown = {"read": lambda rows: rows.annotate(**columns).select_related("owner")}
+        shown = {"read": lambda rows: rows.annotate(**columns).select_related("owner", "parent")}
         return paged(projects.annotate(key=keys.get(by, NAME)), cursor, order=order, size=SHOWN, **shown)
 
     def _prepare(self, projects: list[Project]) -> None:
