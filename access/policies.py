@@ -235,13 +235,32 @@ def leave(place: str, *, user: "User", by: "User | None") -> None:
 
 
 @transaction.atomic
-def forget(place: str) -> None:
-    """A place is gone: its roles go, and what policies elsewhere said about it."""
+def forget(place: str, *, by: "User | None") -> None:
+    """A place goes: its roles go, with what they gave elsewhere too, and what policies say about it."""
     from access.models import Role
 
-    Role.objects.filter(place_id=place).delete()
-    Statement.objects.filter(place=place).delete()
+    roles = Role.objects.filter(place_id=place)
+    users = {user for member in RoleMember.objects.filter(role__in=roles) for user in users_of(member)}
+    for policy in Policy.objects.filter(role__in=roles).exclude(statements__place=place).distinct():
+        _detach(policy, by)
+    bump()
+    roles.delete()
+    about = Statement.objects.filter(place=place)
+    users |= {user for way, _ in HOLDERS for user in about.values_list(way, flat=True) if user}
+    about.delete()
     Policy.objects.filter(statements=None).delete()
+    lapse(users)
+
+
+@transaction.atomic
+def end_all_of(group: "Group", *, by: "User | None") -> None:
+    """A team goes: takes its roles and policies from all who are in it."""
+    users = set(group.user_set.values_list("pk", flat=True))
+    for member in RoleMember.objects.filter(group=group).select_related("role", "group__team", "user"):
+        end_membership(member, by)
+    for policy in Policy.objects.filter(group=group).select_related("role", "user"):
+        _detach(policy, by)
+    lapse(users)
 
 
 @transaction.atomic

@@ -112,7 +112,7 @@ def take_away(*, project: Project, by: "User") -> None:
     project.removed_at = now
     revoked = Invitation.objects.open().filter(project=project).update(revoked_at=now)
     access.bump()
-    policies.forget(project.pk)
+    policies.forget(project.pk, by=by)
     was = {"name": project.name, "slug": project.slug}
     record(by=by, project=project, action="project:rm", before=was, invitations_revoked=revoked)
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 import access
-from access import refused
+from access import policies, refused
 from accounts.errors import Impossible
 from accounts.ids import new_id
 from teams import closure, emails, joining, signals
@@ -76,6 +76,8 @@ def remove(*, team: Team, by: "User") -> None:
     outer = closure.outer_of(team.pk) - {team.pk}
     emails.ended(team=team, by=by)
     signals.team_removing.send(sender=Team, team=team, by=by)
+    policies.end_all_of(team.group, by=by)
+    policies.forget(team.pk, by=by)
     group = team.group
     team.delete()
     closure.refresh(outer, by=by)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
 
+from access import policies
 from teams import signals
 from teams.models import Nesting, Team, TeamUser
 
@@ -50,6 +51,7 @@ def _sync(team: Team, wanted: set[str], by: "User | None") -> None:
     if gone := now - wanted:
         rows.filter(user__in=gone).delete()
         signals.users_left.send(sender=Team, team=team, users=gone, by=by)
+        policies.lapse(gone)
 
 
 def _edges(from_: str, to: str) -> Edges:

@@ -320,3 +320,47 @@ def test_projects_are_nested_to_a_depth_and_removed_from_below(project, owner):
         for level in range(actions.DEEPEST + 1):
             deepest = actions.create(name=f"Level {level}", by=owner, parent=deepest)
     assert len(deepest.access_above()) == actions.DEEPEST - 1
+
+
+# Teams that go, and users who leave them
+
+
+@pytest.fixture
+def night(project, owner, make_user):
+    """A team with a policy that lets it share, and a user in it."""
+    team = teams.create(name="Night shift", by=owner)
+    policies.attach(
+        text=f"project:get+project:share+job:get@{project.urn}+{project.urn}:job:*", by=owner, group=team.group
+    )
+    return team, teams.add_user(team=team, user=make_user("nina"), role="user", by=owner)
+
+
+def test_who_leaves_a_team_loses_what_they_granted_by_it(project, owner, night, stranger):
+    _, member = night
+    policies.attach(text=f"job:get@{project.urn}:job:*", by=member.user, user=stranger)
+    teams.remove_user(member=member, by=owner)
+    assert not may(member.user, "project:get", project) and not may(stranger, "job:get", project)
+
+
+def test_with_a_team_go_its_policies_roles_and_what_was_granted_by_them(project, owner, night, stranger, viewer):
+    team, member = night
+    role = roles.create(place=team, name="Guests", by=owner)
+    roles.add_policy(role=role, text=f"job:stop@{project.urn}:job:*", by=owner)
+    _, token = roles.add_key(role=role, name="ci", by=owner)
+    roles.add_member(role=role, user=viewer, by=owner)
+    policies.attach(text=f"job:get@{project.urn}:job:*", by=member.user, user=stranger)
+    teams.remove(team=team, by=owner)
+    assert not may(stranger, "job:get", project) and not may(viewer, "job:stop", project)
+    assert keys.holder_of(token) is None
+    assert not Policy.objects.exclude(role__predefined=True).exists()
+    assert not Role.objects.filter(predefined=False).exists()
+
+
+def test_a_role_of_a_removed_project_gives_nothing_elsewhere(project, owner, stranger):
+    other = actions.create(name="Other", by=owner)
+    role = role_of(other, owner, f"job:get@{project.urn}:job:*")
+    roles.add_member(role=role, user=stranger, by=owner)
+    assert may(stranger, "job:get", project)
+    actions.remove(project=other, by=owner)
+    assert not may(stranger, "job:get", project)
+    assert AuditEntry.objects.filter(project_id=project.pk, action="policy:rm").exists()
