@@ -1,11 +1,10 @@
-"""How long the lists of people and projects take with 10,000 rows each, on SQLite and on a private PostgreSQL.
+"""How long the lists of people and projects take with 10,000 rows each, on a private PostgreSQL.
 
 One person owns 10,000 projects and is a member of 10,000 others, with a job in each. One of theirs has 10,000 members, teams, open
 invitations, entries of its trail and rows of its ledger; one team has 10,000 users. Money shows.
 """
 
 import io
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,13 +51,7 @@ HTMX = {"projects, found in the switcher"}
 
 
 def measure(var: Path) -> Iterator[Figure]:
-    yield from _on_this_database("SQLite")
-    if shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-        yield from _on_postgresql()
-
-
-def _on_postgresql() -> Iterator[Figure]:
-    """The same in a process of its own, with DATABASE_URL set for it."""
+    """In a process of its own, with DATABASE_URL set for it."""
     command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-m", "bench.people_lists"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
