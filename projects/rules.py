@@ -131,8 +131,10 @@ class Membership:
         ids = dict(Permission.objects.filter(content_type__app_label="projects").values_list("codename", "pk"))
         anything, own = _codenames(kind, verb)
         parts: Holders = []
+        if not Project.objects.present().filter(pk=target.project_id).exists():
+            return parts
         for table, user, _ in TABLES:
-            here = table.objects.filter(content_object_id=target.project_id, content_object__removed_at=None)
+            here = table.objects.filter(content_object_id=target.project_id)
             if anything:
                 parts.append((here.filter(permission_id=ids.get(anything)), user))
             if own and target.created_by_id:
