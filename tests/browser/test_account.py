@@ -1,6 +1,7 @@
 """One's own pages: tokens, emails, sessions, the end of the account; and signing in with GitHub."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -65,7 +66,10 @@ def test_emails_are_chosen_without_scripts(page_of: Callable[..., Page], team: T
     expect(box).not_to_be_checked()
 
 
-def test_an_ended_session_ends_in_what_it_has_open(page_of: Callable[..., Page], team: Team) -> None:
+def test_an_ended_session_ends_in_what_it_has_open(
+    page_of: Callable[..., Page], team: Team, signed_in: dict[str, Any]
+) -> None:
+    signed_in.pop("emmy", None)  # her session that other tests share ends here too: they get a new one
     here, there = page_of("", java_script_enabled=False), page_of("")
     for page in (here, there):
         sign_in(page, team.email("emmy"), team.password)
