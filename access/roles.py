@@ -13,6 +13,7 @@ from access.generation import bump
 from access.models import Policy, Role, RoleKey, RoleMember
 from access.routes import require
 from access.urns import find_place
+from accounts import bearer
 from accounts.errors import Impossible
 
 if TYPE_CHECKING:
@@ -149,8 +150,8 @@ def add_key(*, role: Role, name: str, by: "User") -> tuple[RoleKey, str]:
     _check_held(role, by, place)
     if role.keys.count() >= MOST_KEYS:
         raise Impossible(f"A role has at most {MOST_KEYS} keys. Revoke one first.")
-    token = keys.new_token()
-    key = RoleKey(role=role, name=name.strip(), digest=keys.digest(token), created_by=by)
+    token = bearer.new(keys.PREFIX)
+    key = RoleKey(role=role, name=name.strip(), digest=bearer.digest(token), created_by=by)
     key.clean_fields(exclude=["last_used_at"])
     key.save(force_insert=True)
     policies.tell_of_role(role, by, "role:key:new", after={"key": key.name})

@@ -1,7 +1,5 @@
 """Personal tokens: texts that a program shows in place of a sign-in, as their owner."""
 
-import hashlib
-import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -11,18 +9,16 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts import second_step
+from accounts import bearer, second_step
 from accounts.models import PersonalToken, User
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-PREFIX: Final = "mlt_"  # so that a token that lies about is known for what it is
-LENGTH: Final = len(PREFIX) + 43  # 256 bits in base64
+PREFIX: Final = "mlt_"
 MOST: Final = 50  # tokens of an account
 LIFETIMES: Final = (7, 30, 90, 180, 365)  # days that are offered
 USUAL: Final = 90  # days
-NOTE_EVERY: Final = timedelta(minutes=1)  # between two notes of its last use
 
 
 def lifetimes() -> list[tuple[str, str]]:
@@ -47,9 +43,11 @@ def make(*, user: User, name: str, scope: str, days: int | None) -> str:
         raise ValidationError({"days": f"Tokens last at most {longest} days here."})
     if PersonalToken.objects.filter(user=user).count() >= MOST:
         raise ValidationError({"name": f"An account has at most {MOST} tokens. Revoke one first."})
-    text = PREFIX + secrets.token_urlsafe(32)
+    text = bearer.new(PREFIX)
     ends = timezone.now() + timedelta(days=days) if days else None
-    token = PersonalToken(user=user, name=name, scope=scope, digest=_digest(text), ending=text[-4:], expires_at=ends)
+    token = PersonalToken(
+        user=user, name=name, scope=scope, digest=bearer.digest(text), ending=text[-4:], expires_at=ends
+    )
     token.full_clean()
     token.save()
     return text
@@ -70,24 +68,10 @@ def find(text: str) -> PersonalToken | None:
 
     A new password does not end it: programs go on. Whoever asks looks at its scope.
     """
-    if not text.startswith(PREFIX) or len(text) != LENGTH or not text.isascii():
-        return None
     now = timezone.now()
     good = PersonalToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), user__is_active=True)
-    token = good.filter(digest=_digest(text)).select_related("user").first()
+    token: PersonalToken | None = bearer.find(good.select_related("user"), PREFIX, text)
     if token is None or second_step.is_missing(token.user):
         return None
-    _note(token)
+    bearer.note_use(token)
     return token
-
-
-def _note(token: PersonalToken) -> None:
-    """Notes the use, at most once a minute."""
-    now = timezone.now()
-    if token.last_used_at is None or token.last_used_at <= now - NOTE_EVERY:
-        PersonalToken.objects.filter(pk=token.pk).update(last_used_at=now)
-        token.last_used_at = now
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 import access
 from access import keys, policies, roles
-from accounts import actions, mail, tasks
+from accounts import actions, bearer, mail, tasks
 from accounts.models import OutgoingEmail, User
 from jobs.models import Job
 from projects import actions as projects
@@ -268,8 +268,8 @@ def test_roles_and_policies_end_and_so_does_what_was_granted(owner, project, str
     role = roles.create(place=project, name="reader", by=owner)
     roles.add_policy(role=role, text=f"job:get@{project.urn}:job:*", by=owner)
     roles.add_member(role=role, user=stranger, by=owner)
-    token = keys.new_token()
-    role.keys.create(name="ci", digest=keys.digest(token), created_by=stranger)
+    token = bearer.new(keys.PREFIX)
+    role.keys.create(name="ci", digest=bearer.digest(token), created_by=stranger)
     assert keys.holder_of(token)
     actions.close(user=stranger)
     assert not access.allowed(stranger, "job:get", project)

@@ -1,0 +1,39 @@
+"""Texts that a program shows to say who it is: made at random, stored as hashes, known by how they begin."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+RANDOM: Final = 43  # characters: 256 bits in base64
+NOTE_EVERY: Final = timedelta(minutes=1)  # between two notes of a text's last use
+
+
+def new(prefix: str) -> str:
+    """A new text. `prefix`: so that one that lies about is known for what it is."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def digest(text: str) -> str:
+    """What is stored of it. It is random and long: a plain hash cannot be turned around."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find(rows: "QuerySet", prefix: str, text: str) -> Any:
+    """The row with this text's digest; None when there is none, or when it cannot be such a text at all."""
+    if not text.startswith(prefix) or len(text) != len(prefix) + RANDOM or not text.isascii():
+        return None
+    return rows.filter(digest=digest(text)).first()
+
+
+def note_use(row: Any) -> None:
+    """Notes in `last_used_at` that the text of this row was used, at most once a minute."""
+    now = timezone.now()
+    if row.last_used_at is None or row.last_used_at <= now - NOTE_EVERY:
+        type(row)._default_manager.filter(pk=row.pk).update(last_used_at=now)
+        row.last_used_at = now
