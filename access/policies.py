@@ -13,10 +13,10 @@ from django.db import transaction
 from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
-from access import evaluator, signals, statements
+from access import evaluator, signals, statements, urns
 from access.decisions import FARTHEST, Decision, Grant, Refused, Target
 from access.generation import bump
-from access.models import Nested, Policy, RoleKey, RoleMember, Statement
+from access.models import Nested, Policy, Role, RoleKey, RoleMember, Statement
 from access.prepared import Prepared
 from access.sources import POLICIES, ROLE, Holders, Places
 from access.statements import Compiled, Reach
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import Group
 
     from access.decisions import Resource
-    from access.models import Role
     from accounts.models import User
 
 # The ways from a statement or its policy to the users who hold it, and what the source is called: texts and, as plain strings, columns.
@@ -42,7 +41,7 @@ HOLDERS: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
 
 @transaction.atomic
 def attach(
-    *, text: str, by: "User", user: "User | None" = None, group: "Group | None" = None, role: "Role | None" = None
+    *, text: str, by: "User", user: "User | None" = None, group: "Group | None" = None, role: Role | None = None
 ) -> Policy:
     """Gives its one holder what the text says. The caller has checked that `by` may change the holder.
 
@@ -139,8 +138,6 @@ def _held(by: "User", places: Iterable["Resource"]) -> dict[str, list[Grant]]:
 
 def holds_all(by: "User", rows: Collection[Statement]) -> bool:
     """Whether `by` may still grant what these statements say."""
-    from access import urns
-
     places = {row.place: urns.find_place(row.place) for row in rows}
     known = {key: place for key, place in places.items() if place is not None}
     compiled = [
@@ -183,7 +180,7 @@ def lapse(user_ids: Collection[str]) -> None:
                 end_key(key, None, created_by=user.username)
 
 
-def statements_of(role: "Role") -> list[Statement]:
+def statements_of(role: Role) -> list[Statement]:
     """All that a role's policies say."""
     return list(Statement.objects.filter(role=role))
 
@@ -213,7 +210,7 @@ def name_of(member: RoleMember) -> dict[str, str]:
 
 
 def tell_of_role(
-    role: "Role", by: "User | None", action: str, *, before: object = None, after: object = None, **details: object
+    role: Role, by: "User | None", action: str, *, before: object = None, after: object = None, **details: object
 ) -> None:
     """Tells the projects that a role reaches, and its own, that something about it has changed."""
     places = {row.place for row in statements_of(role)} | {role.place_id}
@@ -237,8 +234,6 @@ def leave(place: str, *, user: "User", by: "User | None") -> None:
 @transaction.atomic
 def forget(place: str, *, by: "User | None") -> None:
     """A place goes: its roles go, with what they gave elsewhere too, and what policies say about it."""
-    from access.models import Role
-
     roles = Role.objects.filter(place_id=place)
     users = {user for member in RoleMember.objects.filter(role__in=roles) for user in users_of(member)}
     for policy in Policy.objects.filter(role__in=roles).exclude(statements__place=place).distinct():

@@ -15,8 +15,10 @@ import access
 from access import Refused, policies, refused, roles
 from access.models import Policy, Role, RoleKey, RoleMember
 from access.statements import BadStatement
+from access.urns import find_place
 from accounts.errors import Impossible
 from accounts.requests import UserRequest
+from projects.access_views import rules_page
 from projects.models import Project
 from projects.role_forms import KeyForm, PolicyForm, RoleForm, RoleMemberForm
 from teams.models import Team
@@ -92,36 +94,40 @@ def _may(request: UserRequest, place: Place) -> bool:
 @require_GET
 def role(request: UserRequest, role_id: str) -> HttpResponse:
     """What a role gives, and to whom."""
-    return _page(request, _role(request, role_id))
+    return _page(request, *_role(request, role_id))
 
 
-def _role(request: UserRequest, role_id: str) -> Role:
-    """The role, when the user may see what it belongs to."""
+def _role(request: UserRequest, role_id: str) -> tuple[Role, Place]:
+    """The role and what it belongs to, when the user may see that."""
     found = get_object_or_404(Role, pk=role_id)
-    place = _place(found)
+    place: Any = find_place(found.place_id)
+    if place is None:
+        raise Http404("There is nothing here, or nothing that you may see.")
     access.require(request.user, "team:get" if isinstance(place, Team) else "project:get", place)
     if isinstance(place, Team):
         _check_in(request, place)
-    return found
+    return found, place
 
 
-def _place(role: Role) -> Place:
-    rows: Any = Project.objects.present() if role.place_kind == "project" else Team.objects
-    place = rows.filter(pk=role.place_id).first()
-    if place is None:
-        raise Http404("There is nothing here, or nothing that you may see.")
-    return place
+def _changed(request: UserRequest, role_id: str) -> tuple[Role, Place]:
+    """The same, when the user may change it."""
+    found, place = _role(request, role_id)
+    roles.may_change(request.user, place)
+    return found, place
 
 
-def _page(request: UserRequest, found: Role, token: str = "", **forms: Any) -> HttpResponse:
-    place = _place(found)
+def _roles_of(place: Place) -> str:
+    """The address of the page of all roles of a place."""
+    return reverse("projects:team_roles" if isinstance(place, Team) else "projects:roles", args=[place.slug])
+
+
+def _page(request: UserRequest, found: Role, place: Place, token: str = "", **forms: Any) -> HttpResponse:
     can_set = _may(request, place)
-    back = ("projects:team_roles" if isinstance(place, Team) else "projects:roles", place.slug)
     context = {
         "role": found,
         "place": place,
         "team": place if isinstance(place, Team) else None,
-        "back": reverse(back[0], args=[back[1]]),
+        "back": _roles_of(place),
         "policies": found.policies.select_related("granted_by").order_by("created_at"),
         "members": found.members.select_related("user", "group__team", "added_by").order_by("added_at"),
         "keys": found.keys.select_related("created_by").order_by("created_at") if can_set else [],
@@ -137,14 +143,12 @@ def _page(request: UserRequest, found: Role, token: str = "", **forms: Any) -> H
 
 
 def _change(
-    request: UserRequest, found: Role, form: Any, name: str, do: Callable[[dict[str, Any]], object], done: str
+    request: UserRequest, role_id: str, form: Any, name: str, do: Callable[[Role, dict[str, Any]], object], done: str
 ) -> HttpResponse:
     """Does what a valid form asks, and shows the role; else shows the form with what is wrong."""
-    roles.may_change(request.user, _place(found))
-    if not form.is_valid():
-        return _page(request, found, **{name: form})
-    if not _done(form, lambda: do(form.cleaned_data)):
-        return _page(request, found, **{name: form})
+    found, place = _changed(request, role_id)
+    if not form.is_valid() or not _done(form, lambda: do(found, form.cleaned_data)):
+        return _page(request, found, place, **{name: form})
     messages.success(request, done)
     return redirect("projects:role", found.id)
 
@@ -165,13 +169,11 @@ def _done(form: Any, do: Callable[[], object]) -> bool:
 @require_http_methods(["GET", "POST"])
 def role_remove(request: UserRequest, role_id: str) -> HttpResponse:
     """Asks, then removes a role."""
-    found = _role(request, role_id)
-    place = _place(found)
-    roles.may_change(request.user, place)
+    found, place = _changed(request, role_id)
     if request.method == "POST":
         roles.remove(role=found, by=request.user)
         messages.success(request, f"The role {found.name} is gone.")
-        return redirect("projects:team_roles" if isinstance(place, Team) else "projects:roles", place.slug)
+        return redirect(_roles_of(place))
     return render(request, "projects/role_remove.html", {"role": found, "place": place})
 
 
@@ -179,32 +181,29 @@ def role_remove(request: UserRequest, role_id: str) -> HttpResponse:
 @require_POST
 def role_policy_add(request: UserRequest, role_id: str) -> HttpResponse:
     """Gives a role what a policy says."""
-    found = _role(request, role_id)
-    form = PolicyForm(request.POST)
-    return _change(request, found, form, "policy_form", lambda data: _add_policy(request, found, data), "Attached.")
 
+    def add(found: Role, data: dict[str, Any]) -> None:
+        roles.add_policy(role=found, text=data["text"], by=request.user)
 
-def _add_policy(request: UserRequest, found: Role, data: dict[str, Any]) -> None:
-    roles.add_policy(role=found, text=data["text"], by=request.user)
+    return _change(request, role_id, PolicyForm(request.POST), "policy_form", add, "Attached.")
 
 
 @access.route("role:set")
 @require_POST
 def role_member_add(request: UserRequest, role_id: str) -> HttpResponse:
     """Lets a user or a team assume a role."""
-    found = _role(request, role_id)
 
-    def add(data: dict[str, Any]) -> None:
+    def add(found: Role, data: dict[str, Any]) -> None:
         roles.add_member(role=found, by=request.user, user=data["user"], group=data["group"])
 
-    return _change(request, found, RoleMemberForm(request.POST), "member_form", add, "They have the role now.")
+    return _change(request, role_id, RoleMemberForm(request.POST), "member_form", add, "They have the role now.")
 
 
 @access.route("role:set")
 @require_POST
 def role_member_remove(request: UserRequest, role_id: str, member_id: str) -> HttpResponse:
     """Takes a role from somebody."""
-    found = _role(request, role_id)
+    found, _ = _role(request, role_id)
     rows = RoleMember.objects.filter(role=found).select_related("role", "user", "group__team")
     roles.remove_member(member=get_object_or_404(rows, pk=member_id), by=request.user)
     messages.success(request, "They no longer have the role.")
@@ -216,12 +215,11 @@ def role_member_remove(request: UserRequest, role_id: str, member_id: str) -> Ht
 @require_POST
 def role_key_add(request: UserRequest, role_id: str) -> HttpResponse:
     """Makes a key, and shows its token, once."""
-    found = _role(request, role_id)
-    roles.may_change(request.user, _place(found))
+    found, place = _changed(request, role_id)
     form, made = KeyForm(request.POST), []
     if form.is_valid() and _done(form, lambda: made.append(_made(request, found, form))):
-        return _page(request, found, made[0])
-    return _page(request, found, key_form=form)
+        return _page(request, found, place, made[0])
+    return _page(request, found, place, key_form=form)
 
 
 def _made(request: UserRequest, found: Role, form: KeyForm) -> str:
@@ -233,8 +231,7 @@ def _made(request: UserRequest, found: Role, form: KeyForm) -> str:
 @require_POST
 def role_key_remove(request: UserRequest, role_id: str, key_id: str) -> HttpResponse:
     """Makes a key worthless."""
-    found = _role(request, role_id)
-    roles.may_change(request.user, _place(found))
+    found, _ = _changed(request, role_id)
     key = get_object_or_404(RoleKey.objects.filter(role=found).select_related("role"), pk=key_id)
     roles.remove_key(key=key, by=request.user)
     messages.success(request, f"The key {key.name} opens nothing any more.")
@@ -263,7 +260,7 @@ def policy_remove(request: UserRequest, policy_id: str) -> HttpResponse:
     rows = Policy.objects.select_related("user", "role", "group__team", "granted_by")
     policy = get_object_or_404(rows, pk=policy_id)
     if policy.role:
-        found = _role(request, policy.role.id)
+        found, _ = _role(request, policy.role.id)
         roles.remove_policy(policy=policy, by=request.user)
         back = redirect("projects:role", found.id)
     elif policy.group:
@@ -290,8 +287,6 @@ def user_policy_add(request: UserRequest) -> HttpResponse:
     """Gives a user what a policy says; for the installation's admins, who may change users."""
     if not request.user.is_superuser:
         raise refused("user:set", "not_granted", "Only this installation's admins change users. Use a role instead.")
-    from projects.access_views import rules_page
-
     form = PolicyForm(request.POST, with_user=True)
     if form.is_valid() and _done(form, lambda: _attach(request, form, user=form.cleaned_data["username"])):
         messages.success(request, "Attached.")
