@@ -10,20 +10,14 @@ import access
 from access import refused
 from accounts import admins, notices
 from accounts.errors import Impossible
-from accounts.models import User
+from accounts.forms import UserField
 from accounts.requests import UserRequest
 
 
 class AdminForm(forms.Form):
     """Somebody by username; `cleaned_data["username"]` is the User."""
 
-    username = forms.CharField(max_length=100, widget=forms.TextInput({"autocomplete": "off"}))
-
-    def clean_username(self) -> User:
-        found = User.objects.filter(username=self.cleaned_data["username"].strip(), is_active=True).first()
-        if found is None:
-            raise forms.ValidationError("Nobody here has this username.")
-        return found
+    username = UserField()
 
 
 @access.route("self")

@@ -21,6 +21,21 @@ from accounts.models import AuthenticatorApp, PersonalToken, User, time_zones
 from accounts.names import fold_email, printable
 
 
+class UserField(forms.CharField):
+    """Somebody by username; its cleaned value is the User."""
+
+    widget = forms.TextInput({"autocomplete": "off"})
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=100, **kwargs)
+
+    def clean(self, value: Any) -> User:
+        found = User.objects.filter(username=super().clean(value), is_active=True).first()
+        if found is None:
+            raise ValidationError("Nobody here has this username.")
+        return found
+
+
 class LoginForm(allauth_forms.LoginForm):
     """Sign-in by email; a username does too."""
 

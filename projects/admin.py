@@ -27,7 +27,7 @@ from projects.models import (
     TeamMember,
 )
 from projects.owners import Changed, Owned, OwnProject, owners
-from teams.models import Team
+from teams.forms import TeamField
 
 
 class ProjectForm(ActionForm):
@@ -129,17 +129,11 @@ class MemberForm(LevelsForm):
 
 class TeamMemberForm(ShareForm):
     default = TEAM_PRESET
-    team = forms.SlugField(max_length=60, help_text="Its address.")
+    team = TeamField()
 
     def held(self) -> Levels:
         row = self.instance
         return super().held() if row._state.adding else team_members.levels_of_team(row.project, row.team)
-
-    def clean_team(self) -> Team:
-        found = Team.objects.filter(slug=self.cleaned_data["team"]).select_related("group").first()
-        if found is None:
-            raise forms.ValidationError("No team has this address.")
-        return found
 
 
 class InvitationForm(ShareForm):

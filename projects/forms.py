@@ -9,7 +9,7 @@ from access.decisions import WORDS
 from accounts.models import User
 from projects.levels import DEFAULT_PRESET, KINDS, PRESETS, TEAM_PRESET, Level, Levels
 from projects.models import Project
-from teams.models import Team
+from teams.forms import TeamField
 
 ASKED = [
     (f"{kind}:{verb}", f"{kind}:{verb}")
@@ -153,18 +153,12 @@ class InviteForm(LevelsForm):
 class AddTeamForm(LevelsForm):
     """A team by its address, and its levels; `cleaned_data["team"]` is which."""
 
-    team = forms.SlugField(max_length=60, widget=forms.TextInput({"autocomplete": "off"}), help_text="Its address.")
+    team = TeamField()
     field_order = ["team", "preset", *KINDS]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["preset"] = forms.ChoiceField(choices=[(name, name) for name in PRESETS], initial=TEAM_PRESET)
-
-    def clean_team(self) -> Team:
-        found = Team.objects.filter(slug=self.cleaned_data["team"]).select_related("group").first()
-        if found is None:
-            raise forms.ValidationError("No team has this address.")
-        return found
 
 
 def _chosen(preset: str, one_by_one: Levels) -> Levels:

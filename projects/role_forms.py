@@ -6,6 +6,7 @@ from django import forms
 
 from access import statements
 from access.models import RoleKey
+from accounts.forms import UserField
 from accounts.models import User
 from teams.models import Team
 
@@ -27,7 +28,7 @@ class KeyForm(forms.ModelForm):
 class PolicyForm(forms.Form):
     """A policy as text; `marked` says where it is wrong. With `with_user`, `cleaned_data["username"]` is the User."""
 
-    username = forms.CharField(max_length=100, label="User", widget=forms.TextInput({"autocomplete": "off"}))
+    username = UserField(label="User")
     text = forms.CharField(
         label="Policy",
         max_length=statements.LONGEST,
@@ -39,12 +40,6 @@ class PolicyForm(forms.Form):
         self.marked: tuple[str, str, str] | None = None
         if not with_user:
             del self.fields["username"]
-
-    def clean_username(self) -> User:
-        found = User.objects.filter(username=self.cleaned_data["username"].strip(), is_active=True).first()
-        if found is None:
-            raise forms.ValidationError("Nobody here has this username.")
-        return found
 
     def clean_text(self) -> str:
         text = self.cleaned_data["text"].strip()

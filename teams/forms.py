@@ -44,13 +44,22 @@ class AddUserForm(forms.Form):
             return ""
 
 
-class AddTeamForm(forms.Form):
-    """Another team by its address; `cleaned_data["team"]` is which."""
+class TeamField(forms.SlugField):
+    """A team by its address; its cleaned value is the Team."""
 
-    team = forms.SlugField(max_length=60, widget=forms.TextInput({"autocomplete": "off"}), help_text="Its address.")
+    widget = forms.TextInput({"autocomplete": "off"})
 
-    def clean_team(self) -> Team:
-        found = Team.objects.filter(slug=self.cleaned_data["team"]).first()
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=60, help_text="Its address.", **kwargs)
+
+    def clean(self, value: Any) -> Team:
+        found = Team.objects.filter(slug=super().clean(value)).select_related("group").first()
         if found is None:
             raise forms.ValidationError("No team has this address.")
         return found
+
+
+class AddTeamForm(forms.Form):
+    """Another team by its address; `cleaned_data["team"]` is which."""
+
+    team = TeamField()
