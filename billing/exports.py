@@ -1,20 +1,18 @@
 """The ledger as CSV, a piece at a time."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
+from accounts import downloads
+from accounts.downloads import cell
 from billing import usage
 from billing.models import Charge
 
 ROWS = 1000  # read at a time
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 
 USED = [
     "hour (UTC)",
@@ -33,36 +31,15 @@ USED = [
 COSTS = ["GPU cost", "CPU cost", "memory cost", "storage cost", "amount", "currency", "payer"]
 
 
-def cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: names are whatever somebody typed."""
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULAS) else text
-
-
 def response(charges: QuerySet, *, money: bool, filename: str) -> StreamingHttpResponse:
     """The rows as a download."""
-    headers = {"Content-Disposition": f'attachment; filename="{filename}.csv"', "X-Content-Type-Options": "nosniff"}
-    return StreamingHttpResponse(
-        _streamed(charges, money=money), content_type="text/csv; charset=utf-8", headers=headers
-    )
-
-
-async def _streamed(charges: QuerySet, *, money: bool) -> AsyncIterator[str]:
-    texts = _texts(charges, money=money)
-    following = sync_to_async(lambda: next(texts, None))
-    while (text := await following()) is not None:
-        yield text
+    return downloads.response(_texts(charges, money=money), filename=f"{filename}.csv", kind=downloads.CSV)
 
 
 def _texts(charges: QuerySet, *, money: bool) -> Iterator[str]:
-    yield _lines([[*USED, *(COSTS if money else [])]])
+    yield downloads.lines([[*USED, *(COSTS if money else [])]])
     for rows in usage.pieces(charges, ROWS):
-        yield _lines([_row(row, money=money) for row in rows])
-
-
-def _lines(rows: list[list[str]]) -> str:
-    file = io.StringIO()
-    csv.writer(file).writerows(rows)
-    return file.getvalue()
+        yield downloads.lines([_row(row, money=money) for row in rows])
 
 
 def _row(row: Charge, *, money: bool) -> list[str]:

@@ -1,6 +1,6 @@
 """Pages of jobs."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from accounts.downloads import one_by_one
 from accounts.paging import address_of, paged
 from accounts.requests import UserRequest
 from compute import resources, trees
@@ -263,14 +264,6 @@ async def _pieces(stack: ExitStack, head: bytes, file: Any) -> AsyncIterator[byt
 async def artifacts_zip(request: UserRequest, slug: str, job_id: str) -> HttpResponseBase:
     """All that the job wrote as one archive."""
     job = await sync_to_async(job_for)(request, slug, job_id, "job:get")
-    pieces = _asynchronously(artifacts.zipped(places.output_directory(job.id)))
+    pieces = one_by_one(artifacts.zipped(places.output_directory(job.id)), thread_sensitive=False)
     headers = {**NOTHING_SHOWN, "Content-Disposition": f"attachment; filename*=UTF-8''{quote(job.name)}-{job.id}.zip"}
     return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
-
-
-async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The same pieces, each made in a thread."""
-    following = sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
-    while (piece := await following()) is not None:
-        if piece:
-            yield piece

@@ -1,7 +1,5 @@
 """The audit trail for people: its words, its filters, its rows, and its export."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts import downloads
 from projects.levels import KINDS, preset_of
 from projects.models import AuditEntry, Project
 
@@ -49,7 +48,6 @@ _words: dict[str, str] = {
     "owner:accept": "Became the owner",
 }
 COLUMNS: Final = ("at", "by", "by_id", "from", "address", "action", "what", "urn", "changes")
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 READ_AT_ONCE: Final = 500  # rows of an export
 
 
@@ -166,8 +164,8 @@ def in_pieces(entries: "AuditQuerySet", write: Callable[[list[AuditEntry]], str]
 
 def as_csv(entries: "AuditQuerySet") -> Iterator[str]:
     """The trail as CSV with a head; no cell can be taken for a formula."""
-    yield _csv([COLUMNS])
-    yield from in_pieces(entries, lambda rows: _csv(_cells(entry) for entry in rows))
+    yield downloads.lines([COLUMNS])
+    yield from in_pieces(entries, lambda rows: downloads.lines(map(_cells, rows)))
 
 
 def as_json_lines(entries: "AuditQuerySet") -> Iterator[str]:
@@ -175,21 +173,10 @@ def as_json_lines(entries: "AuditQuerySet") -> Iterator[str]:
     yield from in_pieces(entries, lambda rows: "".join(f"{json.dumps(_object(entry))}\n" for entry in rows))
 
 
-def _csv(rows: Iterable[Iterable[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([[safe(cell) for cell in row] for row in rows])
-    return text.getvalue()
-
-
-def safe(cell: str) -> str:
-    """The cell with an apostrophe before what a spreadsheet would take for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
-
-
 def _cells(entry: AuditEntry) -> list[str]:
     who = [_time(entry.at), entry.by_name, entry.by_id, entry.origin, entry.address]
     said = "; ".join(f"{change.field}: {_arrow(change)}" for change in changes_of(entry))
-    return [*who, entry.action, words_of(entry.action), entry.urn, said]
+    return [downloads.cell(text) for text in (*who, entry.action, words_of(entry.action), entry.urn, said)]
 
 
 def _arrow(change: Change) -> str:

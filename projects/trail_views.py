@@ -1,14 +1,15 @@
 """The page of the audit trail, and its export."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 import access
+from accounts import downloads
 from accounts.paging import Order, address_of, paged
 from accounts.requests import UserRequest
 from projects import trail
@@ -45,7 +46,7 @@ def audit(request: UserRequest, slug: str) -> HttpResponse:
 @require_GET
 async def audit_csv(request: UserRequest, slug: str) -> HttpResponseBase:
     """The filtered trail as CSV."""
-    return await _exported(request, slug, trail.as_csv, "csv", "text/csv; charset=utf-8")
+    return await _exported(request, slug, trail.as_csv, "csv", downloads.CSV)
 
 
 @access.route("project:share")
@@ -57,19 +58,10 @@ async def audit_json_lines(request: UserRequest, slug: str) -> HttpResponseBase:
 
 async def _exported(
     request: UserRequest, slug: str, write: "Callable[[AuditQuerySet], Iterator[str]]", ending: str, kind: str
-) -> StreamingHttpResponse:
+) -> HttpResponseBase:
     project, form = await sync_to_async(_asked)(request, slug)
     pieces = write(trail.filtered(AuditEntry.objects.of(project), form.chosen))
-    name = f'attachment; filename="{project.slug}-audit.{ending}"'
-    headers = {"Content-Disposition": name, "X-Content-Type-Options": "nosniff"}
-    return StreamingHttpResponse(_asynchronously(pieces), content_type=kind, headers=headers)
-
-
-async def _asynchronously(pieces: Iterator[str]) -> AsyncIterator[str]:
-    """The same pieces, each read from the database in a thread."""
-    following = sync_to_async(lambda: next(pieces, None))
-    while (piece := await following()) is not None:
-        yield piece
+    return downloads.response(pieces, filename=f"{project.slug}-audit.{ending}", kind=kind)
 
 
 def _asked(request: UserRequest, slug: str) -> tuple[Project, Any]:

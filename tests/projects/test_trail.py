@@ -343,7 +343,7 @@ def test_the_export_has_all_of_it(as_user, owner, project):
     assert lines[0]["after"] == {"name": "Vision", "slug": "vision"}
 
 
-@pytest.mark.parametrize("start", trail.FORMULA)
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " ="])
 def test_no_cell_of_the_export_is_a_formula(as_user, owner, project, start):
     many(
         project, 1, by_name=f"{start}1+1", action=f"{start}2", urn=f"{start}3", address=f"{start}4", origin=f"{start}5"
@@ -351,7 +351,7 @@ def test_no_cell_of_the_export_is_a_formula(as_user, owner, project, start):
     many(project, 1, after={f"{start}cmd": f"{start}A1"})
     for row in exported(as_user(owner))[0]:
         for cell in row.values():
-            assert not cell.startswith(trail.FORMULA), cell
+            assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n")), cell
 
 
 def test_an_export_is_a_download_that_no_browser_shows(as_user, owner, project):
