@@ -47,9 +47,10 @@ def attach(
 
     Raises BadStatement for a text that is wrong, Refused for one that `by` may not grant.
     """
-    read = statements.read(text.strip())
+    text = text.strip()
+    read = statements.read(text)
     check_covered(by, read.rows, read.places)
-    policy = Policy.objects.create(user=user, group=group, role=role, text=text.strip(), granted_by=by)
+    policy = Policy.objects.create(user=user, group=group, role=role, text=text, granted_by=by)
     compile_into(policy, read.rows)
     _tell(policy, by, "policy:new", after={"policy": policy.text})
     return policy
