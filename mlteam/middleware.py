@@ -1,6 +1,7 @@
 """What every request is given: a reference for reports of problems, and the headers that every page carries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -20,8 +21,8 @@ POLICY = (
 )
 
 
-class Reference:
-    """Gives the request a reference, for its error page and the log; the outermost, so that all that fails has one."""
+class _Either:
+    """Middleware that works for sync and async views: the answer is made `during` something, and then `finished`."""
 
     sync_capable = async_capable = True
 
@@ -34,40 +35,39 @@ class Reference:
     def __call__(self, request: HttpRequest) -> Any:
         if self.is_async:
             return self._later(request)
-        with reference.given() as request.reference:  # type: ignore[attr-defined]
-            return _with_reference(request, self.get_response(request))
+        with self.during(request):
+            return self.finished(request, self.get_response(request))
 
     async def _later(self, request: HttpRequest) -> HttpResponse:
+        with self.during(request):
+            return self.finished(request, await self.get_response(request))
+
+    def during(self, request: HttpRequest) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def finished(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        return response
+
+
+class Reference(_Either):
+    """Gives the request a reference, for its error page and the log; the outermost, so that all that fails has one."""
+
+    @contextmanager
+    def during(self, request: HttpRequest) -> Iterator[None]:
         with reference.given() as request.reference:  # type: ignore[attr-defined]
-            return _with_reference(request, await self.get_response(request))
+            yield
+
+    def finished(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response.headers["X-Reference"] = request.reference  # type: ignore[attr-defined]
+        return response
 
 
-def _with_reference(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    response.headers["X-Reference"] = request.reference  # type: ignore[attr-defined]
-    return response
+class ContentSecurityPolicy(_Either):
+    """Sets the policy unless the view has set a stricter one of its own."""
 
-
-class ContentSecurityPolicy:
-    """Sets the policy unless the view has set a stricter one of its own; works for sync and async views."""
-
-    sync_capable = async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        return self._later(request) if self.is_async else _with_policy(self.get_response(request))
-
-    async def _later(self, request: HttpRequest) -> HttpResponse:
-        return _with_policy(await self.get_response(request))
-
-
-def _with_policy(response: HttpResponse) -> HttpResponse:
-    response.headers.setdefault("Content-Security-Policy", POLICY)
-    return response
+    def finished(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        return response
 
 
 def no_null(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
