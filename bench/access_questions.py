@@ -5,13 +5,12 @@ memory. Both are measured: the first question, and the median of all that a page
 """
 
 import io
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import postgresql
 from bench.figures import Figure, percentile
 
 if TYPE_CHECKING:
@@ -26,11 +25,7 @@ AT_ONCE = 5000
 
 
 def measure(var: Path) -> Iterator[Figure]:
-    """In a process of its own, with DATABASE_URL set for it."""
-    command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-m", "bench.access_questions"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield from (Figure.from_line(line) for line in process.stdout if line.startswith("{"))
+    yield from postgresql.figures_of("bench.access_questions")
 
 
 def _all() -> Iterator[Figure]:

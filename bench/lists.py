@@ -6,12 +6,11 @@ private PostgreSQL where one is installed.
 
 import io
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import postgresql
 from bench.figures import Figure, percentile
 
 if TYPE_CHECKING:
@@ -36,15 +35,7 @@ PAGES = {
 def measure(var: Path) -> Iterator[Figure]:
     yield from _on_this_database("SQLite")
     if shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-        yield from _on_postgresql()
-
-
-def _on_postgresql() -> Iterator[Figure]:
-    """The same in a process of its own, with DATABASE_URL set for it."""
-    command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-m", "bench.lists"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield from (Figure.from_line(line) for line in process.stdout if line.startswith("{"))
+        yield from postgresql.figures_of("bench.lists")
 
 
 def _on_this_database(name: str) -> Iterator[Figure]:

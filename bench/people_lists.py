@@ -5,12 +5,11 @@ invitations, entries of its trail and rows of its ledger; one team has 10,000 us
 """
 
 import io
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import postgresql
 from bench.figures import Figure, percentile
 
 if TYPE_CHECKING:
@@ -51,11 +50,7 @@ HTMX = {"projects, found in the switcher"}
 
 
 def measure(var: Path) -> Iterator[Figure]:
-    """In a process of its own, with DATABASE_URL set for it."""
-    command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-m", "bench.people_lists"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield from (Figure.from_line(line) for line in process.stdout if line.startswith("{"))
+    yield from postgresql.figures_of("bench.people_lists")
 
 
 def _on_this_database(name: str) -> Iterator[Figure]:
