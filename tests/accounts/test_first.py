@@ -1,17 +1,17 @@
 """The first account: one token, one admin, and nothing without it."""
 
-import threading
+from functools import partial
 from io import StringIO
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import connection
 from django.urls import reverse
 
 from accounts import first
 from accounts.actions import SetupClosed, create_first_account
 from accounts.models import Installation, User
+from tests.at_once import at_once
 
 ANSWERS = {"email": "Ada@Example.com", "username": "ada", "name": "Ada L", "password": "correct horse battery"}
 
@@ -84,23 +84,14 @@ def test_bad_answers_name_their_field_and_leave_the_setup_open(db, token, field,
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_at_once_one_becomes_admin(token):
-    start, results = threading.Barrier(4), []
-
     def attempt(number):
+        answers = ANSWERS | {"email": f"ada{number}@example.com", "username": f"ada{number}"}
         try:
-            start.wait(10)
-            answers = ANSWERS | {"email": f"ada{number}@example.com", "username": f"ada{number}"}
-            results.append(create_first_account(token=token, **answers).username)
+            return create_first_account(token=token, **answers).username
         except SetupClosed:
-            results.append("closed")
-        finally:
-            connection.close()
+            return "closed"
 
-    threads = [threading.Thread(target=attempt, args=[number]) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    results = at_once(*[partial(attempt, number) for number in range(4)])
     assert results.count("closed") == 3
     assert User.objects.count() == 1
 

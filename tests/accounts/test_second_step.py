@@ -1,14 +1,12 @@
 """The second step at sign-in: setting it up, being asked for it, and all the ways around it that there must not be."""
 
 import re
-import threading
 from io import StringIO
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.urls.converters import IntConverter
@@ -19,6 +17,7 @@ from accounts.models import AuthenticatorApp, OutgoingEmail
 from mlteam.asgi import websocket_urlpatterns
 from tests.access.test_routes import routes
 from tests.accounts.hands import APP_NEW, CODES, CONFIRM, SECURITY, STEP, add_app, code, confirm, is_in, sign_in
+from tests.at_once import at_once
 from tests.conftest import PASSWORD
 
 WRONG = "000000"
@@ -233,20 +232,7 @@ def test_a_recovery_code_works_once(client, owner, clock):
 def test_of_two_at_once_with_the_same_code_one_gets_in(owner, clock, kind):
     secret, codes = add_app(owner, clock)
     typed = code(secret, clock.step) if kind == "app" else codes[0]
-    start, results = threading.Barrier(4), []
-
-    def attempt():
-        try:
-            start.wait(10)
-            results.append(second_step.use_code(owner, typed) is not None)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=attempt) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    results = at_once(*[lambda: second_step.use_code(owner, typed) is not None] * 4)
     assert sorted(results) == [False, False, False, True]
 
 
@@ -377,20 +363,7 @@ def test_recovery_codes_of_a_time_before_are_worth_nothing(signed_in, owner, clo
 
 @pytest.mark.django_db(transaction=True)
 def test_two_first_apps_at_once_come_with_one_set_of_recovery_codes(owner, clock):
-    start, results = threading.Barrier(2), []
-
-    def attempt(name):
-        try:
-            start.wait(10)
-            results.append(len(add_app(owner, clock, name)[1]))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=attempt, args=[name]) for name in ("Phone", "Tablet")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    results = at_once(*[lambda name=name: len(add_app(owner, clock, name)[1]) for name in ("Phone", "Tablet")])
     assert sorted(results) == [0, 10]
     assert second_step.codes_left(owner) == 10
 

@@ -14,7 +14,7 @@ from jobs.models import Attempt, Job
 from projects import actions as projects
 from projects import purging
 from projects.models import Project
-from tests.billing.test_ledger import together
+from tests.billing.test_ledger import none_fails
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -131,7 +131,7 @@ def test_each_attempt_of_a_restarted_job_is_charged_by_itself(prices, started, r
 def test_two_workers_that_look_at_once_charge_once(prices, started):
     end(started(100))
     running = started(100)
-    together(*[charges.charge_all] * 4)
+    none_fails(*[charges.charge_all] * 4)
     assert sums()["hours"] == Decimal("3.333")
     assert Attempt.objects.get(pk=running.pk).charged is False
 

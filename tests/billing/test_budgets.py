@@ -18,7 +18,7 @@ from jobs.models import Job
 from jobs.states import JobState
 from projects.models import AuditEntry
 from tests.billing.conftest import price
-from tests.billing.test_ledger import together
+from tests.billing.test_ledger import none_fails
 
 pytestmark = pytest.mark.django_db
 
@@ -347,7 +347,7 @@ def test_the_look_at_the_ledger_warns(spend, limit):
 def test_two_that_look_at_once_warn_once(spend, limit):
     limit("10")
     spend("10")
-    together(*[budgets.warn] * 4)
+    none_fails(*[budgets.warn] * 4)
     assert len(subjects()) == 1
 
 

@@ -1,6 +1,5 @@
 """The ledger: each hour once, whoever tells it, however often, and at whatever moment they are killed."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -13,6 +12,7 @@ from billing.models import SUMMED, AccountOwner, Balance, BillingAccount, Charge
 from projects import actions as projects
 from projects import purging
 from projects.models import Project
+from tests.at_once import at_once
 from tests.billing.conftest import price
 
 pytestmark = pytest.mark.django_db
@@ -166,31 +166,16 @@ def test_two_at_once_write_each_hour_once(prices, use, over):
     start = NOON - timedelta(minutes=30)
     looks = [use(start, length) for length in (10, 40, 95, 150)]
     ends = [use(start, 155, over=True)] * 2 if over else []
-    together(*[lambda told=told: ledger.charge(told) for told in [*looks, *ends, *reversed(looks)]])
+    none_fails(*[lambda told=told: ledger.charge(told) for told in [*looks, *ends, *reversed(looks)]])
     longest = 155 if over else 150
     assert sum(row.milliseconds for row in Charge.objects.all()) == minutes(longest)
     assert Charge.objects.count() == (4 if over else 3)
     agree()
 
 
-def together(*calls):
-    """Runs the calls in threads of their own that begin at once; raises what went wrong in any."""
-    barrier, wrong = threading.Barrier(len(calls)), []
-
-    def run(call):
-        try:
-            barrier.wait()
-            call()
-        except Exception as error:
-            wrong.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=[call]) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def none_fails(*calls):
+    """Does all at once."""
+    wrong = [one for one in at_once(*calls) if isinstance(one, Exception)]
     assert not wrong, wrong
 
 

@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import logs
+from tests.at_once import at_once
 
 
 @pytest.fixture
@@ -134,11 +134,7 @@ def test_appends_from_many_threads_land_once(path):
                 except logs.LogGap:
                     continue
 
-    threads = [threading.Thread(target=send_all) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert at_once(*[send_all] * 4) == [None] * 4
     assert path.read_bytes() == whole
 
 

@@ -15,8 +15,8 @@ from projects.members import levels_by_user
 from projects.models import AuditEntry, Invitation, Member, Project, ProjectGroupPermission
 from teams import actions as teams
 from teams.models import Team
+from tests.at_once import together
 from tests.conftest import PASSWORD
-from tests.projects.test_ownership import together
 
 NEW = "bob@example.org"
 

@@ -1,10 +1,7 @@
 """A project changes hands, and what somebody might try with an offer."""
 
-import threading
-
 import pytest
 from django.core import mail as sent
-from django.db import connection
 from django.http import Http404
 
 import access
@@ -16,6 +13,7 @@ from projects.levels import PRESETS
 from projects.members import levels_by_user
 from projects.models import AuditEntry, Member, Project
 from tests.access.world import job
+from tests.at_once import together
 
 
 @pytest.fixture
@@ -177,28 +175,6 @@ def test_those_whom_it_concerns_get_an_email(offered, owner, viewer):
         ("olga@example.com", "vera owns Vision now"),
         ("vera@example.com", "You own Vision now"),
     }
-
-
-def together(*acts):
-    """Does all at once; what each came to, as the name of its exception or "done"."""
-    start, results = threading.Barrier(len(acts)), {}
-
-    def run(number, act):
-        try:
-            start.wait(10)
-            act()
-            results[number] = "done"
-        except Exception as error:
-            results[number] = type(error).__name__
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=one) for one in enumerate(acts)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return [results[number] for number in range(len(acts))]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,11 +1,9 @@
 """Many at once: whatever people do to one project in the same moment, the database never has to refuse, and all of it fits together."""
 
 import random
-import threading
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import connection
 from django.http import Http404
 
 from projects import actions, links, ownership, team_members
@@ -14,6 +12,7 @@ from projects.levels import PRESETS
 from projects.models import Invitation, Member, Project, ProjectGroupPermission, ProjectUserPermission, TeamMember
 from teams import actions as teams
 from teams.models import Team, TeamUser
+from tests.at_once import at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -29,8 +28,7 @@ class Hands:
     def __init__(self, seed: int, people: list) -> None:
         self.chance, self.people, self.failures = random.Random(seed), people, []
 
-    def run(self, start: threading.Barrier) -> None:
-        start.wait(10)
+    def run(self) -> None:
         for _ in range(STEPS):
             act = self.chance.choice(ACTS)
             try:
@@ -39,7 +37,6 @@ class Hands:
                 continue
             except Exception as error:
                 self.failures.append(f"{act.__name__}: {type(error).__name__}: {error}")
-        connection.close()
 
     def one_of(self, rows):
         """Any of them; Http404 for none, as a page would answer."""
@@ -127,12 +124,8 @@ def test_whatever_is_done_at_once_fits_together(make_user, seed):
     project = actions.create(name="Vision", by=people[0])
     for name in ("Lab", "Interns"):
         teams.create(name=name, by=people[0])
-    hands, start = [Hands(seed * 10 + number, people) for number in range(THREADS)], threading.Barrier(THREADS)
-    threads = [threading.Thread(target=one.run, args=[start]) for one in hands]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
+    hands = [Hands(seed * 10 + number, people) for number in range(THREADS)]
+    assert at_once(*[one.run for one in hands]) == [None] * THREADS
     assert [failure for one in hands for failure in one.failures] == []
     _fits_together(project)
 

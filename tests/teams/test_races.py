@@ -5,7 +5,7 @@ import pytest
 from accounts.models import OutgoingEmail
 from teams import actions, closure
 from teams.models import Nesting, Role, TeamUser
-from tests.projects.test_ownership import together
+from tests.at_once import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
