@@ -48,7 +48,7 @@ lint: export MLTEAM_VAR := $(CURDIR)/$(VENV)/var
 lint: dev-env
 	$(IN_VENV) -m ruff check .
 	$(IN_VENV) -m ruff format --check .
-	$(IN_VENV) -m mypy --explicit-package-bases mlteam accounts access teams projects billing compute jobs runner
+	$(IN_VENV) -m mypy --explicit-package-bases mlteam accounts access teams projects billing compute jobs runner api
 	$(IN_VENV) manage.py check --fail-level WARNING
 	$(IN_VENV) manage.py makemigrations --check --dry-run
 

@@ -12,17 +12,28 @@ PREFIX: Final = "mlr_"
 
 @dataclass(frozen=True, slots=True)
 class RoleHolder:
-    """Who asks with a role's key: may do what the role's policies allow, and nothing else."""
+    """Who asks with a role's key: may do what the role's policies allow, and nothing else. What it does is nobody's."""
 
-    pk: str
+    pk: str  # what access knows it by
+    role_id: str
+    name: str
+    gpu_approved: bool = False  # as who made the key is
     is_active: bool = True
     is_authenticated: bool = True
+
+    @property
+    def username(self) -> str:
+        """As the audit trail and sentences name it."""
+        return f"role {self.name}"
 
 
 def holder_of(token: str) -> RoleHolder | None:
     """Who asks with this token; None when it is no role's key, or no longer. Notes the use, at most once a minute."""
-    key: RoleKey | None = bearer.find(RoleKey.objects.filter(created_by__is_active=True), PREFIX, token)
+    good = RoleKey.objects.filter(created_by__is_active=True).select_related("role", "created_by")
+    key: RoleKey | None = bearer.find(good, PREFIX, token)
     if key is None:
         return None
     bearer.note_use(key)
-    return RoleHolder(f"{ROLE}{key.role_id}")
+    return RoleHolder(
+        f"{ROLE}{key.role_id}", key.role_id, key.role.name, bool(key.created_by and key.created_by.gpu_approved)
+    )

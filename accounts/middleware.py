@@ -19,6 +19,8 @@ BEFORE_ENROLMENT: Final = frozenset(
     """.split()  # noqa: SIM905 - words are easier to read and to add to than a list of strings
 )
 
+API: Final = "api:"  # refuses by itself, in its own words
+
 
 def time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Shows times in the user's zone."""
@@ -55,7 +57,7 @@ class SecondStepRequired:
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
         name = request.resolver_match.view_name if request.resolver_match else ""
-        if not request.enrolling or name in BEFORE_ENROLMENT:  # type: ignore[attr-defined]
+        if not request.enrolling or name in BEFORE_ENROLMENT or name.startswith(API):  # type: ignore[attr-defined]
             return None
         if request.htmx:  # type: ignore[attr-defined]
             return HttpResponseClientRedirect(redirect("account_security").url)

@@ -52,6 +52,7 @@ SCHEDULE = {
     "purge": every(60, "projects.tasks.purge"),
     "charge": every(60, "jobs.tasks.charge"),
     "closed": every(300, "accounts.tasks.forget_closed"),
+    "answers": every(600, "api.tasks.forget_answers"),
 }
 
 

@@ -9,15 +9,20 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from access import Decision, Refused
+from api import problems
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     reason = str(exception) if isinstance(exception, BadRequest) else ""
+    if problems.is_api(request):
+        return problems.plain(request, 400, reason)
     return render(request, "400.html", {"reason": reason}, status=400)
 
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A member without the right: says which rule is missing, for people and (X-Reason-Code) for programs."""
+    if problems.is_api(request):
+        return problems.of(request, exception)
     if not isinstance(exception, Refused):
         return render(request, "403.html", {"reason": "", "missing": ""}, status=403)
     decision = exception.decision
@@ -39,9 +44,15 @@ def _why(request: HttpRequest, decision: Decision) -> str:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Nothing here, or nothing that this person may see: the same page."""
+    if problems.is_api(request):
+        return problems.plain(request, 404, problems.NOTHING)
     return render(request, "404.html", status=404)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
     """A bug. Whatever failed, the database perhaps, may fail again: the page asks for nothing."""
+    if problems.is_api(request):
+        return problems.plain(
+            request, 500, "Something is broken here. Try again; if it stays, report it with this reference."
+        )
     return HttpResponse(render_to_string("500.html"), status=500)

@@ -91,7 +91,7 @@ class Dashboard:
         pages = _addresses()
         shared = [project for project in projects if project.owner_id != self.user.pk]
         held = access.abilities_in(self.user, shared)
-        members, teams = _numbers(Member, ids), _numbers(TeamMember, ids)
+        members, teams = numbers(Member, ids), numbers(TeamMember, ids)
         own = set(Member.objects.filter(project__in=ids, user=self.user).values_list("project_id", flat=True))
         by_teams = defaultdict(list)
         for member in TeamMember.objects.filter(project__in=ids, team__group__user=self.user).select_related("team"):
@@ -110,6 +110,7 @@ def _addresses() -> Callable[[str], dict[str, str]]:
     return lambda slug: {name: pattern.replace(PLACE, slug) for name, pattern in patterns.items()}
 
 
-def _numbers(model: Any, projects: list[str]) -> dict[str, int]:
+def numbers(model: Any, projects: list[str]) -> dict[str, int]:
+    """Project id -> how many rows of the model it has; none for none."""
     rows = model.objects.filter(project__in=projects).order_by()
     return dict(rows.values_list("project").annotate(number=Count("pk")))

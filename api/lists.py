@@ -1,0 +1,73 @@
+"""Pages of a list, by cursor: the same cost anywhere, and nothing shifts when rows come."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from django.db.models import QuerySet
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from accounts.paging import NEWEST, Order, paged
+from api.problems import invalid
+
+Item = TypeVar("Item")
+MOST = 200
+
+
+def _all_optional(schema: dict[str, Any]) -> None:
+    schema.pop("required", None)
+
+
+class Out(Schema):
+    """What is answered. With ?fields=… only some of it is: so the document calls no field required."""
+
+    model_config = ConfigDict(json_schema_extra=_all_optional)
+
+
+class In(Schema):
+    """What is sent; fields that do not exist are refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Paging(Schema):
+    """Which page of a list."""
+
+    cursor: str = Field("", max_length=500, description="`next` or `previous` of another page; empty for the first")
+    limit: int = Field(50, ge=1, le=MOST, description="how many items")
+
+
+class Listed(Schema, Generic[Item]):
+    """A page of a list, and the cursors of those beside it."""
+
+    items: list[Item]
+    next: str | None = None
+    previous: str | None = None
+
+
+def page(
+    rows: QuerySet,
+    paging: Paging,
+    show: Callable[[Any], Any],
+    *,
+    order: Order = NEWEST,
+    read: Callable[[Any], Any] = lambda rows: rows,
+    prepare: Callable[[list[Any]], Iterable[Any]] = lambda rows: rows,
+) -> dict[str, Any]:
+    """A page of the rows, each shown. `read` is given the rows of the page, `prepare` what was read, to add what they show."""
+    found = paged(rows, paging.cursor, order=order, size=paging.limit, read=read)
+    shown = [show(row) for row in prepare(found.rows)]
+    return {"items": shown, "next": found.older or None, "previous": found.newer or None}
+
+
+def whole(rows: Iterable[Any], show: Callable[[Any], Any]) -> dict[str, Any]:
+    """A list that is short by nature, as its only page."""
+    return {"items": [show(row) for row in rows], "next": None, "previous": None}
+
+
+def order_of(sort: str, columns: dict[str, str]) -> Order:
+    """The order that ?sort= names: one of the columns, with "-" before it for falling. Raises Problem for another."""
+    name = sort.removeprefix("-")
+    if name not in columns:
+        raise invalid([("sort", f"is one of {', '.join(columns)}, or one of them with - before it")])
+    return Order(columns[name], descending=sort.startswith("-"))

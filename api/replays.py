@@ -1,0 +1,114 @@
+"""The same request made twice is done once: a POST with an Idempotency-Key answers again what it answered.
+
+The answer is written in the transaction that does what was asked: there is the thing and its answer, or neither. Of two such
+requests at once the second waits for the first.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache, wraps
+from typing import Any, Final
+
+from cryptography.fernet import Fernet
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from api.models import Answer
+from api.problems import Problem, answer
+from mlteam import state
+
+KEPT: Final = timedelta(hours=24)
+LONGEST: Final = 255
+CHUNK: Final = 2**20
+
+
+def once(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation, done once for each key; called when it is known who asks."""
+
+    @wraps(run)
+    def done(request: Any, *args: Any, **kwargs: Any) -> Any:
+        key = request.headers.get("Idempotency-Key")
+        if key is None or request.method != "POST":
+            return run(request, *args, **kwargs)
+        try:
+            return _done(request, _checked(key), lambda: run(request, *args, **kwargs))
+        except Problem as problem:
+            return answer(request, problem)
+
+    return done
+
+
+def _checked(key: str) -> str:
+    if not key or len(key) > LONGEST or not key.isascii() or not key.isprintable():
+        raise Problem(400, "bad_request", f"An Idempotency-Key is 1 to {LONGEST} visible ASCII characters.")
+    return key
+
+
+def _done(request: Any, key: str, run: Callable[[], HttpResponse]) -> HttpResponse:
+    asked = {"holder": request.auth.id, "key": key}
+    digest = _digest(request)
+    while True:
+        if (said := _said(asked)) is not None:
+            return _again(said, digest)
+        try:
+            return _first(Answer(**asked, digest=digest), run)
+        except IntegrityError:
+            if _said(asked) is None:  # it was not the key that was taken
+                raise
+
+
+def _said(asked: dict[str, str]) -> Answer | None:
+    since = timezone.now() - KEPT
+    Answer.objects.filter(**asked, created_at__lte=since).delete()
+    return Answer.objects.filter(**asked).first()
+
+
+@transaction.atomic
+def _first(row: Answer, run: Callable[[], HttpResponse]) -> HttpResponse:
+    row.save(force_insert=True)
+    response = run()
+    if response.status_code >= 400 or response.streaming:
+        transaction.set_rollback(True)
+    else:
+        row.status, row.body = response.status_code, _cipher().encrypt(response.content)
+        row.save(update_fields=["status", "body"])
+    return response
+
+
+def _again(said: Answer, digest: str) -> HttpResponse:
+    if said.digest != digest:
+        used = "This Idempotency-Key was used for another request. Use a new one for each thing that you create."
+        raise Problem(422, "idempotency_mismatch", used)
+    body = _cipher().decrypt(bytes(said.body))
+    headers = {"Idempotency-Replayed": "true"}
+    return HttpResponse(body, status=said.status, content_type="application/json; charset=utf-8", headers=headers)
+
+
+def _digest(request: HttpRequest) -> str:
+    """Of the address and all that was sent; of a form its parts, for their borders are drawn anew each time."""
+    digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
+    if request.content_type != "multipart/form-data":
+        digest.update(request.body)
+        return digest.hexdigest()
+    for name, values in sorted(request.POST.lists()):
+        digest.update(repr((name, values)).encode())
+    for name, files in sorted(request.FILES.lists()):
+        for file in files:
+            digest.update(repr((name, file.name, file.size)).encode())
+            for chunk in file.chunks(CHUNK):
+                digest.update(chunk)
+            file.seek(0)
+    return digest.hexdigest()
+
+
+@cache
+def _cipher() -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(state.secret("answers").encode()).digest()))
+
+
+def forget() -> None:
+    """Removes what is older than a day."""
+    Answer.objects.filter(created_at__lte=timezone.now() - KEPT).delete()

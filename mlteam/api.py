@@ -1,0 +1,100 @@
+"""The API: the routers of all apps under /api/v1, and the document that describes them."""
+
+from http import HTTPStatus
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from ninja import NinjaAPI
+from ninja.openapi.schema import REF_TEMPLATE
+from ninja.schema import NinjaGenerateJsonSchema
+
+from access.routes import route
+from accounts import api as accounts_api
+from api import problems
+from api.callers import Browser, Token
+from api.door import FIELDS, door, sparse
+from projects import api as projects_api
+
+DESCRIPTION = """What the pages can do, for programs. Send a personal token or a role's key as `Authorization: Bearer …`.
+
+Lists come in pages: `next` and `previous` are cursors for `?cursor=`. `?fields=id,name` leaves only those fields. What went wrong
+is said by a problem document (RFC 9457) whose `code` is stable. A POST with an `Idempotency-Key` is done once. `If-Match` with
+the `ETag` of what was read makes an edit fail when somebody else was faster.
+"""
+
+
+class Api(NinjaAPI):
+    """Answers problems as documents, leaves out fields that nobody asked for, and says so in its own description."""
+
+    def on_exception(self, request: HttpRequest, exc: Any) -> HttpResponse:
+        return problems.of(request, exc)
+
+    def create_response(self, request: HttpRequest, data: Any, **options: Any) -> HttpResponse:
+        if request.method == "GET" and not options.get("status"):
+            data = sparse(request, data)
+        return super().create_response(request, data, **options)
+
+    def get_openapi_operation_id(self, operation: Any) -> str:
+        return f"{operation.view_func.__module__.partition('.')[0]}_{operation.view_func.__name__}"
+
+    def get_openapi_schema(self, **options: Any) -> Any:
+        document = super().get_openapi_schema(**options)
+        model = problems.ProblemOut.model_json_schema(
+            ref_template=REF_TEMPLATE, schema_generator=NinjaGenerateJsonSchema
+        )
+        document["components"]["schemas"] |= {**model.pop("$defs"), "Problem": model}
+        for methods in document["paths"].values():
+            for method, operation in methods.items():
+                _complete(method, operation)
+        return document
+
+    @property
+    def urls(self) -> Any:
+        patterns, *names = super().urls
+        return [_open(pattern) for pattern in patterns], *names
+
+
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    """Adds to an operation's description what is the same for all: problems, and the parameter `fields`."""
+    content = {problems.TYPE: {"schema": {"$ref": REF_TEMPLATE.format(model="Problem")}}}
+    operation["responses"]["4XX"] = {"description": "A problem document says why not.", "content": content}
+    answered = operation["responses"].get(200, {}).get("content", {})
+    if method == "get" and "application/json" in answered:
+        said = "only these fields of what is answered, with commas between"
+        about = {"in": "query", "name": FIELDS, "required": False, "description": said, "schema": {"type": "string"}}
+        operation["parameters"] = [*operation["parameters"], about]
+
+
+def _open(pattern: Any) -> Any:
+    """The door decides who may enter, not the sign-in of pages; a method that an address does not have is a problem too."""
+    view = pattern.callback
+
+    async def later(request: HttpRequest, *args: Any, **values: Any) -> HttpResponseBase:
+        return _allowed(request, await view(request, *args, **values))
+
+    def now(request: HttpRequest, *args: Any, **values: Any) -> HttpResponseBase:
+        return _allowed(request, view(request, *args, **values))
+
+    opened: Any = later if iscoroutinefunction(view) else now
+    opened.login_required = False
+    opened.csrf_exempt = True  # the door asks for the token where there is a session
+    pattern.callback = route("token")(opened)
+    return pattern
+
+
+def _allowed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return response
+    problem = problems.plain(request, 405, f"Only {response.headers['Allow']} here.")
+    problem.headers["Allow"] = response.headers["Allow"]
+    return problem
+
+
+api = Api(
+    title="mlteam", version="1", description=DESCRIPTION, urls_namespace="api", docs_url=None, auth=[Token(), Browser()]
+)
+api.add_decorator(door, mode="view")
+api.add_router("", accounts_api.router)
+api.add_router("", projects_api.router)

@@ -1,0 +1,37 @@
+"""The document that describes the API, and what is the same for every operation in it."""
+
+import pytest
+
+from access.decisions import split_action
+from access.routes import PLAIN
+from mlteam.api import api
+
+OPERATIONS = [
+    (path, operation)
+    for router in api._get_bound_routers()
+    for path, view in router.path_operations.items()
+    for operation in view.operations
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"), OPERATIONS, ids=lambda one: one if isinstance(one, str) else one.methods[0]
+)
+def test_every_operation_names_its_action_and_says_what_it_does(path, operation):
+    action = getattr(operation.view_func, "access_action", None)
+    assert action, f"{operation.methods} {path} names no action"
+    assert action in PLAIN or split_action(action)
+    assert operation.auth_callbacks or action == "public"
+    assert operation.view_func.__doc__
+
+
+def test_the_document_is_there_for_everybody(client):
+    document = client.get("/api/v1/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(names) == len(set(names)) == len(OPERATIONS)
+    for methods in document["paths"].values():
+        for method, operation in methods.items():
+            assert "application/problem+json" in operation["responses"]["4XX"]["content"]
+            if method == "get" and "application/json" in operation["responses"].get("200", {}).get("content", {}):
+                assert "fields" in {one["name"] for one in operation["parameters"]}
