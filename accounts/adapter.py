@@ -15,7 +15,6 @@ from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -24,6 +23,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from accounts import devices, invited, mail, notices, second_step, sessions
 from accounts.models import User
 from accounts.names import fold_email
+from accounts.requests import client_address
 from mlteam import state
 
 # Ways to confirm that it is oneself, in our words.
@@ -94,11 +94,8 @@ class Adapter(DefaultAccountAdapter):
         return super().is_reauthentication_required(app=app, **kwargs)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """The network address of who asks; that of the connection where no proxy of ours has said another."""
-        try:
-            return super().get_client_ip(request)
-        except PermissionDenied:
-            return request.META.get("REMOTE_ADDR") or "unknown"
+        """The network address of who asks, by which attempts are limited too."""
+        return client_address(request) or "unknown"
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
         return [way | {"description": WAYS[way["id"]]} for way in super().get_reauthentication_methods(user)]

@@ -41,10 +41,10 @@ WEBSOCKET_ORIGINS = [
     for host in ALLOWED_HOSTS
 ]
 # How many proxies in front of the server say in X-Forwarded-For where a request comes from. What others say there is ignored.
+MLTEAM_PROXIES = int(env("MLTEAM_PROXIES", "1" if _secure else "0"))
 MLTEAM_API_RATE = int(
     env("MLTEAM_API_RATE", "1200")
 )  # requests of one account or role in a minute; 0: as many as it likes
-MLTEAM_PROXIES = ALLAUTH_TRUSTED_PROXY_COUNT = int(env("MLTEAM_PROXIES", "1" if _secure else "0"))
 if _secure:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from django.http import HttpRequest
+from django.http import HttpRequest
+
+from accounts.requests import client_address
 
 PAGE, API, ADMIN, COMMAND, SERVER = "page", "api", "admin", "command", "server"
 SITES: Final = {"admin": ADMIN, "ninja": API}  # application namespaces of addresses -> what they are
@@ -51,25 +51,8 @@ def noted(asked: Callable[[], Origin]) -> Iterator[None]:
         _request.reset(token)
 
 
-def of(request: "HttpRequest") -> Origin:
+def of(request: HttpRequest) -> Origin:
     """The origin of a request: which kind of site it is at, and the address that it came from."""
     match = request.resolver_match
     sites = (SITES[name] for name in (match.app_names if match else ()) if name in SITES)
-    return Origin(next(sites, PAGE), address_of(request))
-
-
-def address_of(request: "HttpRequest") -> str:
-    """The client's address: as the proxies that the installation trusts say (MLTEAM_PROXIES), else that of the connection."""
-    from django.conf import settings
-
-    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",")]
-    proxies = settings.MLTEAM_PROXIES
-    said = hops[-proxies] if 0 < proxies <= len(hops) else ""
-    return _checked(said) or _checked(request.META.get("REMOTE_ADDR") or "")
-
-
-def _checked(address: str) -> str:
-    try:
-        return str(ip_address(address))
-    except ValueError:
-        return ""
+    return Origin(next(sites, PAGE), client_address(request))

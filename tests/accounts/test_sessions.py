@@ -10,6 +10,7 @@ from django.test import Client
 import access
 from accounts import devices, mail, sessions
 from accounts.models import OutgoingEmail
+from accounts.requests import client_address
 from tests.accounts.hands import SECURITY, is_in, sign_in
 from tests.accounts.test_second_step import _line
 from tests.conftest import PASSWORD
@@ -225,10 +226,34 @@ def test_the_html_part_takes_what_people_are_called_for_text(db):
 
 
 def test_the_address_is_the_one_that_our_own_proxy_saw(owner, settings):
-    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    settings.MLTEAM_PROXIES = 1
     client = Client(headers={"x-forwarded-for": "198.51.100.1, 203.0.113.5"})
     sign_in(client, owner)
     assert listed(client)[0].address == "203.0.113.5"
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("198.51.100.1, 203.0.113.5, 10.0.0.1", "203.0.113.5"),
+        ("203.0.113.5:4711,10.0.0.1", "203.0.113.5"),
+        ("[2001:db8::9]:4711, 10.0.0.1", "2001:db8::9"),
+        ("2001:DB8:0::9, 10.0.0.1", "2001:db8::9"),
+        ("203.0.113.5", "127.0.0.1"),  # one of the two was passed by
+        ("=cmd(), 10.0.0.1", "127.0.0.1"),
+        ("", "127.0.0.1"),
+    ],
+)
+def test_of_two_proxies_the_outer_one_says_from_where(rf, settings, said, address):
+    settings.MLTEAM_PROXIES = 2
+    assert client_address(rf.get("/", headers={"x-forwarded-for": said})) == address
+
+
+def test_sign_in_goes_on_where_a_proxy_was_passed_by(owner, settings):
+    settings.MLTEAM_PROXIES = 2
+    client = Client(headers={"x-forwarded-for": "203.0.113.5"})
+    sign_in(client, owner)
+    assert listed(client)[0].address == "127.0.0.1"
 
 
 def test_without_a_proxy_nobody_chooses_the_address_that_is_shown(owner):
