@@ -37,25 +37,33 @@ def wait(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> T
     raise AssertionError(f"waited in vain for {what}")
 
 
+def environment_of(var: Path, **more: str) -> dict[str, str]:
+    """The environment of a server with this data directory, at a free port: nothing else is configured but what `more` says."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS) or name.startswith(KEPT)}
+    return clean | {"MLTEAM_VAR": str(var), "PORT": "0"} | more
+
+
+def launched(output: Path, environment: dict[str, str], *options: str) -> psutil.Popen:
+    """A supervisor that has just begun; what it says is added to the file `output`."""
+    with output.open("a") as said:
+        return psutil.Popen(
+            [sys.executable, "-m", "mlteam.supervisor", "up", *options],
+            cwd=state.ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+
+
 class Server:
     """A supervisor, its children and what it says. Its jobs live on until `stop` ends them too."""
 
-    def __init__(self, var: Path, *options: str, **environment: str) -> None:
+    def __init__(self, var: Path, *options: str, output: Path | None = None, **environment: str) -> None:
         self.var = var
-        self.output = var.with_suffix(".output")
-        clean = {
-            name: value for name, value in os.environ.items() if not name.startswith(OURS) or name.startswith(KEPT)
-        }
-        self.environment = clean | {"MLTEAM_VAR": str(var), "PORT": "0"} | environment
-        with self.output.open("a") as output:
-            self.process = psutil.Popen(
-                [sys.executable, "-m", "mlteam.supervisor", "up", *options],
-                cwd=state.ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        self.output = output or var.with_suffix(".output")
+        self.environment = environment_of(var, **environment)
+        self.process = launched(self.output, self.environment, *options)
 
     def says(self) -> str:
         return self.output.read_text()

@@ -1,14 +1,11 @@
 """The server as a whole: real processes, started, killed and ended."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,95 +15,17 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from mlteam import address, broker, running, state, supervisor
-
-OURS = ("MLTEAM_", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DJANGO_", "PORT", "HOST", "PYTEST")
-PARTS = {"redis": "redis-server", "web": "uvicorn", "worker": "mlteam.celery", "beat": "mlteam.beat"}
-PATIENCE = 90  # seconds; nothing here takes that long unless it is broken
+from tests.server import PARTS, PATIENCE, Server
 
 
-class Server:
-    """A supervisor with a data directory of its own, its children and what it says."""
-
-    def __init__(self, var: Path, output: str = "first", **environment: str) -> None:
-        self.var = var
-        self.output = var.with_suffix(f".{output}")
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        self.environment = clean | {"MLTEAM_VAR": str(var), "PORT": "0"} | environment
-        with self.output.open("w") as said:
-            self.process = psutil.Popen(
-                [sys.executable, "-m", "mlteam.supervisor", "up"],
-                cwd=state.ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-            )
-
-    def says(self) -> str:
-        return self.output.read_text()
-
-    def wait(self, condition, what: str):
-        """What `condition()` returns as soon as that is true."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if found := condition():
-                return found
-            time.sleep(0.1)
-        raise AssertionError(f"waited in vain for {what}; it said:\n{self.says()}")
-
-    def opened(self) -> "Server":
-        self.wait(lambda: "\nOpen " in self.says(), "the address")
-        return self
-
-    def url(self) -> str:
-        return json.loads((self.var / "run" / "web.json").read_text())["url"]
-
-    def port(self) -> str:
-        return self.url().rpartition(":")[2]
-
-    def manage(self, *arguments: str) -> str:
-        """What `manage.py` says to these arguments."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(
-            command, cwd=state.ROOT, env=self.environment, capture_output=True, text=True, timeout=PATIENCE
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def part(self, name: str) -> psutil.Process | None:
-        """The process of a part: a child of the supervisor whose command says so."""
-        for child in self.process.children():
-            try:
-                if PARTS[name] in " ".join(child.cmdline()):
-                    return child
-            except psutil.Error:  # just ended
-                continue
-        return None
-
-    def parts(self) -> dict[str, int]:
-        """The process ids of all parts, once all are there."""
-        return self.wait(self._all_parts, "all parts")
-
-    def _all_parts(self) -> dict[str, int] | None:
-        found = {name: self.part(name) for name in PARTS}
-        return None if None in found.values() else {name: part.pid for name, part in found.items() if part}
-
-    def end(self, number: int = signal.SIGINT) -> int:
-        if self.process.is_running():
-            self.process.send_signal(number)
-        return self.process.wait(timeout=PATIENCE)
+def parts(server: Server) -> dict[str, int]:
+    """The process ids of all parts, once all are there."""
+    return server.wait(lambda: _all_parts(server), "all parts")
 
 
-def answers(server: Server) -> bool:
-    """Whether the web server gives any answer."""
-    host = server.says().partition("\nOpen http://")[2].partition("/")[0]
-    try:
-        request = urllib.request.Request(server.url() + "/accounts/login/", headers={"Host": host})
-        return urllib.request.urlopen(request, timeout=30).status == 200
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
+def _all_parts(server: Server) -> dict[str, int] | None:
+    found = {name: server.part(name) for name in PARTS}
+    return None if None in found.values() else {name: part.pid for name, part in found.items() if part}
 
 
 def ponged(redis: Redis) -> bool:
@@ -129,14 +48,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(PARTS))
 def test_a_part_that_is_killed_is_started_again_and_the_others_are_left_alone(server: Server, name: str) -> None:
-    before = server.parts()
+    before = parts(server)
     os.kill(before[name], signal.SIGKILL)
-    after = server.wait(lambda: (now := server.parts())[name] != before[name] and now, f"a new {name}")
+    after = server.wait(lambda: (now := parts(server))[name] != before[name] and now, f"a new {name}")
     assert {part: pid for part, pid in after.items() if part != name} == {
         part: pid for part, pid in before.items() if part != name
     }
     assert f"{name} was killed by SIGKILL; starting it again" in server.says()
-    server.wait(lambda: answers(server), "the web server")
+    server.wait(server.answers, "the web server")
     with Redis.from_url(f"unix://{server.var}/run/redis.sock") as redis:
         server.wait(lambda: ponged(redis), "Redis")
 
@@ -145,25 +64,25 @@ def test_a_part_that_is_killed_is_started_again_and_the_others_are_left_alone(se
 @pytest.mark.slow
 def test_the_address_is_said_once_and_given_to_runners(server: Server) -> None:
     assert server.says().count("Open http://localhost:") == 1
-    assert answers(server)
+    assert server.answers()
 
 
 @pytest.mark.serial
 @pytest.mark.slow
 def test_a_second_server_on_the_same_data_is_refused_with_the_address_of_the_first(server: Server) -> None:
-    second = Server(server.var, output="second")
+    second = Server(server.var, output=server.var.with_suffix(".second"))
     assert second.process.wait(timeout=PATIENCE) == 1
-    assert f"mlteam already runs at http://localhost:{server.port()} on this data" in second.says()
+    assert f"mlteam already runs at http://localhost:{server.port} on this data" in second.says()
     assert "make stop" in second.says()
-    assert answers(server)
+    assert server.answers()
 
 
 @pytest.mark.serial
 @pytest.mark.slow
 def test_a_taken_port_is_refused_by_name_with_a_free_one(server: Server, tmp_path: Path) -> None:
-    other = Server(tmp_path / "var", PORT=server.port())
+    other = Server(tmp_path / "var", PORT=server.port)
     assert other.process.wait(timeout=PATIENCE) == 1
-    assert f"Port {server.port()} is taken by another mlteam (process " in other.says()
+    assert f"Port {server.port} is taken by another mlteam (process " in other.says()
     assert "Choose another: make run PORT=" in other.says()
 
 
@@ -172,10 +91,10 @@ def test_a_taken_port_is_refused_by_name_with_a_free_one(server: Server, tmp_pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_ending_the_supervisor_ends_every_part_of_the_server(tmp_path: Path, number: signal.Signals) -> None:
     server = Server(tmp_path / "var").opened()
-    parts = server.parts()
+    before = parts(server)
     status = server.end(number)
     assert status == (-number if number == signal.SIGKILL else 0), server.says()
-    for name, pid in parts.items():
+    for name, pid in before.items():
         server.wait(lambda pid=pid: not psutil.pid_exists(pid), f"the end of {name}")
     assert "Traceback" not in server.says()
 

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -34,9 +33,8 @@ class Installation(server.Server):
 
     def __init__(self, root, **environment):
         self.var, self.output = Path(root) / "var", Path(root) / "output"
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(server.OURS)}
-        given = {"MLTEAM_VAR": str(self.var), "MLTEAM_CPUS": str(CORES), "MLTEAM_STOP_GRACE": str(GRACE)}
-        self.environment = clean | given | environment
+        given = {"MLTEAM_CPUS": str(CORES), "MLTEAM_STOP_GRACE": str(GRACE)}
+        self.environment = server.environment_of(self.var, **given | environment)
         self.output.touch()
         self.process = self.desk = None
 
@@ -45,12 +43,7 @@ class Installation(server.Server):
     def start(self, port=0):
         """Start it and wait for its address; a free port unless one is named."""
         self.said_before = self.output.stat().st_size
-        with self.output.open("a") as output:
-            self.process = psutil.Popen(
-                [sys.executable, "-m", "mlteam.supervisor", "up"],
-                cwd=state.ROOT, env=self.environment | {"PORT": str(port)}, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT,
-            )  # fmt: skip
+        self.process = server.launched(self.output, self.environment | {"PORT": str(port)})
         until(lambda: "Open " in self.says() or self.process.poll() is not None, "the address", self.says)
         assert self.process.poll() is None, self.says()
         if self.desk is None:
