@@ -1,4 +1,4 @@
-"""What a username may be."""
+"""What names may be."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,10 +10,11 @@ from django.core.validators import RegexValidator
 # Words of the command line: `mlteam user ls` must never mean a user called ls.
 RESERVED = frozenset(
     """
-    accounts admin all api app artifacts clone configure data dataset datasets datastore doctor exec get help
-    info job jobs kill login logout logs ls me member members mlteam model models my new none open
-    organization personal policy project projects pull push rm role root rule run runs session set settings
-    setup status submit system team teams user users volume volumes whoami
+    accounts admin all api app artifacts clone completion config configure data dataset datasets datastore
+    doctor exec get help info invite job jobs key kill leave list login logout logs ls me member members mlteam
+    model models my new none open organization personal policy port-forward project projects pull push rm role
+    root rule run runs session sessions set settings setup status submit system team teams use user users
+    version volume volumes whoami
     """.split()  # noqa: SIM905 - words are easier to read and to add to than a list of strings
 )
 
@@ -26,7 +27,7 @@ username_pattern = RegexValidator(
 def not_reserved(name: str) -> None:
     """Raises ValidationError when the name is a word of the command line."""
     if name.casefold() in RESERVED:
-        raise ValidationError(f"“{name}” is a word of mlteam itself; choose another username.")
+        raise ValidationError(f"“{name}” is a word of mlteam itself; choose another name.")
 
 
 username_validators: list[Callable[[Any], None]] = [username_pattern, not_reserved]

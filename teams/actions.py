@@ -11,6 +11,7 @@ import access
 from access import policies, refused
 from accounts.errors import Impossible
 from accounts.ids import new_id
+from accounts.names import RESERVED
 from teams import closure, emails, joining, signals
 from teams.models import Nesting, Role, Team, TeamUser
 from teams.roles import check_role
@@ -50,8 +51,8 @@ def _create(*, name: str, slug: str, by: "User") -> Team:
 
 
 def _free_slug(name: str) -> str:
-    slug = slugify(name)[:LONGEST].strip("-_") or "team"
-    taken = set(Team.objects.filter(slug__startswith=slug).values_list("slug", flat=True))
+    slug = slugify(name)[:LONGEST].strip("-_") or "group"
+    taken = RESERVED | set(Team.objects.filter(slug__startswith=slug).values_list("slug", flat=True))
     number, candidate = 1, slug
     while candidate in taken:
         number += 1

@@ -17,7 +17,7 @@ import access
 from access import Target
 from accounts.ids import new_id
 from accounts.invitations import InvitationBase
-from accounts.names import printable
+from accounts.names import not_reserved, printable
 from teams.querysets import TeamQuerySet
 
 
@@ -31,7 +31,7 @@ class Team(models.Model):
     """A name for users and teams. Rights flow down: what the team may do, those in it may do."""
 
     id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
-    name = models.CharField(max_length=100, validators=[printable])
+    name = models.CharField(max_length=100, validators=[printable, not_reserved])
     slug = models.CharField(max_length=60, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9_-]*\Z")])
     group = models.OneToOneField(Group, on_delete=models.PROTECT, related_name="team", editable=False)
     created_at = models.DateTimeField(default=timezone.now)

@@ -27,7 +27,12 @@ class Migration(migrations.Migration):
                         default=accounts.ids.new_id, editable=False, max_length=16, primary_key=True, serialize=False
                     ),
                 ),
-                ("name", models.CharField(max_length=100, validators=[accounts.names.printable])),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100, validators=[accounts.names.printable, accounts.names.not_reserved]
+                    ),
+                ),
                 (
                     "slug",
                     models.CharField(

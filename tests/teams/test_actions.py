@@ -26,7 +26,7 @@ def test_whoever_creates_a_team_owns_it_and_is_in_it(team, owner):
 
 def test_two_teams_of_one_name_have_two_addresses(team, owner):
     assert [actions.create(name="Lab", by=owner).slug for _ in range(2)] == ["lab-2", "lab-3"]
-    assert actions.create(name="ラボ", by=owner).slug == "team"
+    assert actions.create(name="ラボ", by=owner).slug == "group"
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\nb", "right\u202eleft", "a\x00b"])
@@ -34,6 +34,18 @@ def test_a_name_that_people_could_not_read_is_refused(owner, name):
     with pytest.raises(ValidationError):
         actions.create(name=name, by=owner)
     assert not Team.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["job", "Teams", "LS", " port-forward "])
+def test_a_word_of_the_command_line_is_no_name(team, owner, name):
+    with pytest.raises(ValidationError, match="a word of mlteam itself"):
+        actions.create(name=name, by=owner)
+    with pytest.raises(ValidationError, match="a word of mlteam itself"):
+        actions.rename(team=team, name=name, by=owner)
+
+
+def test_nor_is_it_an_address(owner):
+    assert [actions.create(name=name, by=owner).slug for name in ("Job!", "Use (all)")] == ["job-2", "use-all"]
 
 
 def test_who_may_create_teams_is_a_setting(settings, make_user, admin):
