@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import first, signals
+from accounts import device_grants, first, signals
 from accounts.ids import new_id
 from accounts.models import GitHubLink, Installation, PersonalToken, User
 
@@ -110,6 +110,7 @@ def close(*, user: User) -> None:
     Authenticator.objects.filter(user=user).delete()
     GitHubLink.objects.filter(user=user).delete()
     PersonalToken.objects.filter(user=user).delete()
+    device_grants.withdraw(user=user)
     EmailAddress.objects.filter(user=user).delete()
     mark = new_id()
     user.email, user.username, user.name = f"{mark}@closed.invalid", f"closed-{mark}", "removed account"

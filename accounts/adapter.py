@@ -88,8 +88,13 @@ class Adapter(DefaultAccountAdapter):
         return response
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """Not for an account's first second step just after the sign-in: the password was asked for a moment ago."""
+        """Not for an account's first second step just after the sign-in, nor for signing a program in, which begins with one.
+
+        The password was asked for a moment ago.
+        """
         if app == "allauth.mfa" and second_step.confirmed_by_sign_in(context.request):
+            return False
+        if app == "accounts.device" and second_step.has_just_signed_in(context.request):
             return False
         return super().is_reauthentication_required(app=app, **kwargs)
 

@@ -17,16 +17,26 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 CODES_A_DAY: Final = {"code": "20/d/key"}
+# Wrong codes of programs that wait to be signed in: there are 20^8 of them, and each waits ten minutes.
+DEVICE_CODES: Final = {"device": "10/10m/user,60/d/user"}
 
 
 class TooMany(Exception):
-    """No more codes of this account are looked at today."""
+    """No more codes of this account are looked at for now."""
 
 
 def begin_code(request: "HttpRequest", user: "User") -> RateLimitUsage:
     """Counts an attempt with a code; one that was right takes itself back. Raises TooMany."""
     key = devices.fingerprint(user)
     usage = ratelimit.consume(request, app="accounts", action="code", config=CODES_A_DAY, key=key)
+    if usage is None:
+        raise TooMany
+    return usage
+
+
+def begin_device_code(request: "HttpRequest") -> RateLimitUsage:
+    """Counts an attempt of who is signed in with a program's code; one that was right takes itself back. Raises TooMany."""
+    usage = ratelimit.consume(request, app="accounts", action="device", config=DEVICE_CODES)
     if usage is None:
         raise TooMany
     return usage

@@ -266,6 +266,24 @@ class TokenForm(forms.ModelForm):
         return self.cleaned_data["days"] or None
 
 
+class DeviceCodeForm(forms.Form):
+    """The code that a program shows which waits to be signed in."""
+
+    code = forms.CharField(
+        max_length=40,
+        help_text="Eight letters; small ones will do, and the dash may be left out.",
+        widget=forms.TextInput(
+            {
+                "autocomplete": "off",
+                "autocapitalize": "characters",
+                "spellcheck": "false",
+                "class": "mono",
+                "autofocus": True,
+            }
+        ),
+    )
+
+
 class EmailsForm(forms.Form):
     """Which emails a person wants. What is about the account itself comes in any case."""
 

@@ -169,6 +169,46 @@ class PersonalToken(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
+class DeviceGrant(models.Model):
+    """A program that waits for somebody to sign it in from a browser. Its codes are not here, and never a token."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Nobody has answered"
+        APPROVED = "approved", "Approved"
+        DENIED = "denied", "Denied"
+        FETCHED = "fetched", "Approved, and the token fetched"
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the device code, hexadecimal")
+    user_digest = models.CharField(max_length=64, unique=True, help_text="of the short code that people type, keyed")
+    machine = models.CharField(max_length=50, validators=[printable], help_text="as the program calls it")
+    scope = models.CharField(
+        max_length=4, choices=PersonalToken.Scope.choices, default=PersonalToken.Scope.ALL, help_text="of the token"
+    )
+    address = models.CharField(max_length=45, help_text="the network address that the program asked from")
+    network = models.CharField(max_length=45, help_text="the same; of IPv6 what one customer has whole")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
+    approved_by = models.ForeignKey(User, models.CASCADE, null=True, blank=True, related_name="+")
+    interval = models.PositiveSmallIntegerField(help_text="seconds between two polls, at least")
+    next_poll_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["network"], condition=models.Q(state="pending"), name="open_device_grants")
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=~models.Q(state="approved") | models.Q(approved_by__isnull=False), name="approved_by_somebody"
+            )
+        ]
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at <= timezone.now()
+
+
 class GitHubLink(models.Model):
     """The GitHub account that signs somebody in: by its number, for names there change hands."""
 

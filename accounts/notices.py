@@ -21,6 +21,7 @@ GUESSED: Final = (
 )
 CONNECTED: Final = "A GitHub account was connected with your account: it can sign you in from now on."
 DISCONNECTED: Final = "The GitHub account was disconnected from your account."
+PROGRAM: Final = "A program was signed in to your account by mlteam login, and got a personal token."
 ADMIN: Final = "You are an admin of this installation now."
 NO_ADMIN: Final = "You are no longer an admin of this installation."
 FORGOTTEN: Final = "The second step of your account was taken away by whoever runs this server."

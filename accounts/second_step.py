@@ -71,8 +71,12 @@ def codes_left(user: User) -> int:
 def confirmed_by_sign_in(request: "HttpRequest") -> bool:
     """Whether a first second step needs no password now, because the sign-in with it was a moment ago."""
     user = request.user
-    if not user.is_authenticated or is_on(cast(User, user)):
-        return False
+    return user.is_authenticated and not is_on(cast(User, user)) and has_just_signed_in(request)
+
+
+def has_just_signed_in(request: "HttpRequest") -> bool:
+    """Whether who is signed in has typed the password here a few minutes ago."""
+    user = cast(User, request.user)
     records = [one for one in get_authentication_records(request, user) if one["method"] == "password"]
     return bool(records) and time.time() - records[-1]["at"] < account_settings.REAUTHENTICATION_TIMEOUT
 

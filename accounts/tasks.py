@@ -1,8 +1,8 @@
-"""Doors for Celery; what they do is in accounts.mail and accounts.actions."""
+"""Doors for Celery; what they do is in accounts.mail, accounts.actions and accounts.device_grants."""
 
 from celery import shared_task
 
-from accounts import actions, mail
+from accounts import actions, device_grants, mail
 
 
 @shared_task(ignore_result=True)
@@ -19,5 +19,6 @@ def send_waiting() -> None:
 
 @shared_task(ignore_result=True)
 def forget_closed() -> None:
-    """Removes what is left of deleted accounts."""
+    """Removes what is left of deleted accounts, and of programs that waited to be signed in."""
     actions.forget_closed()
+    device_grants.forget_old()

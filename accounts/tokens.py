@@ -35,14 +35,20 @@ def usual_lifetime() -> int:
     return min(USUAL, settings.TOKEN_MAX_DAYS or USUAL)
 
 
+def objection(user: User) -> str:
+    """Why the account gets no more tokens now; "" when it does."""
+    full = PersonalToken.objects.filter(user=user).count() >= MOST
+    return f"An account has at most {MOST} tokens. Revoke one first." if full else ""
+
+
 @transaction.atomic
 def make(*, user: User, name: str, scope: str, days: int | None) -> str:
     """A new token's text, which is told only here; `days` until it expires, None for never. Raises ValidationError by field."""
     longest = settings.TOKEN_MAX_DAYS
     if (days is not None and days < 1) or (longest and (days is None or days > longest)):
         raise ValidationError({"days": f"Tokens last at most {longest} days here."})
-    if PersonalToken.objects.filter(user=user).count() >= MOST:
-        raise ValidationError({"name": f"An account has at most {MOST} tokens. Revoke one first."})
+    if reason := objection(user):
+        raise ValidationError({"name": reason})
     text = bearer.new(PREFIX)
     ends = timezone.now() + timedelta(days=days) if days else None
     token = PersonalToken(

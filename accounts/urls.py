@@ -10,6 +10,7 @@ from django.urls import URLPattern, path, re_path
 
 import access
 from accounts import admin_views, views
+from accounts import device_views as device
 from accounts import github_views as github
 from accounts import security_views as security
 from accounts import token_views as tokens
@@ -46,6 +47,12 @@ urlpatterns: list[URLPattern] = [
     path("profile/tokens/", tokens.tokens, name="tokens"),
     path("profile/tokens/new/", tokens.token_new, name="token_new"),
     path("profile/tokens/<str:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
+    path("device", device.ask, name="device"),
+    path("device/approve", device.approve, name="device_approve"),
+    path("device/deny", device.deny, name="device_deny"),
+    path("device/approved", device.approved, name="device_approved"),
+    path("api/v1/device/code", device.code, name="device_code"),
+    path("api/v1/device/token", device.token, name="device_token"),
     path("profile/emails/", views.emails, name="account_emails"),
     path("profile/delete/", security.close, name="account_close"),
     path("accounts/second-step/", _public(mfa.authenticate), name="mfa_authenticate"),

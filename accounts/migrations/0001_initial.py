@@ -206,6 +206,89 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.CreateModel(
+            name="DeviceGrant",
+            fields=[
+                (
+                    "id",
+                    models.CharField(
+                        default=accounts.ids.new_id, editable=False, max_length=16, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the device code, hexadecimal", max_length=64, unique=True),
+                ),
+                (
+                    "user_digest",
+                    models.CharField(help_text="of the short code that people type, keyed", max_length=64, unique=True),
+                ),
+                (
+                    "machine",
+                    models.CharField(
+                        help_text="as the program calls it", max_length=50, validators=[accounts.names.printable]
+                    ),
+                ),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[("read", "Read only"), ("all", "Everything that you may do")],
+                        default="all",
+                        help_text="of the token",
+                        max_length=4,
+                    ),
+                ),
+                (
+                    "address",
+                    models.CharField(help_text="the network address that the program asked from", max_length=45),
+                ),
+                ("network", models.CharField(help_text="the same; of IPv6 what one customer has whole", max_length=45)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Nobody has answered"),
+                            ("approved", "Approved"),
+                            ("denied", "Denied"),
+                            ("fetched", "Approved, and the token fetched"),
+                        ],
+                        default="pending",
+                        max_length=8,
+                    ),
+                ),
+                ("interval", models.PositiveSmallIntegerField(help_text="seconds between two polls, at least")),
+                ("next_poll_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("expires_at", models.DateTimeField(db_index=True)),
+                (
+                    "approved_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "pending")), fields=["network"], name="open_device_grants"
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "approved"), _negated=True),
+                            ("approved_by__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="approved_by_somebody",
+                    )
+                ],
+            },
+        ),
         migrations.AddIndex(
             model_name="user",
             index=models.Index(condition=models.Q(("is_active", False)), fields=["id"], name="inactive_account"),

@@ -69,6 +69,13 @@ token_new                                GET  in   go   go   go   go   go   go  
 token_new                                POST in   go   go   go   go   go   go   go   go   go   go   go
 token_revoke                             GET  in   404  404  404  404  404  404  404  404  404  404  404
 token_revoke                             POST in   404  404  404  404  404  404  404  404  404  404  404
+device                                   GET  in   go   go   go   go   go   go   go   go   go   go   go
+device                                   POST in   go   go   go   go   go   go   go   go   go   go   go
+device_approve                           POST in   go   go   go   go   go   go   go   go   go   go   go
+device_deny                              POST in   200  200  200  200  200  200  200  200  200  200  200
+device_approved                          GET  in   200  200  200  200  200  200  200  200  200  200  200
+device_code                              POST 400  400  400  400  400  400  400  400  400  400  400  400
+device_token                             POST 400  400  400  400  400  400  400  400  400  400  400  400
 account_emails                           GET  in   200  200  200  200  200  200  200  200  200  200  200
 account_emails                           POST in   go   go   go   go   go   go   go   go   go   go   go
 account_close                            GET  in   go   go   go   go   go   go   go   go   go   go   go

@@ -26,6 +26,7 @@ MANY = 5000
 NAMES = {"ada": "Ada Byron", "grace": "Grace Murray", "emmy": "Emmy Noether", "stan": "Stan Stranger", "nora": ""}
 NAMES |= {"fay": "Fay Factor"}  # has a second step at sign-in as soon as its test has run
 NAMES |= {"gone": "Gwen Gone"}  # deletes her account
+NAMES |= {"dee": "Dee Device"}  # has a second step as soon as she signs a program in
 
 FAILS = """
 import sys
