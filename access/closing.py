@@ -21,7 +21,7 @@ def close(sender: type, user: "User", **_: object) -> None:
     for member in _each(RoleMember.objects.filter(Q(user=user) | Q(added_by=user))):
         users = policies.users_of(member)
         policies.end_membership(member, user)
-        policies.lapse(users)
+        policies.lapse(users, by=user)
     for policy in _each(Policy.objects.filter(Q(user=user) | Q(granted_by=user))):
         policies.detach(policy=policy, by=user)
 

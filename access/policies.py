@@ -80,7 +80,7 @@ def detach(*, policy: Policy, by: "User | None") -> None:
     """Takes away what a policy gives. The caller has checked that `by` may change its holder."""
     users = holders_of(policy)
     _detach(policy, by)
-    lapse(users)
+    lapse(users, by=by)
 
 
 def _detach(policy: Policy, by: "User | None", **details: object) -> None:
@@ -163,22 +163,42 @@ def holders_of(policy: Policy) -> set[str]:
 
 
 @transaction.atomic
-def lapse(user_ids: Collection[str]) -> None:
-    """These users may hold less than before: what they granted and no longer hold goes, and so on with whoever held that."""
-    ahead = set(user_ids)
-    while ahead:
-        user = get_user_model().objects.get(pk=ahead.pop())
-        for policy in Policy.objects.filter(granted_by=user).select_related("user", "role"):
-            if not holds_all(user, policy.statements.all()):
-                ahead |= holders_of(policy)
-                _detach(policy, None, granted_by=user.username)
-        for member in RoleMember.objects.filter(added_by=user).select_related("role"):
-            if not holds_all(user, statements_of(member.role)):
-                ahead |= set(users_of(member))
-                end_membership(member, None, added_by=user.username)
-        for key in RoleKey.objects.filter(created_by=user).select_related("role"):
-            if not holds_all(user, statements_of(key.role)):
-                end_key(key, None, created_by=user.username)
+def lapse(user_ids: Collection[str], *, by: "User | None") -> None:
+    """These users may hold less than before: what they granted and no longer hold goes, and so on with whoever held that.
+
+    Call it wherever somebody loses something, in the transaction of the loss. The apps above hear of all whom it concerns.
+    `by`: whose doing the loss is.
+    """
+    lost, ahead = set(user_ids), set(user_ids)
+    while granters := _granters(ahead):
+        ahead = set().union(*(_take_back(user) for user in granters))
+        lost |= ahead
+    if lost:
+        signals.may_hold_less.send(sender=Policy, users=lost, by=by)
+
+
+def _granters(user_ids: set[str]) -> "list[User]":
+    """Those of the users who have granted anything."""
+    tables = ((Policy, "granted_by"), (RoleMember, "added_by"), (RoleKey, "created_by"))
+    granted = [table.objects.filter(**{f"{column}__in": user_ids}).values(column) for table, column in tables]
+    return list(get_user_model().objects.filter(pk__in=granted[0].union(*granted[1:]))) if user_ids else []
+
+
+def _take_back(user: "User") -> set[str]:
+    """Ends what somebody granted and no longer holds; who loses something by that."""
+    losers: set[str] = set()
+    for policy in Policy.objects.filter(granted_by=user).select_related("user", "role"):
+        if not holds_all(user, policy.statements.all()):
+            losers |= holders_of(policy)
+            _detach(policy, None, granted_by=user.username)
+    for member in RoleMember.objects.filter(added_by=user).select_related("role"):
+        if not holds_all(user, statements_of(member.role)):
+            losers |= set(users_of(member))
+            end_membership(member, None, added_by=user.username)
+    for key in RoleKey.objects.filter(created_by=user).select_related("role"):
+        if not holds_all(user, statements_of(key.role)):
+            end_key(key, None, created_by=user.username)
+    return losers
 
 
 def statements_of(role: Role) -> list[Statement]:
@@ -245,7 +265,7 @@ def forget(place: str, *, by: "User | None") -> None:
     users |= {user for way, _ in HOLDERS for user in about.values_list(way, flat=True) if user}
     about.delete()
     Policy.objects.filter(statements=None).delete()
-    lapse(users)
+    lapse(users, by=by)
 
 
 @transaction.atomic
@@ -256,7 +276,7 @@ def end_all_of(group: "Group", *, by: "User | None") -> None:
         end_membership(member, by)
     for policy in Policy.objects.filter(group=group).select_related("role", "user"):
         _detach(policy, by)
-    lapse(users)
+    lapse(users, by=by)
 
 
 @transaction.atomic

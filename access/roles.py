@@ -84,7 +84,7 @@ def remove(*, role: Role, by: "User") -> None:
     policies.tell_of_role(role, by, "role:rm", before={"name": role.name})
     bump()
     role.delete()
-    policies.lapse(users)
+    policies.lapse(users, by=by)
 
 
 @transaction.atomic
@@ -132,7 +132,7 @@ def remove_member(*, member: RoleMember, by: "User") -> None:
         may_change(by, place_of(member.role))
     users: Collection[str] = policies.users_of(member)
     policies.end_membership(member, by)
-    policies.lapse(users)
+    policies.lapse(users, by=by)
 
 
 def _check_held(role: Role, by: "User", place: "Resource") -> None:

@@ -17,7 +17,7 @@ import access
 from compute import host, resources, trees
 from jobs import approval, charges, engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
-from jobs.querysets import words_of
+from jobs.querysets import JobQuerySet, words_of
 from jobs.spec import Resources, Spec, SpecErrors
 from jobs.states import UNFINISHED, WAITING, JobState, Reason
 from mlteam import state
@@ -208,10 +208,10 @@ def _ask_to_stop(attempt: Attempt) -> None:
         engine.stop(attempt, reason=Reason.STOPPED)
 
 
-def cancel_queued_of(*, project: Project, user: "User", by: "User | None" = None) -> None:
-    """A removed member's waiting jobs do not start; running ones go on. `by`: who removed the member."""
-    sentence = f"{user.username} is no longer a member of this project."
-    for job in Job.objects.queued().filter(project=project, created_by=user).select_related("project"):
+def cancel(jobs: JobQuerySet, *, by: "User | None") -> None:
+    """The waiting jobs of people who have lost their projects do not start; running ones go on. `by`: whose doing that was."""
+    for job in jobs.select_related("project", "created_by"):
+        sentence = f"{job.created_by.username} no longer has access to this project."
         reason = Reason.MEMBER_REMOVED
         if transitions.move(job, JobState.CANCELLED, reason=reason, sentence=sentence, only_from=WAITING):
             _record_stop(job, JobState.QUEUED, by, reason=sentence)

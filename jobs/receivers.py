@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import access
+from access.signals import may_hold_less
 from jobs import actions
 from jobs.models import Job
 from projects import signals
@@ -11,7 +13,7 @@ from projects.models import Project
 
 def connect() -> None:
     """Listens to projects; called once when the app is ready."""
-    signals.member_removed.connect(_member_removed, dispatch_uid="jobs.member_removed")
+    may_hold_less.connect(_may_hold_less, dispatch_uid="jobs.may_hold_less")
     signals.project_removing.connect(_project_removing, dispatch_uid="jobs.project_removing")
     signals.project_purging.connect(_project_purging, dispatch_uid="jobs.project_purging")
 
@@ -21,8 +23,12 @@ def find_job(job_id: str) -> Job | None:
     return Job.objects.as_rows().filter(project__removed_at=None, pk=job_id).first()
 
 
-def _member_removed(sender: object, *, project: Project, user: Any, by: Any, **_: object) -> None:
-    actions.cancel_queued_of(project=project, user=user, by=by)
+def _may_hold_less(sender: object, *, users: set[str], by: Any, **_: object) -> None:
+    """Who no longer sees a project, however they saw it, has nothing waiting there."""
+    waiting = Job.objects.queued().filter(created_by__in=users)
+    for project in Project.objects.filter(pk__in=waiting.values("project")):
+        stay = access.holders("project:get", project).values("pk")
+        actions.cancel(waiting.filter(project=project).exclude(created_by__in=stay), by=by)
 
 
 def _project_removing(sender: object, *, project: Project, **_: object) -> None:

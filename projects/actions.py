@@ -20,7 +20,7 @@ from accounts.names import fold_email
 from projects import delivery, letters, links, ownership, signals
 from projects.errors import Impossible, InvalidInvitation, OtherAccount, refused
 from projects.levels import Levels
-from projects.members import check_levels, clear_permissions, levels_of_user, lost, set_permissions
+from projects.members import check_levels, clear_permissions, levels_of_user, set_permissions
 from projects.models import Invitation, Member, Project, record
 from projects.slugs import free_slug, personal_slug
 
@@ -191,7 +191,7 @@ def set_levels(*, member: Member, levels: Levels, by: "User") -> None:
     set_permissions(member.project, member.user, levels)
     access.bump()
     _record_member(member, action="member:set", by=by, before=before, after=levels)
-    lost(member.project, {member.user_id}, by=by)
+    policies.lapse({member.user_id}, by=by)
     letters.levels_changed(member, before=before, after=levels, by=by)
 
 
@@ -241,7 +241,7 @@ def _end(member: Member, *, by: "User", action: str) -> bool:
     more = {"ownership_offer": "void"} if void else {}
     urn = f"{project.urn}:member:{member.pk}"
     record(by=by, project=project, action=action, urn=urn, before=before, user=user.username, **more)
-    lost(project, {user.pk}, by=by)
+    policies.lapse({user.pk}, by=by)
     return True
 
 

@@ -8,7 +8,7 @@ class ProjectsConfig(AppConfig):
 
     def ready(self) -> None:
         import access
-        from access.signals import rules_changed
+        from access.signals import may_hold_less, rules_changed
         from accounts import invitations, invited
         from accounts.signals import account_closing, account_closing_asked
         from projects import closing, delivery, keeping, receivers
@@ -25,6 +25,7 @@ class ProjectsConfig(AppConfig):
         users_left.connect(receivers.users_left, dispatch_uid="projects.users_left")
         team_removing.connect(receivers.team_removing, dispatch_uid="projects.team_removing")
         rules_changed.connect(receivers.rules_changed, dispatch_uid="projects.rules_changed")
+        may_hold_less.connect(receivers.may_hold_less, dispatch_uid="projects.may_hold_less")
         post_migrate.connect(keeping.put_up, sender=self, dispatch_uid="projects.keeping")
         invitations.register(delivery.KIND, Invitation, receivers.is_member)
         account_closing_asked.connect(closing.objections, dispatch_uid="projects.closing_asked")

@@ -3,16 +3,13 @@
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 
 import access
-from access import Grant, policies, refused
-from projects import signals
+from access import Grant, refused
 from projects.levels import KINDS, Level, Levels, levels_of, permissions_of
-from projects.models import Invitation, Project, ProjectUserPermission
+from projects.models import Project, ProjectUserPermission
 from projects.rules import actions_of
 
 if TYPE_CHECKING:
@@ -63,20 +60,6 @@ def levels_by_user(project: Project, users: Collection[str] | None = None) -> di
     for user_id, codename in rows.values_list("user_id", "permission__codename"):
         held.setdefault(user_id, set()).add(codename)
     return {user_id: levels_of(codenames) for user_id, codenames in held.items()}
-
-
-def lost(project: Project, users: Collection[str], *, by: "User | None") -> None:
-    """These users may hold less in the project than before: what they granted and invited goes as far as they no longer may.
-
-    Tells the apps above who has lost the project altogether: those whom nothing else lets see it.
-    """
-    policies.lapse(users)
-    sharers = access.holders("project:share", project).values("pk")
-    invited = Invitation.objects.open().filter(project=project, invited_by__in=users)
-    invited.exclude(invited_by__in=sharers).update(revoked_at=timezone.now())
-    stay = access.holders("project:get", project).values("pk")
-    for user in get_user_model().objects.filter(pk__in=users).exclude(pk__in=stay):
-        signals.member_removed.send(sender=Project, project=project, user=user, by=by)
 
 
 def levels_of_user(project: Project, user: "User") -> Levels:

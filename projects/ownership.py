@@ -15,7 +15,7 @@ from projects import letters
 from projects.errors import Impossible, refused
 from projects.levels import PRESETS
 from projects.members import clear_permissions, levels_of_user, set_permissions
-from projects.models import Member, Project, record
+from projects.models import Invitation, Member, Project, record
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -75,7 +75,8 @@ def accept(*, project: Project, by: "User") -> None:
     _make_member(project, former, by)
     access.bump()
     policies.hand_over(project.pk, former=former, to=by)
-    policies.lapse([former.pk])
+    Invitation.objects.open().filter(project=project, invited_by=former).update(invited_by=by)
+    policies.lapse({former.pk}, by=by)
     project.owner, project.offered_to = by, None
     members = {"former_owner": "now a member with Full", "levels_until_now": before}
     _record(project, "owner:accept", by, before={"owner": former.username}, after={"owner": by.username}, **members)

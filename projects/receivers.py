@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from django.urls import ResolverMatch
+from django.utils import timezone
 
+import access
 from accounts.invited import Invited
 from projects import actions, links, team_members
-from projects.members import lost
-from projects.models import Member, Project, record
+from projects.models import Invitation, Member, Project, record
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -40,10 +41,8 @@ def users_joined(sender: type, team: "Team", users: set[str], by: "User | None",
 
 
 def users_left(sender: type, team: "Team", users: set[str], by: "User | None", **_: object) -> None:
-    """Who no longer belongs to a team loses what only the team gave."""
+    """Who no longer belongs to a team loses what it has: the trails of its projects say so."""
     team_members.note_users(team=team, users=users, joined=False, by=by)
-    for project in Project.objects.present().filter(team_members__team=team):
-        lost(project, users, by=by)
 
 
 def team_removing(sender: type, team: "Team", by: "User | None", **_: object) -> None:
@@ -59,6 +58,14 @@ def rules_changed(
     for project in Project.objects.filter(pk__in=places):
         before, after = values["before"], values["after"]
         record(by=by, project=project, action=action, before=before, after=after, **details)
+
+
+def may_hold_less(sender: type, users: set[str], **_: object) -> None:
+    """What somebody has invited to is offered no more when they may no longer offer it."""
+    offered = Invitation.objects.open().filter(invited_by__in=users)
+    for project in Project.objects.filter(pk__in=offered.values("project")):
+        sharers = access.holders("project:share", project).values("pk")
+        offered.filter(project=project).exclude(invited_by__in=sharers).update(revoked_at=timezone.now())
 
 
 def find_project(project_id: str) -> Project | None:

@@ -6,5 +6,3 @@ from django.dispatch import Signal
 project_removing = Signal()
 # A project's rows go for good, with all that hangs on them; files outside the database are the receiver's. Argument: project.
 project_purging = Signal()
-# Somebody has lost their membership, removed or by leaving. Arguments: project, user, by.
-member_removed = Signal()

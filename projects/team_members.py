@@ -7,10 +7,11 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 import access
+from access import policies
 from projects import actions, letters
 from projects.errors import Impossible
 from projects.levels import Levels, levels_of, permissions_of
-from projects.members import check_levels, lost, permissions
+from projects.members import check_levels, permissions
 from projects.models import Project, ProjectGroupPermission, TeamMember, record
 from teams.models import Team
 
@@ -45,7 +46,7 @@ def set_levels(*, member: TeamMember, levels: Levels, by: "User") -> None:
         return
     _set_permissions(member.project, member.team, levels)
     _record(member, action="team:set", by=by, before=before, after=levels)
-    lost(member.project, set(member.team.group.user_set.values_list("pk", flat=True)), by=by)
+    policies.lapse(_people(member.team), by=by)
     letters.team_levels_changed(member, before=before, after=levels, by=by)
 
 
@@ -66,8 +67,12 @@ def end(member: TeamMember, *, by: "User | None") -> bool:
         return False
     _held(project, team).delete()
     _record(member, action="team:rm", by=by, before=before)
-    lost(project, set(team.group.user_set.values_list("pk", flat=True)), by=by)
+    policies.lapse(_people(team), by=by)
     return True
+
+
+def _people(team: Team) -> set[str]:
+    return set(team.group.user_set.values_list("pk", flat=True))
 
 
 def note_users(*, team: Team, users: Collection[str], joined: bool, by: "User | None") -> None:

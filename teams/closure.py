@@ -51,7 +51,7 @@ def _sync(team: Team, wanted: set[str], by: "User | None") -> None:
     if gone := now - wanted:
         rows.filter(user__in=gone).delete()
         signals.users_left.send(sender=Team, team=team, users=gone, by=by)
-        policies.lapse(gone)
+        policies.lapse(gone, by=by)
 
 
 def _edges(from_: str, to: str) -> Edges:

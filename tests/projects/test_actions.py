@@ -6,6 +6,7 @@ from django.http import Http404
 
 import access
 from access import Refused
+from access.signals import may_hold_less
 from projects import actions, signals
 from projects.errors import Impossible
 from projects.levels import KINDS, PRESETS
@@ -226,12 +227,12 @@ def test_nothing_is_left_half_done(project, owner, collaborator):
     def object_to_it(sender, **_):
         raise Impossible("no")
 
-    signals.member_removed.connect(object_to_it)
+    may_hold_less.connect(object_to_it)
     try:
         with pytest.raises(Impossible):
             actions.remove_member(member=Member.objects.get(user=collaborator), by=owner)
     finally:
-        signals.member_removed.disconnect(object_to_it)
+        may_hold_less.disconnect(object_to_it)
     assert Member.objects.filter(user=collaborator).exists()
     assert access.allowed(collaborator, "job:new", project)
     assert Invitation.objects.count() == 1
