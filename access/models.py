@@ -53,15 +53,16 @@ class Nested(models.Model):
 
 
 class Role(models.Model):
-    """A name for rules that users, teams and programs can hold. It belongs to a project or a team."""
+    """A name for rules that users, teams and programs can hold. It belongs to a project, a team or the installation."""
 
     class PlaceKind(models.TextChoices):
         PROJECT = "project", "Project"
         TEAM = "team", "Team"
+        INSTALLATION = "installation", "Installation"
 
     id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
     name = models.CharField(max_length=60, validators=[printable])
-    place_kind = models.CharField(max_length=7, choices=PlaceKind.choices)
+    place_kind = models.CharField(max_length=12, choices=PlaceKind.choices)
     place_id = models.CharField(max_length=16)
     # One that every project has; nobody changes its policies or removes it.
     predefined = models.BooleanField(default=False)

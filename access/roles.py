@@ -1,4 +1,7 @@
-"""What changes roles: their policies, their members and their keys. Who may share the role's project, or change its team, may."""
+"""What changes roles: their policies, their members and their keys.
+
+Who may share the role's project, or change its team, may; roles of the installation are its admins' to change.
+"""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
@@ -7,13 +10,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 
-from access import keys, policies, statements
+from access import installation, keys, policies, statements
 from access.decisions import refused
 from access.generation import bump
 from access.models import Policy, Role, RoleKey, RoleMember
 from access.routes import require
 from access.urns import find_place
-from accounts import bearer
+from accounts import admins, bearer
 from accounts.errors import Impossible
 
 if TYPE_CHECKING:
@@ -32,11 +35,15 @@ MOST_KEYS: Final = 50
 
 def may_change(by: "User", place: "Resource") -> None:
     """Raises Refused or Http404 unless `by` may change the roles of a place."""
-    require(by, "team:set" if place.access_target().kind == "team" else "project:share", place)
+    kind = place.access_target().kind
+    if kind == installation.KIND:
+        admins.check(by)
+    else:
+        require(by, "team:set" if kind == "team" else "project:share", place)
 
 
 def place_of(role: Role) -> "Resource":
-    """The project or team of a role. Raises Impossible when it is gone."""
+    """The project or team of a role, or the installation. Raises Impossible when it is gone."""
     place = find_place(role.place_id)
     if place is None:
         raise Impossible("The project or team of this role is gone.")
@@ -63,14 +70,16 @@ def set_up(project: "Resource") -> None:
 def create(*, place: "Resource", name: str, by: "User") -> Role:
     """A new role, which gives nothing yet. Raises ValidationError for a name that is bad or taken."""
     may_change(by, place)
-    target = place.access_target()
+    target, taken = place.access_target(), ValidationError({"name": "There is a role of this name already."})
+    if name.strip().casefold() in PREDEFINED:
+        raise taken
     role = Role(name=name.strip(), place_kind=target.kind, place_id=target.project_id)
     role.full_clean(validate_constraints=False)
     try:
         with transaction.atomic():
             role.save(force_insert=True)
     except IntegrityError:
-        raise ValidationError({"name": "There is a role of this name already."}) from None
+        raise taken from None
     policies.tell_of_role(role, by, "role:new", after={"name": role.name})
     return role
 

@@ -26,8 +26,8 @@ def register_finder(kind: str, find: Finder) -> None:
 
 
 def find_place(place_id: str) -> "Resource | None":
-    """The project or team with this id."""
-    found = (_finders[kind](place_id) for kind in ("project", "team") if kind in _finders)
+    """What can have roles: the installation, or the project or team with this id."""
+    found = (_finders[kind](place_id) for kind in ("installation", "project", "team") if kind in _finders)
     return next((place for place in found if place is not None), None)
 
 

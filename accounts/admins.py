@@ -24,7 +24,7 @@ def all_of_them() -> "QuerySet[User]":
 @transaction.atomic
 def add(*, user: User, by: User) -> None:
     """Makes a user an admin. Raises Refused, and Impossible for an account that is not active or has not proven its address."""
-    _check(by)
+    check(by)
     if not user.is_active or not user.verified:
         raise Impossible(f"{user.shown} has to confirm their address first.")
     User.objects.filter(pk=user.pk).update(is_superuser=True, is_staff=True)
@@ -33,7 +33,7 @@ def add(*, user: User, by: User) -> None:
 @transaction.atomic
 def remove(*, user: User, by: User) -> None:
     """Makes an admin a user like others. Raises Refused, and Impossible for the last one."""
-    _check(by)
+    check(by)
     # The installation's row lets one such change happen at a time: of two who remove each other, one stays.
     Installation.objects.select_for_update().filter(pk=1).first()
     if not all_of_them().exclude(pk=user.pk).exists():
@@ -42,6 +42,7 @@ def remove(*, user: User, by: User) -> None:
     access.bump()
 
 
-def _check(by: User) -> None:
+def check(by: User) -> None:
+    """Raises Refused for all but the admins, as they are now."""
     if not User.objects.filter(pk=by.pk, is_superuser=True, is_active=True).exists():
         raise refused("user:set", "not_granted", ONLY_ADMINS)

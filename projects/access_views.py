@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 import access
 from access import Decision, Grant, roles
+from access.models import Policy, Role
 from accounts.models import User
 from accounts.paging import Order, addresses_of, paged, searched
 from accounts.requests import UserRequest
@@ -111,11 +113,17 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
             Rule(["team:get"], access.urn("team", "*"), False, "role user of the installation"),
         ],
         "policies": request.user.policies.select_related("granted_by").order_by("created_at"),
-        "given": request.user.granted.exclude(user=None).select_related("user").order_by("created_at"),
+        "given": _given(request.user),
         "my_roles": roles.roles_of(request.user),
         "policy_form": policy_form if request.user.is_superuser else None,
     }
     return render(request, "projects/rules.html", context)
+
+
+def _given(user: User) -> "QuerySet[Policy]":
+    """The policies that somebody has granted to others than a project's roles, which have pages where their granters see them."""
+    elsewhere = Q(role=None) | Q(role__place_kind=Role.PlaceKind.INSTALLATION)
+    return user.granted.filter(elsewhere).select_related("user", "group__team", "role").order_by("created_at")
 
 
 def _rules(project: Project, held: dict[str, list[Grant]]) -> list[Rule]:

@@ -1,4 +1,4 @@
-"""Pages of roles, policies and keys: of a project, of a team, and one's own."""
+"""Pages of roles, policies and keys: of a project, of a team, of the installation, and one's own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +13,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 import access
 from access import Refused, policies, refused, roles
+from access.installation import INSTALLATION, Installation
 from access.models import Policy, Role, RoleKey, RoleMember
+from access.sites import NOTHING
 from access.statements import BadStatement
 from access.urns import find_place
+from accounts import admins
 from accounts.errors import Impossible
 from accounts.requests import UserRequest
 from projects.access_views import rules_page
@@ -23,7 +26,7 @@ from projects.models import Project
 from projects.role_forms import KeyForm, PolicyForm, RoleForm, RoleMemberForm
 from teams.models import Team
 
-Place = Project | Team
+Place = Project | Team | Installation
 
 
 @access.route("project:get")
@@ -41,6 +44,13 @@ def of_team(request: UserRequest, team: str) -> HttpResponse:
     found = access.fetch(request.user, "team:get", Team.objects.select_related("group"), slug=team)
     _check_in(request, found)
     return _list(request, found)
+
+
+@access.route("role:get")
+@require_http_methods(["GET", "POST"])
+def of_installation(request: UserRequest) -> HttpResponse:
+    """The roles of the installation; of its own ones everybody sees those that they have, and its admins all."""
+    return _list(request, INSTALLATION)
 
 
 def _check_in(request: UserRequest, team: Team) -> None:
@@ -68,23 +78,36 @@ def _created(request: UserRequest, place: Place, form: RoleForm) -> Role | None:
 
 def _list_page(request: UserRequest, place: Place, form: RoleForm, policy_form: PolicyForm) -> HttpResponse:
     is_team = isinstance(place, Team)
-    personal = isinstance(place, Project) and place.personal
+    project = place if isinstance(place, Project) else None
+    personal = project is not None and project.personal
     context = {
         "place": place,
         "team": place if is_team else None,
-        "project": None if is_team else place,
+        "project": project,
+        "admins": admins.all_of_them() if place is INSTALLATION else None,
         "personal": personal,
-        "roles": [] if personal else roles.of_place(place),
+        "roles": [] if personal else _seen(request, place),
         "policies": place.group.policies.select_related("granted_by") if isinstance(place, Team) else [],
         "form": form,
         "policy_form": policy_form,
         "can_set": not personal and _may(request, place),
-        "project_urn": "" if is_team else place.urn,
+        "project_urn": project.urn if project else "",
     }
     return render(request, "projects/roles.html", context)
 
 
+def _seen(request: UserRequest, place: Place) -> list[Role]:
+    """The roles of a place that the person may see, who may see the place."""
+    found = roles.of_place(place)
+    if isinstance(place, Installation) and not _may(request, place):
+        held = set(roles.roles_of(request.user))
+        found = [role for role in found if role in held]
+    return found
+
+
 def _may(request: UserRequest, place: Place) -> bool:
+    if isinstance(place, Installation):
+        return request.user.is_superuser
     action = "team:set" if isinstance(place, Team) else "project:share"
     return bool(access.allowed(request.user, action, place))
 
@@ -102,11 +125,20 @@ def _role(request: UserRequest, role_id: str) -> tuple[Role, Place]:
     found = get_object_or_404(Role, pk=role_id)
     place: Any = find_place(found.place_id)
     if place is None:
-        raise Http404("There is nothing here, or nothing that you may see.")
+        raise Http404(NOTHING)
+    _check_seen(request, found, place)
+    return found, place
+
+
+def _check_seen(request: UserRequest, found: Role, place: Place) -> None:
+    """Of the installation's roles one sees those that one has."""
+    if isinstance(place, Installation):
+        if found not in _seen(request, place):
+            raise Http404(NOTHING)
+        return
     access.require(request.user, "team:get" if isinstance(place, Team) else "project:get", place)
     if isinstance(place, Team):
         _check_in(request, place)
-    return found, place
 
 
 def _changed(request: UserRequest, role_id: str) -> tuple[Role, Place]:
@@ -118,6 +150,8 @@ def _changed(request: UserRequest, role_id: str) -> tuple[Role, Place]:
 
 def _roles_of(place: Place) -> str:
     """The address of the page of all roles of a place."""
+    if isinstance(place, Installation):
+        return reverse("projects:installation_roles")
     return reverse("projects:team_roles" if isinstance(place, Team) else "projects:roles", args=[place.slug])
 
 
@@ -132,7 +166,7 @@ def _page(request: UserRequest, found: Role, place: Place, token: str = "", **fo
         "members": found.members.select_related("user", "group__team", "added_by").order_by("added_at"),
         "keys": found.keys.select_related("created_by").order_by("created_at") if can_set else [],
         "can_set": can_set,
-        "project_urn": place.urn,
+        "project_urn": place.urn if isinstance(place, Project) else "PROJECT-URN",
         "token": token,
         "policy_form": PolicyForm(),
         "member_form": RoleMemberForm(),
@@ -256,10 +290,13 @@ def team_policy_add(request: UserRequest, team: str) -> HttpResponse:
 @access.route("self")
 @require_POST
 def policy_remove(request: UserRequest, policy_id: str) -> HttpResponse:
-    """Takes a policy away: from a role or team that one may change, or from oneself."""
+    """Takes a policy away: from a role or team that one may change, from oneself, or whatever one has granted."""
     rows = Policy.objects.select_related("user", "role", "group__team", "granted_by")
     policy = get_object_or_404(rows, pk=policy_id)
-    if policy.role:
+    if policy.granted_by_id == request.user.pk and request.POST.get("from") == "rules":
+        policies.detach(policy=policy, by=request.user)
+        back = redirect("projects:rules")
+    elif policy.role:
         found, _ = _role(request, policy.role.id)
         roles.remove_policy(policy=policy, by=request.user)
         back = redirect("projects:role", found.id)
@@ -278,7 +315,7 @@ def policy_remove(request: UserRequest, policy_id: str) -> HttpResponse:
 def _check_mine(request: UserRequest, policy: Policy) -> None:
     """A user's policy is theirs to lay down, and its granter's to take back; nobody else hears of it."""
     if request.user.pk not in {policy.user_id, policy.granted_by_id}:
-        raise Http404("There is nothing here, or nothing that you may see.")
+        raise Http404(NOTHING)
 
 
 @access.route("self")

@@ -13,6 +13,7 @@ urlpatterns = [
     path("p/<slug:slug>/roles", role_views.of_project, name="roles"),
     path("t/<slug:team>/roles", role_views.of_team, name="team_roles"),
     path("t/<slug:team>/policies", role_views.team_policy_add, name="team_policy_add"),
+    path("roles/", role_views.of_installation, name="installation_roles"),
     path("roles/<str:role_id>", role_views.role, name="role"),
     path("roles/<str:role_id>/remove", role_views.role_remove, name="role_remove"),
     path("roles/<str:role_id>/policies", role_views.role_policy_add, name="role_policy_add"),

@@ -50,7 +50,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=60, validators=[accounts.names.printable])),
-                ("place_kind", models.CharField(choices=[("project", "Project"), ("team", "Team")], max_length=7)),
+                (
+                    "place_kind",
+                    models.CharField(
+                        choices=[("project", "Project"), ("team", "Team"), ("installation", "Installation")],
+                        max_length=12,
+                    ),
+                ),
                 ("place_id", models.CharField(max_length=16)),
                 ("predefined", models.BooleanField(default=False)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),

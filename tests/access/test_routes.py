@@ -145,6 +145,8 @@ projects:roles                           POST in   404  404  404  403  403  403 
 projects:team_roles                      GET  in   403  403  403  403  403  403  403  403  200  200  403
 projects:team_roles                      POST in   403  403  403  403  403  403  403  403  403  200 403
 projects:team_policy_add                 POST in   403  403  403  403  403  403  403  403  403  200  403
+projects:installation_roles              GET  in   200  200  200  200  200  200  200  200  200  200  200
+projects:installation_roles              POST in   403  403  403  403  403  403  403  403  403  403  200
 projects:role                            GET  in   404  404  404  200  200  200  200  200  200  200  404
 projects:role_remove                     GET  in   404  404  404  403  403  403  403  403  403  200  404
 projects:role_remove                     POST in   404  404  404  403  403  403  403  403  403  go   404
