@@ -25,6 +25,7 @@ FEW = 60
 PAGES = {
     "projects": "/projects/",
     "projects by last activity": "/projects/?sort=-activity",
+    "projects by cost": "/projects/?sort=-cost",
     "shared projects": "/projects/?view=shared",
     "shared projects by last activity": "/projects/?view=shared&sort=-activity",
     "projects, q (many)": "/projects/?q=vision",

@@ -147,14 +147,17 @@ class MonthTotal(Amounts):
 
     month = models.DateField(help_text="its first day")
     owner_id = models.CharField(max_length=16)
-    project_id = models.CharField(max_length=16)
+    # The project itself, while it is there: its sums stay when it goes.
+    project = models.ForeignKey(
+        "projects.Project", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="months"
+    )
     project_name = models.CharField(max_length=100)
     member_id = models.CharField(max_length=16, blank=True)
     member_name = models.CharField(max_length=100, blank=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project_id", "month", "member_id", "owner_id"], name="month_total_once")
+            models.UniqueConstraint(fields=["project", "month", "member_id", "owner_id"], name="month_total_once")
         ]
         indexes = [
             models.Index(fields=["owner_id", "month"], name="month_total_owner"),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from projects.querysets import ProjectQuerySet
 
 SHOWN: Final = 25  # projects of a list: there may be two on the page
-SORTS: Final = ("name", "activity")
 OWNED, SHARED = "owned", "shared"
 # Pages of a project to which its row leads.
 PAGES: Final = {
@@ -34,6 +33,10 @@ PAGES: Final = {
 PLACE: Final = "slug-of-the-project"
 # Personal comes first where names decide.
 NAME: Final = Case(When(personal=True, then=Value("")), default=Lower("name"))
+BY: Final = {
+    "name": lambda projects: projects.annotate(key=NAME),
+    "activity": lambda projects: projects.annotate(key=F("active_at")),
+}
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,24 @@ class Listed:
 
 @dataclass
 class Dashboard:
-    """What the user may see, searched by `q` in names and addresses, in the order that `sort` names: a column, "-" for falling."""
+    """What the user may see, searched by `q` in names and addresses, in the order that `sort` names: a column, "-" for falling.
+
+    By name where there is no such column: there is one of costs where anything costs anything.
+    """
 
     user: "User"
     q: str
     sort: str
+
+    def __post_init__(self) -> None:
+        if self.sort.removeprefix("-") not in self.keys:
+            self.sort = "name"
+
+    @cached_property
+    def keys(self) -> "dict[str, Callable[[ProjectQuerySet], ProjectQuerySet]]":
+        """By what a list can be sorted: what adds the `key`."""
+        by_cost = {"cost": lambda projects: work.known().by_cost(projects, self.user)} if self.money else {}
+        return {**BY, **by_cost}
 
     @cached_property
     def columns(self) -> dict[str, Any]:
@@ -79,11 +95,10 @@ class Dashboard:
 
     def _list(self, projects: "ProjectQuerySet", cursor: str) -> Page[Project]:
         columns, by = self.columns, self.sort.removeprefix("-")
-        keys = {"name": NAME, "activity": F("active_at")}
         order = Order("key", descending=self.sort.startswith("-"))
         projects = projects.matching(self.q) if self.q else projects
         shown = {"read": lambda rows: rows.annotate(**columns).select_related("owner", "parent")}
-        return paged(projects.annotate(key=keys.get(by, NAME)), cursor, order=order, size=SHOWN, **shown)
+        return paged(self.keys[by](projects), cursor, order=order, size=SHOWN, **shown)
 
     def _prepare(self, projects: list[Project]) -> None:
         """Adds what is asked about a page of projects at once."""

@@ -21,7 +21,7 @@ from accounts.paging import NO_PAGE, Page, addresses_of, searched
 from accounts.requests import UserRequest
 from projects import actions, active, links, listing, tree, work
 from projects.context import MOST
-from projects.dashboard import OWNED, SHARED, SORTS, Dashboard, Listed
+from projects.dashboard import OWNED, SHARED, Dashboard, Listed
 from projects.errors import Impossible, InvalidInvitation, OtherAccount
 from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, NewProjectForm, ProjectForm, RemoveForm
 from projects.levels import PRESETS, Level, preset_of
@@ -41,8 +41,8 @@ def home(request: UserRequest) -> HttpResponse:
 def index(request: UserRequest) -> HttpResponse:
     """All projects that one sees: one's own, and those that others share."""
     asked = request.GET
-    q, sort = searched(request), asked.get("sort", "")
-    shown = Dashboard(request.user, q, sort if sort.removeprefix("-") in SORTS else "name")
+    q = searched(request)
+    shown = Dashboard(request.user, q, asked.get("sort", ""))
     view = asked.get("view", "")
     lists = shown.lists(view if view in {OWNED, SHARED} else "", asked.get("page", ""))
     context = {
@@ -67,7 +67,7 @@ def _listed(request: UserRequest, listed: Listed) -> dict[str, Any]:
 def _columns(shown: Dashboard) -> dict[str, dict[str, str]]:
     """For the heads of the table: column -> the order that a click on it asks for, and how the list is sorted by it now."""
     by, falling = shown.sort.removeprefix("-"), shown.sort.startswith("-")
-    first = {"name": "name", "activity": "-activity"}
+    first = {name: name if name == "name" else f"-{name}" for name in shown.keys}  # of others most come first
     turned = by if falling else f"-{by}"
     said = "descending" if falling else "ascending"
     return {name: {"next": turned if name == by else first[name], "now": said if name == by else ""} for name in first}

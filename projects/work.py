@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from accounts.models import User
     from projects.models import Project
+    from projects.querysets import ProjectQuerySet
 
 
 class Work(Protocol):
@@ -21,6 +22,9 @@ class Work(Protocol):
         """What a list shows of each project, as expressions over projects: job_count, running_count, waiting_count,
         last_activity (null before the first job); where anything costs anything also cost_this_month: all of it to the
         project's owner, to others their own share."""
+
+    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User") -> "ProjectQuerySet":
+        """The projects with their cost_this_month in millionths as `key`; where anything costs anything."""
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[object], Sequence[object]]:
         """The user's unfinished jobs in the project: (those that have started, those in the queue)."""

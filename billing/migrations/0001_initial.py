@@ -107,14 +107,14 @@ class Migration(migrations.Migration):
                 ('amount', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
                 ('month', models.DateField(help_text='its first day')),
                 ('owner_id', models.CharField(max_length=16)),
-                ('project_id', models.CharField(max_length=16)),
                 ('project_name', models.CharField(max_length=100)),
                 ('member_id', models.CharField(blank=True, max_length=16)),
                 ('member_name', models.CharField(blank=True, max_length=100)),
+                ('project', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='months', to='projects.project')),
             ],
             options={
                 'indexes': [models.Index(fields=['owner_id', 'month'], name='month_total_owner'), models.Index(fields=['member_id', 'month'], name='month_total_member')],
-                'constraints': [models.UniqueConstraint(fields=('project_id', 'month', 'member_id', 'owner_id'), name='month_total_once')],
+                'constraints': [models.UniqueConstraint(fields=('project', 'month', 'member_id', 'owner_id'), name='month_total_once')],
             },
         ),
         migrations.CreateModel(

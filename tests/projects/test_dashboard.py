@@ -1,6 +1,7 @@
 """The dashboard of projects: what is owned and what is shared, its counts, its order, its pages, and what it costs to show."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -8,8 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing import ledger
-from billing.models import Charge
-from billing.prices import floor_hour
+from billing.models import Charge, MonthTotal
+from billing.prices import floor_hour, this_month
+from billing.usage import before
 from jobs import transitions
 from jobs.models import Job
 from projects import actions, purging, team_members, work
@@ -132,6 +134,44 @@ def test_by_last_activity_what_happened_last_comes_first(as_user, owner):
     assert walked(as_user(owner), "owned", sort="activity") == [*names[-2::-1], "Personal", names[-1]]
 
 
+def costs(project, amounts):
+    """What each of these people used of the project this month and the month before, the second as much again."""
+    for person, amount in amounts.items():
+        for back, factor in ((0, 1), (1, 1000)):
+            whose = {"owner_id": project.owner_id, "member_id": person.pk, "member_name": person.shown}
+            named = {"project": project, "project_name": project.name, "month": before(this_month(), back)}
+            MonthTotal.objects.create(**whose, **named, amount=Decimal(amount) * factor)
+
+
+def test_by_cost_the_dearest_of_this_month_comes_first(as_user, owner, stranger, join, prices):  # noqa: F811
+    projects = filled(owner, 2 * SHOWN + 2)
+    for place, one in enumerate(projects[:-5]):
+        costs(one, {owner: "0.07", stranger: f"{place}.100001"})
+    names = [one.name for one in projects]
+    dearest = walked(as_user(owner), "owned", sort="-cost")
+    assert dearest[:-6] == names[-6::-1]
+    assert set(dearest[-6:]) == {"Personal", *names[-5:]}
+    assert walked(as_user(owner), "owned", sort="cost") == dearest[::-1]
+    page = as_user(owner).get("/projects/", {"sort": "-cost"}).content.decode()
+    assert page.count('aria-sort="descending"') == 1 and "sort=cost" in page
+
+
+def test_others_sort_by_their_own_part(as_user, owner, stranger, join, prices):  # noqa: F811
+    projects = filled(owner, SHOWN + 3)
+    for place, one in enumerate(projects):
+        join(one, stranger, "Viewer")
+        costs(one, {owner: f"{9 * place}.5", stranger: f"{100 - place}.000001"})
+    names = [one.name for one in projects]
+    assert walked(as_user(stranger), "shared", sort="-cost") == names
+    assert walked(as_user(owner), "owned", sort="cost") == ["Personal", *names]
+
+
+def test_where_nothing_costs_anything_nobody_sorts_by_it(as_user, owner):
+    names = [one.name for one in filled(owner, 3)]
+    assert walked(as_user(owner), "owned", sort="-cost") == ["Personal", *sorted(names, key=str.lower)]
+    assert "sort=cost" not in as_user(owner).get("/projects/", {"sort": "cost"}).content.decode()
+
+
 def test_each_change_of_a_jobs_state_is_activity(owner, project, django_capture_on_commit_callbacks):
     one, before = job(project, owner), timezone.now() - timedelta(days=1)
     Project.objects.filter(pk=project.pk).update(active_at=before)
@@ -197,7 +237,13 @@ def test_cursors_and_orders_that_somebody_made_up(as_user, owner, project, curso
 
 
 @pytest.mark.parametrize(
-    "path", ["/projects/?view=owned", "/projects/?view=shared&sort=-activity", "/projects/?view=shared&q=p-"]
+    "path",
+    [
+        "/projects/?view=owned",
+        "/projects/?view=shared&sort=-activity",
+        "/projects/?view=shared&q=p-",
+        "/projects/?view=owned&sort=-cost",
+    ],
 )
 def test_the_number_of_queries_does_not_grow(as_user, owner, stranger, prices, path):  # noqa: F811
     def fill(start, end):
