@@ -9,29 +9,32 @@ from access.sites import ActionForm
 from accounts.models import User
 from billing import actions
 from billing.models import BillingAccount, Budget, Credit, Kind, Price
-from projects.models import Member, Project
-
-WHOLE = ""  # the choice of the project itself
+from projects.models import Project
 
 
 class BudgetForm(forms.Form):
     """Whose budget, how much a month, and what becomes of running jobs. `cleaned_data["member"]` is a User or None."""
 
-    member = forms.ChoiceField(label="Of", required=False)
+    member = forms.CharField(
+        label="Of",
+        required=False,
+        max_length=31,
+        empty_value=None,
+        help_text="The owner's or a member's username; empty: the whole project.",
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
     amount = forms.DecimalField(label="A month", min_value=0, max_digits=12, decimal_places=2)
     when_full = forms.ChoiceField(
         label="At 100 %, running jobs that cannot be restarted", choices=Budget.WhenFull.choices
     )
 
-    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        rows = Member.objects.filter(project=project).select_related("user").order_by("user__username")
-        self._users = {user.pk: user for user in [project.owner, *(row.user for row in rows)]}
-        people = [(key, f"{user.shown} ({user.username})") for key, user in self._users.items()]
-        self.fields["member"].choices = [(WHOLE, "The whole project"), *people]  # type: ignore[attr-defined]
-
     def clean_member(self) -> User | None:
-        return self._users.get(self.cleaned_data["member"])
+        """Whether they are a member is the action's question: who is none is answered like nobody."""
+        name = self.cleaned_data["member"]
+        found = User.objects.filter(username=name.lower()).first() if name else None
+        if name and found is None:
+            raise ValidationError(actions.NO_MEMBER)
+        return found
 
 
 class OwnBudgetForm(ActionForm):
@@ -39,9 +42,7 @@ class OwnBudgetForm(ActionForm):
 
     user: Any
     project = forms.ModelChoiceField(Project.objects.none())
-    member = forms.CharField(
-        required=False, max_length=31, help_text="A member's username; empty: the whole project.", empty_value=None
-    )
+    member = BudgetForm.base_fields["member"]
     amount = BudgetForm.base_fields["amount"]
     when_full = BudgetForm.base_fields["when_full"]
 
@@ -55,13 +56,7 @@ class OwnBudgetForm(ActionForm):
             own = Project.objects.owned_by(self.user, "project:set")
             self.fields["project"].queryset = own.order_by("-personal", "name", "pk")  # type: ignore[attr-defined]
 
-    def clean_member(self) -> User | None:
-        """Whether they are a member is the action's question: who is none is answered like nobody."""
-        name = self.cleaned_data["member"]
-        found = User.objects.filter(username=name).first() if name else None
-        if name and found is None:
-            raise ValidationError(actions.NO_MEMBER)
-        return found
+    clean_member = BudgetForm.clean_member
 
 
 class PriceForm(forms.ModelForm):

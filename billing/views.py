@@ -151,7 +151,7 @@ def _file(request: UserRequest, scope: Scope, name: str) -> HttpResponseBase:
 def budgets(request: UserRequest, slug: str) -> HttpResponse:
     """What the project and its members may cost in a month."""
     found = _limited(request, slug)
-    form = BudgetForm(request.POST or None, project=found)
+    form = BudgetForm(request.POST or None)
     if form.is_valid() and _set(request, found, form):
         messages.success(request, "The budget is in force.")
         return redirect("billing:budgets", slug)

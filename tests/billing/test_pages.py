@@ -8,6 +8,8 @@ from decimal import Decimal
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -256,8 +258,8 @@ def test_the_owner_sets_changes_and_lifts_a_budget(prices, project, owner, colla
     client, address = as_user(owner), reverse("billing:budgets", args=["vision"])
     assert "Without one" in text_of(client.get(address))
     client.post(address, {"member": "", "amount": "100", "when_full": "stop"})
-    client.post(address, {"member": collaborator.pk, "amount": "10.50", "when_full": "finish"})
-    client.post(address, {"member": collaborator.pk, "amount": "11", "when_full": "finish"})
+    client.post(address, {"member": collaborator.username, "amount": "10.50", "when_full": "finish"})
+    client.post(address, {"member": collaborator.username, "amount": "11", "when_full": "finish"})
     rows = Budget.objects.order_by("amount").values_list("member__username", "amount", "when_full")
     assert list(rows) == [("carl", Decimal(11), "finish"), (None, Decimal(100), "stop")]
     assert "100.00 EUR" in text_of(client.get(address))
@@ -287,8 +289,22 @@ def test_bad_input_sets_nothing_and_says_what_is_wrong(prices, project, owner, a
 
 def test_a_stranger_is_no_choice_of_a_budget(prices, project, owner, stranger, as_user):
     address = reverse("billing:budgets", args=["vision"])
-    as_user(owner).post(address, {"member": stranger.pk, "amount": "5", "when_full": "stop"})
+    for name in (stranger.username, "nobody"):
+        asked = {"member": name, "amount": "5", "when_full": "stop"}
+        assert "Choose the owner or a member" in text_of(as_user(owner).post(address, asked))
     assert not Budget.objects.exists()
+
+
+def test_the_page_of_budgets_reads_no_member_who_has_none(prices, project, owner, join, make_user, as_user):
+    client, address, counts = as_user(owner), reverse("billing:budgets", args=["vision"]), []
+    for people in (["ada"], [f"many-{number}" for number in range(12)]):
+        for name in people:
+            join(project, make_user(name))
+        with CaptureQueriesContext(connection) as queries:
+            page = text_of(client.get(address))
+        counts.append(len(queries))
+        assert not [name for name in people if name in page]
+    assert counts[0] == counts[1]
 
 
 def test_another_projects_budget_is_out_of_reach(prices, project, owner, stranger, as_user):
