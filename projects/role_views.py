@@ -162,6 +162,7 @@ def _page(request: UserRequest, found: Role, place: Place, token: str = "", **fo
         "place": place,
         "team": place if isinstance(place, Team) else None,
         "back": _roles_of(place),
+        "elsewhere": not isinstance(place, Project),  # than in the active project
         "policies": found.policies.select_related("granted_by").order_by("created_at"),
         "members": found.members.select_related("user", "group__team", "added_by").order_by("added_at"),
         "keys": found.keys.select_related("created_by").order_by("created_at") if can_set else [],

@@ -18,6 +18,8 @@ from django.utils import timezone
 from access import roles
 from access.decisions import split_action
 from access.routes import PLAIN
+from accounts import tokens
+from accounts.models import PersonalToken
 from billing import ledger
 from billing.models import BillingAccount, Budget, Charge, Credit
 from compute.models import ComputeResource
@@ -36,8 +38,9 @@ from tests.conftest import no_writes
 # Columns. own: level own, on what they created; other: the same person on another's; team: a member by a team that has all.
 WHO = ["anon", "invited", "stranger", "removed", "none", "read", "own", "other", "all", "team", "owner", "admin"]
 
-# Full member of a project in this one; a program with the key of a role that may everything, for which pages are not.
-BESIDE = {"child": "stranger", "key": "anon"}
+# Full member of a project in this one; programs, for which pages are not: with the key of a role that may everything, and with
+# a personal token of the owner.
+BESIDE = {"child": "stranger", "key": "anon", "token": "anon"}
 
 # in: to sign-in; go: done, and on to another page; numbers: the status.
 TABLE = """
@@ -405,13 +408,14 @@ def _roles(project: Project, owner, member) -> dict[str, object]:
 
 
 def _beside(project: Project, owner, make_user, join) -> dict[str, str]:
-    """What those come with who are answered as somebody of the table is: a session, and the token of a role's key."""
+    """What those come with who are answered as somebody of the table is: a session, a role's key, a personal token."""
     child = actions.create(name="Production", by=owner, parent=project)
     role = roles.create(place=project, name="Everything", by=owner)
     roles.add_policy(role=role, text=f"*@{project.urn}+{project.urn}:*", by=owner)
-    token = roles.add_key(role=role, name="ci", by=owner)[1]
+    key = roles.add_key(role=role, name="ci", by=owner)[1]
+    token = tokens.make(user=owner, name="laptop", scope=PersonalToken.Scope.ALL, days=30)
     member = join(child, make_user("u-child"), "Full").user
-    return {"child": _session(member), "key": token}
+    return {"child": _session(member), "key": key, "token": token}
 
 
 def _billing(project: Project, member) -> dict[str, str]:
@@ -515,7 +519,7 @@ def _ask(world, who: str, method: str, address: str) -> str:
     session = world["beside"]["child"] if who == "child" else world["sessions"].get(who)
     if session:
         client.cookies[settings.SESSION_COOKIE_NAME] = session
-    headers = {"authorization": f"Bearer {world['beside']['key']}"} if who == "key" else {}
+    headers = {"authorization": f"Bearer {world['beside'][who]}"} if who in {"key", "token"} else {}
     with transaction.atomic():
         if method == "GET":
             with no_writes():
