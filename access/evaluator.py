@@ -157,12 +157,12 @@ def _held(kind: str, users: Sequence[str], places: Places) -> Iterable[tuple[str
     return (pair for source in sources for pair in source.grants(users=users, places=places))
 
 
-def rules(user: Holder, projects: Iterable[Resource]) -> dict[str, list[Grant]]:
-    """What the user holds in each of these projects: project id -> grants, in the order of the sources."""
+def rules(user: Holder, projects: Iterable[Resource], *, kind: str = "project") -> dict[str, list[Grant]]:
+    """What the user holds in each of these projects: project id -> grants, in the order of the sources. Of teams: `kind` "team"."""
     user_id = _known(user)
     places = {project.access_target().project_id: project.access_above() for project in projects}
     found: dict[str, list[Grant]] = {place: [] for place in places}
-    for _, grant in _held("project", [user_id], places) if user_id else ():
+    for _, grant in _held(kind, [user_id], places) if user_id else ():
         found[grant.project_id].append(grant)
     return found
 

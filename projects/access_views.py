@@ -21,9 +21,11 @@ from projects.errors import Impossible
 from projects.forms import QuestionForm
 from projects.models import Project
 from projects.role_forms import PolicyForm
+from teams.models import Team
 
 SHOWN: Final = 50  # people on a page
 PROJECTS: Final = 12  # on a page, with all rules in each
+TEAMS: Final = 50
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,11 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
     order = Order("key", descending=False)
     page = paged(seen.matching(q) if q else seen, request.GET.get("page", ""), order=order, size=PROJECTS)
     held = access.rules(request.user, page.rows)
+    teams = _teams_to_change(request.user) if not (q or page.newer) else []
+    of_teams = access.rules(request.user, teams, kind="team")
     context = {
         "groups": [{"project": project, "rules": _rules(project, held)} for project in page.rows],
+        "teams": [{"team": team, "rules": _rules(team, of_teams)} for team in teams],
         "q": q,
         **addresses_of(request, page),
         "user_urn": access.urn("user", request.user.id),
@@ -120,13 +125,19 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
     return render(request, "projects/rules.html", context)
 
 
+def _teams_to_change(user: User) -> list[Team]:
+    """The first TEAMS of those in which somebody holds more than everybody does."""
+    more = access.scope(user, "team:set", project="pk", created_by="pk")
+    return list(Team.objects.filter(more).order_by("name", "pk")[:TEAMS])
+
+
 def _given(user: User) -> "QuerySet[Policy]":
     """The policies that somebody has granted to others than a project's roles, which have pages where their granters see them."""
     elsewhere = Q(role=None) | Q(role__place_kind=Role.PlaceKind.INSTALLATION)
     return user.granted.filter(elsewhere).select_related("user", "group__team", "role").order_by("created_at")
 
 
-def _rules(project: Project, held: dict[str, list[Grant]]) -> list[Rule]:
+def _rules(project: Project | Team, held: dict[str, list[Grant]]) -> list[Rule]:
     above = project.access_above()
     return [
         Rule(grant.verbs, grant.expression(above), grant.only_mine, grant.source)

@@ -1,7 +1,7 @@
 """Pages of roles, policies and keys: of a project, of a team, of the installation, and one's own."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -27,6 +27,7 @@ from projects.role_forms import KeyForm, PolicyForm, RoleForm, RoleMemberForm
 from teams.models import Team
 
 Place = Project | Team | Installation
+CHANGERS: Final = 50  # of who may change a team, on its page
 
 
 @access.route("project:get")
@@ -84,6 +85,7 @@ def _list_page(request: UserRequest, place: Place, form: RoleForm, policy_form: 
         "place": place,
         "team": place if is_team else None,
         "project": project,
+        "who": access.who("team:set", place, first=CHANGERS) if isinstance(place, Team) else None,
         "admins": admins.all_of_them() if place is INSTALLATION else None,
         "personal": personal,
         "roles": [] if personal else _seen(request, place),

@@ -227,3 +227,20 @@ def test_projects_below_are_shown_as_a_tree_of_what_one_sees(page, as_user, proj
     join(child, viewer, "Viewer")
     seen = as_user(viewer).get(at("settings", "vision")).content.decode()
     assert "Canary" in seen[seen.index('class="tree"') :]
+
+
+def test_rules_about_teams_are_said_and_who_may_change_one(as_user, make_user, owner, viewer, stranger):
+    team = teams.create(name="Lab", by=owner)
+    teams.add_user(team=team, user=viewer, role="user", by=owner)
+    policies.attach(text=f"team:set@{team.urn}", by=owner, user=stranger)
+    page = as_user(owner).get(at("team_roles", team.slug)).content.decode()
+    said = page.partition("Who may change the team")[2].partition("</section>")[0]
+    assert "role owner in the team" in said and "a policy of your own" in said and viewer.shown not in said
+    sources = {owner: "role owner in the team", stranger: "a policy of your own"}
+    for user, source in sources.items():
+        text = as_user(user).get(at("rules")).content.decode().partition('aria-label="Team Lab"')[2]
+        assert source in text.partition("</section>")[0]
+    assert "Team Lab" not in as_user(viewer).get(at("rules")).content.decode()
+    member = team.members.get(user=viewer)
+    teams.set_role(member=member, role="admin", by=owner)
+    assert "role admin in the team" in as_user(viewer).get(at("rules")).content.decode()
