@@ -13,6 +13,8 @@ from django.urls import reverse
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from access import policies, roles
+from access.installation import INSTALLATION
 from jobs import actions, consumers, logs, transitions
 from jobs.log_hub import hub
 from jobs.models import Attempt, Job
@@ -247,6 +249,30 @@ async def test_a_removed_member_is_shut_out_while_looking(attempt, project, view
     async with lines(viewer, path_of(attempt)) as line:
         await read(line, 4)
         await sync_to_async(remove)(viewer, project)
+        assert await closed(line) == 4403
+
+
+def lend(user, project, kind):
+    """Lets somebody see the project by a role or a policy alone; what ends it."""
+    text, by = f"project:get+job:get@{project.urn}+{project.urn}:job:*", project.owner
+    if kind == "policy":
+        policy = policies.attach(text=text, by=by, user=user)
+        return lambda: policies.detach(policy=policy, by=by)
+    place = project if kind == "role" else INSTALLATION
+    role = roles.create(place=place, name="Guests", by=by)
+    roles.add_policy(role=role, text=text, by=by)
+    member = roles.add_member(role=role, user=user, by=by)
+    return lambda: roles.remove_member(member=member, by=by)
+
+
+@pytest.mark.parametrize("kind", ["policy", "role", "role of the installation"])
+async def test_who_was_there_by_a_rule_alone_is_shut_out_with_it(attempt, project, stranger, lines, kind):
+    await sync_to_async(type(stranger).objects.filter(pk=project.owner_id).update)(is_superuser=True)
+    write(attempt, b"one\n")
+    end = await sync_to_async(lend)(stranger, project, kind)
+    async with lines(stranger, path_of(attempt)) as line:
+        await read(line, 4)
+        await sync_to_async(end)()
         assert await closed(line) == 4403
 
 

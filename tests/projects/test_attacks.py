@@ -4,10 +4,11 @@ import pytest
 from django.core import mail as sent
 from django.core.exceptions import ValidationError
 
+import access
 from access import Refused
 from accounts import actions as accounts
-from accounts import mail
-from accounts.models import OutgoingEmail, User
+from accounts import mail, tokens
+from accounts.models import OutgoingEmail, PersonalToken, User
 from projects import actions, links, ownership, team_members
 from projects.errors import Impossible, OtherAccount
 from projects.levels import PRESETS
@@ -390,7 +391,10 @@ def test_what_a_removed_member_has_open_answers_nothing(as_user, project, owner,
     member = join(project, user, "Full")
     client = as_user(user)
     assert client.get("/p/vision/jobs").status_code == 200
+    token = tokens.make(user=user, name="laptop", scope=PersonalToken.Scope.ALL, days=30)
+    assert access.allowed(tokens.find(token).user, "job:new", project)
     actions.remove_member(member=member, by=owner)
+    assert not access.allowed(tokens.find(token).user, "project:get", project)
     before = AuditEntry.objects.count()
     for path in ("leave", "ownership/accept", "ownership/decline", "jobs/new", "members/invite", "settings", "remove"):
         assert client.post(f"/p/vision/{path}", {"name": "Mine", "command": "true"}).status_code == 404
