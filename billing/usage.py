@@ -1,6 +1,6 @@
 """What the usage pages show, from the sums of the months and the rows of the ledger; each a constant number of queries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -120,6 +120,15 @@ def cost_of(subject_id: str) -> Decimal | None:
     if not money_shows():
         return None
     return Charge.objects.filter(subject_id=subject_id).aggregate(sum=Sum("amount", default=ZERO))["sum"]
+
+
+def costs_of(subject_ids: Iterable[str]) -> dict[str, Decimal] | None:
+    """What each of these jobs has cost up to now; None where nothing costs anything. Two queries."""
+    if not money_shows():
+        return None
+    ids = list(subject_ids)
+    rows = Charge.objects.filter(subject_id__in=ids).order_by().values_list("subject_id").annotate(sum=Sum("amount"))
+    return dict.fromkeys(ids, ZERO) | dict(rows)
 
 
 def _sums() -> dict[str, Sum]:

@@ -10,7 +10,7 @@ from jobs.models import Job, Move
 from jobs.querysets import JobQuerySet
 from jobs.states import JobState, Reason
 
-__all__ = ["hold_of", "holds", "refresh"]
+__all__ = ["Holds", "hold_of", "holds", "refresh"]
 
 WHOSE = ("project_id", "project__owner_id", "created_by_id")
 

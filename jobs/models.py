@@ -25,6 +25,9 @@ class Job(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="jobs")
     name = models.CharField(max_length=100)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="jobs")
+    by_role = models.CharField(
+        max_length=100, blank=True, help_text="the role whose key submitted it; then created_by is null"
+    )
     created_at = models.DateTimeField(default=timezone.now)
     cloned_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="clones")
     spec = models.JSONField(help_text="the validated job.yml: jobs.spec.Spec")
@@ -65,6 +68,8 @@ class Job(models.Model):
             models.Index(fields=["project", "-created_at", "-id", "created_by", "words"], name="job_list"),
             models.Index(fields=["project", "created_by", "-created_at", "-id"], name="job_mine"),
             models.Index(fields=["project", "state", "-created_at", "-id"], name="job_state"),
+            models.Index(fields=["-created_at", "-id", "project", "created_by"], name="job_everywhere"),
+            models.Index(fields=["created_by", "-created_at", "-id", "project"], name="job_own"),
             models.Index(fields=["-bid", "queued_at"], condition=Q(state="queued"), name="job_queue"),
             models.Index(fields=["state"], condition=Q(state__in=sorted(ACTIVE)), name="job_active"),
         ]

@@ -1,18 +1,31 @@
 """Lists of jobs."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Func, OuterRef, Q, Subquery, Value
 
 import access
 from jobs.states import ACTIVE, UNFINISHED, JobState, Reason
 
 if TYPE_CHECKING:
+    from django.db.models.sql.compiler import SQLCompiler
+
     from accounts.models import User
     from projects.models import Project
+
+
+class _Holds(Func):
+    """Whether a JSON list of texts holds a text."""
+
+    output_field = models.BooleanField()
+    template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s)"
+    arg_joiner = ") WHERE value = "
+
+    def as_postgresql(self, compiler: "SQLCompiler", connection: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(%(expressions)s::text)", arg_joiner=" ? ")
 
 
 class JobQuerySet(models.QuerySet):
@@ -34,6 +47,10 @@ class JobQuerySet(models.QuerySet):
         """The same for many jobs of one project, whose few creators come once; without the spec, which no row shows."""
         return self._with_newest_attempt().prefetch_related("created_by").defer("spec", "files")
 
+    def for_programs(self) -> "JobQuerySet":
+        """With what jobs.shown says of many: the project and the creator."""
+        return self.select_related("project", "created_by")
+
     def _with_newest_attempt(self) -> "JobQuerySet":
         attempts = apps.get_model("jobs", "Attempt").objects.filter(job=OuterRef("pk"))
         return self.annotate(newest=Subquery(attempts.order_by("-index").values("index")[:1]))
@@ -53,6 +70,10 @@ class JobQuerySet(models.QuerySet):
 
     def not_held(self) -> "JobQuerySet":
         return self.exclude(reason=Reason.BUDGET)
+
+    def tagged(self, tag: str) -> "JobQuerySet":
+        """Those that have just this tag."""
+        return self.filter(_Holds("tags", Value(tag)))
 
     def matching(self, text: str) -> "JobQuerySet":
         """Those whose name, tags or creator contain the text, whatever its case, or whose id it is."""

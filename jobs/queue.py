@@ -69,11 +69,6 @@ def living(resource: ComputeResource) -> list[Attempt]:
     )
 
 
-def free(resource: ComputeResource, attempts: Iterable[Attempt]) -> Slots:
-    """What is left beside these attempts."""
-    return Slots(resource.cpu_milli, resource.memory_mib, resource.gpus.count()).beside(attempts)
-
-
 def in_order() -> Iterator[Job]:
     """Waiting jobs as they are to be placed. A job that this yields counts as its owner's use for the rest of the order."""
     used = _used()
@@ -205,24 +200,58 @@ def positions() -> dict[str, int]:
 
 def explain(job: Job) -> Waiting:
     """What a queued job waits for, in words."""
+    return explanations([job])[job.id]
+
+
+def explanations(jobs: Iterable[Job]) -> dict[str, Waiting]:
+    """What queued jobs wait for: job id -> why. The jobs come with their projects and creators; few queries for many jobs."""
+    listed = list(jobs)
+    if not listed:
+        return {}
+    held, resource, found = holds.holds(), ComputeResource.objects.order_by("-seen_at").first(), positions()
+    room = _Room.of(resource) if resource else None
+    return {job.id: _explained(job, held, room, found.get(job.id)) for job in listed}
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """A resource, what it has and what of it is free."""
+
+    resource: ComputeResource
+    whole: Slots
+    free: Slots
+
+    @classmethod
+    def of(cls, resource: ComputeResource) -> "_Room":
+        whole = Slots(resource.cpu_milli, resource.memory_mib, resource.gpus.count())
+        return cls(resource, whole, whole.beside(living(resource)))
+
+    @property
+    def closed(self) -> str:
+        """Why nothing is placed here at all; "" where something is."""
+        if self.resource.facts.get("isolation") == "none":
+            return " ".join(self.resource.facts.get("problems", [])) or "Waits for a host with a sandbox."
+        if (timezone.now() - self.resource.seen_at).total_seconds() > 60:
+            return f"Waits for {self.resource.name}, whose worker has not been heard of for a while."
+        return ""
+
+    def lacking(self, job: Job) -> str:
+        """Which amounts the job waits for; "" where they are free."""
+        lacking = [*_lacking("CPU", job.cpu_milli / 1000, self.free.cpu / 1000, self.whole.cpu / 1000)]
+        lacking += _lacking("GiB of memory", job.memory_mib / 1024, self.free.memory / 1024, self.whole.memory / 1024)
+        lacking += _lacking("GPU", job.gpu, self.free.gpu, self.whole.gpu)
+        return f"Waits for {' and '.join(lacking)}." if lacking else ""
+
+
+def _explained(job: Job, held: holds.Holds, room: _Room | None, position: int | None) -> Waiting:
     if sentence := approval.waits(job):
         return Waiting(sentence, None)
-    if hold := holds.hold_of(job, holds.holds()):
+    if hold := holds.hold_of(job, held):
         return Waiting(hold.sentence, None)
-    resource = ComputeResource.objects.order_by("-seen_at").first()
-    if resource is None:
+    if room is None:
         return Waiting("Waits for a compute resource: no worker has reported yet.", None)
-    position = positions().get(job.id)
-    if resource.facts.get("isolation") == "none":
-        return Waiting(" ".join(resource.facts.get("problems", [])) or "Waits for a host with a sandbox.", position)
-    if (timezone.now() - resource.seen_at).total_seconds() > 60:
-        return Waiting(f"Waits for {resource.name}, whose worker has not been heard of for a while.", position)
-    slots = free(resource, living(resource))
-    lacking = [*_lacking("CPU", job.cpu_milli / 1000, slots.cpu / 1000, resource.cpu_milli / 1000)]
-    lacking += _lacking("GiB of memory", job.memory_mib / 1024, slots.memory / 1024, resource.memory_mib / 1024)
-    lacking += _lacking("GPU", job.gpu, slots.gpu, resource.gpus.count())
-    if lacking:
-        return Waiting(f"Waits for {' and '.join(lacking)}.", position)
+    if sentence := room.closed or room.lacking(job):
+        return Waiting(sentence, position)
     ahead = (position or 1) - 1
     return Waiting(
         f"Waits for {ahead} job{'s' if ahead != 1 else ''} before it." if ahead else "Is about to start.", position

@@ -152,8 +152,12 @@ class Spec(_Strict):
     @property
     def argv(self) -> list[str]:
         """The words to execute."""
-        words = ["/bin/bash", "-c", self.command] if isinstance(self.command, str) else self.command
-        return ["stdbuf", "-oL", *words] if self.line_buffered else words
+        return ["stdbuf", "-oL", *self.words] if self.line_buffered else self.words
+
+    @property
+    def words(self) -> list[str]:
+        """The command as a list of words: text is what a shell is given."""
+        return ["/bin/bash", "-c", self.command] if isinstance(self.command, str) else self.command
 
     def stored(self) -> dict[str, Any]:
         """As it is kept in the job's row: only what differs from the defaults."""

@@ -15,6 +15,7 @@ from accounts import api as accounts_api
 from api import problems
 from api.callers import Browser, Token
 from api.door import FIELDS, door, sparse
+from jobs import api as jobs_api
 from projects import api as projects_api
 
 DESCRIPTION = """What the pages can do, for programs. Send a personal token or a role's key as `Authorization: Bearer …`.
@@ -98,3 +99,4 @@ api = Api(
 api.add_decorator(door, mode="view")
 api.add_router("", accounts_api.router)
 api.add_router("", projects_api.router)
+api.add_router("", jobs_api.router)

@@ -186,7 +186,9 @@ class AuditEntry(models.Model):
         SERVER = origin.SERVER, "Server"
 
     at = models.DateTimeField(default=timezone.now)
-    by_id = models.CharField(max_length=16, blank=True, help_text="the account's id; none for the server itself")
+    by_id = models.CharField(
+        max_length=21, blank=True, help_text="the account's id, or role:ID of a role's key; none for the server itself"
+    )
     by_name = models.CharField(max_length=100, help_text="the username at that time")
     origin = models.CharField(max_length=7, choices=Origin.choices, default=Origin.SERVER)
     address = models.CharField(

@@ -108,6 +108,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=100)),
+                (
+                    "by_role",
+                    models.CharField(
+                        blank=True,
+                        help_text="the role whose key submitted it; then created_by is null",
+                        max_length=100,
+                    ),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("spec", models.JSONField(help_text="the validated job.yml: jobs.spec.Spec")),
                 ("tags", models.JSONField(default=list)),

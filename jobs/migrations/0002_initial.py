@@ -69,6 +69,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="job",
+            index=models.Index(fields=["-created_at", "-id", "project", "created_by"], name="job_everywhere"),
+        ),
+        migrations.AddIndex(
+            model_name="job",
+            index=models.Index(fields=["created_by", "-created_at", "-id", "project"], name="job_own"),
+        ),
+        migrations.AddIndex(
+            model_name="job",
             index=models.Index(condition=models.Q(("state", "queued")), fields=["-bid", "queued_at"], name="job_queue"),
         ),
         migrations.AddIndex(

@@ -27,7 +27,9 @@ class Migration(migrations.Migration):
                 (
                     "by_id",
                     models.CharField(
-                        blank=True, help_text="the account's id; none for the server itself", max_length=16
+                        blank=True,
+                        help_text="the account's id, or role:ID of a role's key; none for the server itself",
+                        max_length=21,
                     ),
                 ),
                 ("by_name", models.CharField(help_text="the username at that time", max_length=100)),
