@@ -1,11 +1,14 @@
 """Keys of roles: the tokens with which programs ask."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from access.models import RoleKey
 from access.sources import ROLE
 from accounts import bearer
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 PREFIX: Final = "mlr_"
 
@@ -25,6 +28,11 @@ class RoleHolder:
     def username(self) -> str:
         """As the audit trail and sentences name it."""
         return f"role {self.name}"
+
+
+def person_of(by: "User | RoleHolder") -> "User | None":
+    """The person who asks; None for a role's key: what it does is nobody's."""
+    return None if isinstance(by, RoleHolder) else by
 
 
 def holder_of(token: str) -> RoleHolder | None:

@@ -81,16 +81,21 @@ def conflict(error: Exception) -> Problem:
 
 def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The problem as a response."""
-    document = {
+    said = document(problem, getattr(request, "reference", ""))
+    return JsonResponse(said, status=problem.status, content_type=TYPE, headers=dict(problem.headers))
+
+
+def document(problem: Problem, reference: str = "") -> dict[str, Any]:
+    """What is said of a problem."""
+    return {
         "type": f"{settings.MLTEAM_URL}{ROOT}v1/problems#{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "code": problem.code,
         "detail": problem.detail,
-        "reference": getattr(request, "reference", ""),
+        "reference": reference,
         **problem.more,
     }
-    return JsonResponse(document, status=problem.status, content_type=TYPE, headers=dict(problem.headers))
 
 
 def of(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -14,6 +14,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 import access
+from access.keys import person_of
 from compute import host, resources, trees
 from jobs import approval, charges, engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
@@ -25,6 +26,7 @@ from projects.models import Project, record
 from projects.work import note_activity
 
 if TYPE_CHECKING:
+    from access.keys import RoleHolder
     from accounts.models import User
 
 log = logging.getLogger(__name__)
@@ -38,25 +40,22 @@ def submit(
     *,
     project: Project,
     spec: Spec,
-    by: "User",
+    by: "User | RoleHolder",
     files: Iterable[UploadedFile] = (),
     cloned_from: Job | None = None,
     keep_files: Iterable[str] = (),
 ) -> Job:
-    """A new job in the queue. Raises SpecErrors for what no host here can ever give, Refusal where no sandbox can be had."""
-    access.require(by, "job:new", project)
+    """A new job in the queue; nobody's where a role's key submits it. Raises what `check` raises."""
+    check(project=project, spec=spec, by=by)
     if cloned_from:
         access.require(by, "job:get", cloned_from)
-    check_fits(spec)
-    if approval.lacks(by, spec.resources.gpu):
-        raise SpecErrors([("resources.gpu", approval.NEEDED)])
     job = _row(project, spec, by, cloned_from)
     try:
         job.files = _store_files(job, files, cloned_from, keep_files)
         with transaction.atomic():
             access.require(by, "job:new", project)  # once more: it may have been taken away while files were stored
             job.save(force_insert=True)
-            Move.objects.create(job=job, state=job.state, reason=job.reason, at=job.created_at, by=by)
+            Move.objects.create(job=job, state=job.state, reason=job.reason, at=job.created_at, by=job.created_by)
             clone = {"cloned_from": cloned_from.urn} if cloned_from else {}
             record(by=by, project=project, action="job:new", urn=job.urn, after=_recorded(job), **clone)
             events.publish(job)
@@ -68,17 +67,27 @@ def submit(
     return job
 
 
+def check(*, project: Project, spec: Spec, by: "User | RoleHolder") -> None:
+    """Whether such a job would be taken. Raises SpecErrors for what no host here can ever give, Refusal where no sandbox can be had."""
+    access.require(by, "job:new", project)
+    check_fits(spec)
+    if lacking := approval.lacking(by, spec.resources.gpu):
+        raise SpecErrors([("resources.gpu", lacking)])
+
+
 def _recorded(job: Job) -> dict[str, Any]:
     """What the audit trail says of a new job. Not its command and variables: those can hold secrets."""
     amounts = {"cpu": job.cpu_milli / 1000, "mem_gib": job.memory_mib / 1024, "gpu": job.gpu}
     return {"name": job.name, **amounts, "bid": job.bid, "files": len(job.files)}
 
 
-def _row(project: Project, spec: Spec, by: "User", cloned_from: Job | None) -> Job:
+def _row(project: Project, spec: Spec, by: "User | RoleHolder", cloned_from: Job | None) -> Job:
+    account = person_of(by)
     return Job(
         project=project,
         name=spec.name,
-        created_by=by,
+        created_by=account,
+        by_role="" if account else by.name,
         cloned_from=cloned_from,
         spec=spec.stored(),
         tags=spec.tags,
@@ -170,7 +179,7 @@ def _write(path: Path, file: UploadedFile) -> None:
             target.write(chunk)
 
 
-def stop(*, job: Job, by: "User") -> None:
+def stop(*, job: Job, by: "User | RoleHolder") -> None:
     """Ends the job: a waiting one at once, a running one by SIGTERM, then SIGKILL for all of it. Refusal when it has ended."""
     access.require(by, "job:stop", job)
     with transaction.atomic():
@@ -181,10 +190,10 @@ def stop(*, job: Job, by: "User") -> None:
             )
 
 
-def _stop(job: Job, *, sentence: str, by: "User | None") -> bool:
+def _stop(job: Job, *, sentence: str, by: "User | RoleHolder | None") -> bool:
     """False when there is nothing left to stop."""
-    before = job.state
-    move = partial(transitions.move, job, reason=Reason.STOPPED, sentence=sentence, by=by, stop_by=by)
+    before, account = job.state, person_of(by) if by else None
+    move = partial(transitions.move, job, reason=Reason.STOPPED, sentence=sentence, by=account, stop_by=account)
     if move(JobState.CANCELLED, only_from=WAITING):
         _record_stop(job, JobState.QUEUED, by)
         return True
@@ -197,7 +206,7 @@ def _stop(job: Job, *, sentence: str, by: "User | None") -> bool:
     return True
 
 
-def _record_stop(job: Job, before: str, by: "User | None", **details: object) -> None:
+def _record_stop(job: Job, before: str, by: "User | RoleHolder | None", **details: object) -> None:
     states = {"before": {"state": before}, "after": {"state": job.state}}
     record(by=by, project=job.project, action="job:stop", urn=job.urn, name=job.name, **states, **details)
 
@@ -299,10 +308,32 @@ def look() -> None:
         log.debug("no worker was told to look: %s", error)
 
 
+def remove(*, job: Job, by: "User | RoleHolder") -> None:
+    """Deletes a job that has ended, with all that it wrote; the ledger stays. Refusal while it has not ended.
+
+    What is on the disk goes first: where that ends half-way the row is still there, to be removed again.
+    """
+    access.require(by, "job:rm", job)
+    if job.state in UNFINISHED:
+        raise Refusal("It has not ended yet. Stop it, or wait for it, first.")
+    charges.charge_rest(job.attempts.all())
+    _remove_files(job)
+    with transaction.atomic():
+        urn, name, project = job.urn, job.name, job.project
+        gone, _ = Job.objects.filter(pk=job.pk).delete()
+        if gone:  # by whoever was first
+            events.publish(job)
+            record(by=by, project=project, action="job:rm", urn=urn, name=name, before={"state": job.state})
+
+
 def remove_everything_of(project: Project) -> None:
     """Deletes the jobs of a removed project with all their files and logs. None of them runs any more; the ledger stays."""
     charges.charge_rest(Attempt.objects.filter(job__project=project))
     for job in Job.objects.filter(project=project).exclude(state__in=UNFINISHED):
-        trees.remove(places.job_directory(job.id))
-        shutil.rmtree(logs.path_of(job.id, 0).parent, ignore_errors=True)
+        _remove_files(job)
         job.delete()
+
+
+def _remove_files(job: Job) -> None:
+    trees.remove(places.job_directory(job.id))
+    shutil.rmtree(logs.path_of(job.id, 0).parent, ignore_errors=True)

@@ -232,6 +232,22 @@ def stop(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
     return redirect("jobs:detail", slug=slug, job_id=job_id)
 
 
+@access.route("job:rm")
+@require_http_methods(["GET", "POST"])
+def remove(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
+    """Asks, then removes a job that has ended."""
+    job = job_for(request, slug, job_id, "job:rm")
+    if request.method == "GET":
+        return render(request, "jobs/remove.html", {"project": job.project, "job": job})
+    try:
+        actions.remove(job=job, by=request.user)
+    except actions.Refusal as refusal:
+        messages.info(request, str(refusal))
+        return redirect("jobs:detail", slug=slug, job_id=job_id)
+    messages.success(request, f"{job.name} is gone.")
+    return redirect("jobs:list", slug=slug)
+
+
 @access.route("job:get")
 @require_GET
 async def artifact(request: UserRequest, slug: str, job_id: str, path: str) -> HttpResponseBase:

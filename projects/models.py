@@ -22,6 +22,7 @@ from projects.querysets import AuditQuerySet, InvitationQuerySet, ProjectQuerySe
 from teams.models import Team
 
 if TYPE_CHECKING:
+    from access.keys import RoleHolder
     from accounts.models import User
     from projects.trail import Change
 
@@ -240,7 +241,7 @@ SECRET: Final = re.compile(r"password|secret|token|credential|nonce", re.IGNOREC
 
 def record(
     *,
-    by: "User | None",
+    by: "User | RoleHolder | None",
     project: Project,
     action: str,
     urn: str = "",

@@ -1,6 +1,7 @@
 """What somebody without an account can send."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -49,8 +50,16 @@ def test_a_body_of_unsaid_length_is_taken_no_further_than_its_limit():
     assert taken <= bodies.SMALL
 
 
-def test_a_job_may_come_with_its_files():
-    answers, taken = _send("/p/vision/jobs/new", [2**20] * 50, announced=50 * 2**20)
+def test_a_program_is_told_by_a_problem_that_its_body_is_too_long():
+    answers, taken = _send("/api/v1/projects/abc/jobs", [2**20] * 50, announced=50 * 2**20)
+    assert (answers[0]["status"], taken) == (413, 0)
+    assert dict(answers[0]["headers"])[b"content-type"] == b"application/problem+json"
+    assert json.loads(answers[1]["body"])["code"] == "too_large"
+
+
+@pytest.mark.parametrize("path", ["/p/vision/jobs/new", "/api/v1/projects/abc/jobs/with-files"])
+def test_a_job_may_come_with_its_files(path):
+    answers, taken = _send(path, [2**20] * 50, announced=50 * 2**20)
     assert (answers[0]["status"], taken) == (200, 50 * 2**20)
 
 

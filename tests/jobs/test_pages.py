@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from jobs import logs, pages, places, queue, transitions
 from jobs.models import Attempt, Job
+from projects.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
@@ -137,6 +138,37 @@ def test_a_job_of_another_project_cannot_be_cloned_here(queued, project, owner, 
     job = queued(project.__class__.objects.get(owner=stranger, personal=True), stranger)
     response = as_user(owner).get(reverse("jobs:new", args=[project.slug]), {"clone": job.id})
     assert response.status_code == 404
+
+
+def test_a_job_that_has_ended_is_removed_after_a_question(finished, owner, as_user):
+    browser, asked = as_user(owner), address("remove", finished)
+    logs.append(logs.path_of(finished.id, 0), 0, b"one\n")
+    write_output(finished, "model.txt", b"weights")
+    assert asked in browser.get(address("detail", finished)).content.decode()
+    assert "Remove digits?" in browser.get(asked).content.decode()
+    assert Job.objects.exists()
+    assert browser.post(asked, follow=True).redirect_chain[0][0] == reverse("jobs:list", args=["vision"])
+    assert not Job.objects.exists()
+    assert not places.job_directory(finished.id).exists()
+    assert not logs.path_of(finished.id, 0).exists()
+    entry = AuditEntry.objects.get(action="job:rm")
+    assert (entry.urn, entry.by_id, entry.before) == (finished.urn, owner.pk, {"state": "failed"})
+
+
+def test_a_job_that_has_not_ended_stays(queued, project, owner, as_user):
+    job = queued(project, owner)
+    browser, asked = as_user(owner), address("remove", job)
+    assert asked not in browser.get(address("detail", job)).content.decode()
+    assert b"has not ended yet" in browser.get(asked).content
+    assert b"has not ended yet" in browser.post(asked, follow=True).content
+    assert Job.objects.exists()
+
+
+def test_only_who_may_remove_a_job_is_asked(finished, viewer, as_user):
+    browser = as_user(viewer)
+    assert address("remove", finished) not in browser.get(address("detail", finished)).content.decode()
+    assert browser.post(address("remove", finished)).status_code == 403
+    assert Job.objects.exists()
 
 
 @pytest.mark.parametrize("tab", ["detail", "artifacts", "spec", "history"])
