@@ -85,6 +85,7 @@ def _list_page(request: UserRequest, place: Place, form: RoleForm, policy_form: 
         "place": place,
         "team": place if is_team else None,
         "project": project,
+        "elsewhere": project is None,
         "who": access.who("team:set", place, first=CHANGERS) if isinstance(place, Team) else None,
         "admins": admins.all_of_them() if place is INSTALLATION else None,
         "personal": personal,

@@ -33,9 +33,25 @@ def browser(world, who: str, **options) -> Client:
 # ---- forms of another site
 
 
+# Programs begin a sign-in here; whose browser it is in says nothing.
+OPEN = {"device_code", "device_token"}
+
+
 def posts() -> list[str]:
-    """The routes that are posted to."""
-    return [name for name, method in rows(TABLE) | rows(STAFF) | rows(OWNERS) if method == "POST"]
+    """The routes that are posted to by forms of ours."""
+    return [name for name, method in rows(TABLE) | rows(STAFF) | rows(OWNERS) if method == "POST" and name not in OPEN]
+
+
+def test_what_takes_posts_from_everywhere_answers_everybody_alike(world):
+    exempt = {name for name, pattern in routes() if getattr(pattern.callback, "csrf_exempt", False)}
+    assert {name for name in exempt if not name.startswith("api:")} == OPEN  # the API's door asks for it by itself
+    for name in OPEN:
+        assert set(rows(TABLE)[name, "POST"].values()) == {"400"}
+        address = _address(name, dict(routes())[name], world, "owner")
+        made = {"client_id": "mlteam", "scope": "all", "machine": "evil"}
+        answers = [browser(world, who, enforce_csrf_checks=True).post(address, made) for who in ("anon", "owner")]
+        assert [set(answer.json()) for answer in answers] == [set(answers[0].json())] * 2
+        assert not [answer for answer in answers if answer.cookies]
 
 
 @pytest.mark.parametrize("who", ["owner", "admin", "anon"])
