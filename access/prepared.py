@@ -3,71 +3,142 @@
 Django takes several times as long to write the SQL of such a question as the database takes to answer it.
 """
 
-from collections.abc import Callable, Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
+from copy import copy
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.sql.compiler import SQLCompiler
 
 MARK: Final = "\ue000"  # begins the values with which a question is compiled; no id has it
 MOST: Final = 64  # values of a list for which the SQL is kept
 
 Value = str | Collection[str]
+Answer = TypeVar("Answer")
 
 
-class Prepared:
-    """A query of ids and texts. `build` gets each value by its name: a string, or a list of strings for an IN."""
+@contextmanager
+def planned_once() -> Iterator[None]:
+    """For questions that a few rows of an index answer, whatever the values: within the block PostgreSQL keeps the plan that it
+    makes for each, one for a connection, and does not think anew with every page. Planning takes it longer than answering.
 
-    def __init__(self, build: Callable[..., QuerySet]) -> None:
+    Not for lists: of which a few rows are shown may be any number, and for each number another plan is right.
+    Without `prepare_threshold` among the database's options, and on SQLite, it changes nothing.
+    """
+    if connection.vendor != "postgresql" or connection.settings_dict["OPTIONS"].get("prepare_threshold") is None:
+        yield
+        return
+    with connection.execute_wrapper(_on_the_server):
+        yield
+
+
+def _on_the_server(execute: Any, sql: str, parameters: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Has the server put the values in: only such a statement can be kept there."""
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    cursor_class: Any = ServerBindingCursor
+    context["cursor"].cursor = cursor_class(context["connection"].connection)
+    return execute(sql, parameters, many, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A question as it was compiled, with marks among its parameters."""
+
+    asked: QuerySet
+    compiler: SQLCompiler
+    sql: str
+    parameters: tuple[Any, ...]
+
+    def objects(self, parameters: list[Any]) -> list[Any]:
+        """What the queryset would give for these parameters: Django makes it of the rows as it always does."""
+        compiler: Any = copy(self.compiler)
+        compiler.connection = connection
+        compiler.as_sql = lambda *_, **__: (self.sql, parameters)
+        asked: Any = SimpleNamespace(
+            query=SimpleNamespace(get_compiler=lambda *_, **__: compiler),
+            db=connection.alias,
+            model=self.asked.model,
+            _known_related_objects={},
+        )
+        rows: Any = self.asked._iterable_class(asked)
+        return list(rows)
+
+
+class Prepared(Generic[Answer]):
+    """A query that is answered by a few rows. `build` gets each value by its name: a string, or a list of strings for an IN.
+
+    `planned`: "once" for what `planned_once` is for, "anew" for what is asked of so different values that no plan fits all.
+    """
+
+    def __init__(
+        self, build: "Callable[..., QuerySet[Any, Answer]]", planned: Literal["once", "anew"] = "once"
+    ) -> None:
         self._build = build
-        self._kept: dict[tuple, tuple[str, tuple] | None] = {}
+        self._planned = planned_once if planned == "once" else nullcontext
+        self._kept: dict[tuple, Compiled | None] = {}
 
     def rows(self, **values: Value) -> list[tuple]:
-        """The answers; one query."""
-        found = self._filled(values)
-        if found is None:
+        """The answers as the database gives them, for ids and texts; one query."""
+        compiled, parameters = self._filled(values)
+        if compiled is None:
             return []
-        with connection.cursor() as cursor:
-            cursor.execute(*found)
+        with self._planned(), connection.cursor() as cursor:
+            cursor.execute(compiled.sql, parameters)
             return cursor.fetchall()
+
+    def objects(self, **values: Value) -> list[Answer]:
+        """The answers as the queryset gives them: models with all that it adds, or values of any kind; one query."""
+        compiled, parameters = self._filled(values)
+        if compiled is None:
+            return []
+        with self._planned():
+            return compiled.objects(parameters)
 
     def among(self, column: str, **values: Value) -> Q:
         """That a column is one of the answers, as a condition; the query has one column."""
-        found = self._filled(values)
-        return Q(pk__in=[]) if found is None else Q(**{f"{column}__in": RawSQL(*found)})  # noqa: S611 - SQL of Django's own
+        compiled, parameters = self._filled(values)
+        if compiled is None:
+            return Q(pk__in=[])
+        return Q(**{f"{column}__in": RawSQL(compiled.sql, parameters)})  # noqa: S611 - SQL of Django's own
 
-    def _filled(self, values: dict[str, Value]) -> tuple[str, list[Any]] | None:
-        """The SQL and its parameters; None where Django knows that there can be no answer."""
+    def _filled(self, values: dict[str, Value]) -> tuple[Compiled | None, list[Any]]:
+        """The question and its parameters; no question where Django knows that there can be no answer."""
         shape = tuple((name, None if isinstance(value, str) else len(value)) for name, value in values.items())
         key = (connection.vendor, *shape)
-        if key not in self._kept:
+        if key in self._kept:
+            compiled = self._kept[key]
+        else:
             compiled = self._compiled(shape)
-            if any(length is not None and length > MOST for _, length in shape):
-                return _with(compiled, values)
-            self._kept[key] = compiled
-        return _with(self._kept[key], values)
+            if all(length is None or length <= MOST for _, length in shape):
+                self._kept[key] = compiled
+        return compiled, _with(compiled.parameters, values) if compiled else []
 
-    def _compiled(self, shape: tuple) -> tuple[str, tuple] | None:
+    def _compiled(self, shape: tuple) -> Compiled | None:
         marks = {
             name: f"{MARK}{name}" if length is None else [f"{MARK}{name}{MARK}{place}" for place in range(length)]
             for name, length in shape
         }
         try:
-            return self._build(**marks).query.get_compiler(connection=connection).as_sql()
+            asked = self._build(**marks)
+            compiler = asked.query.get_compiler(connection=connection)
+            return Compiled(asked, compiler, *compiler.as_sql())
         except EmptyResultSet:
             return None
 
 
-def _with(compiled: tuple[str, tuple] | None, values: dict[str, Value]) -> tuple[str, list[Any]] | None:
-    if compiled is None:
-        return None
+def _with(parameters: Collection[Any], values: dict[str, Value]) -> list[Any]:
+    """The parameters with the values in place of their marks."""
     real: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, str):
             real[f"{MARK}{name}"] = value
         else:
             real |= {f"{MARK}{name}{MARK}{place}": one for place, one in enumerate(value)}
-    sql, parameters = compiled
-    return sql, [real.get(one, one) if isinstance(one, str) else one for one in parameters]
+    return [real.get(one, one) if isinstance(one, str) else one for one in parameters]

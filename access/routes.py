@@ -8,6 +8,7 @@ from django.http import Http404
 
 from access.decisions import ACTIONS, Refused, Resource, split_action
 from access.evaluator import Holder, abilities
+from access.prepared import Prepared
 
 View = TypeVar("View", bound=Callable[..., Any])
 Row = TypeVar("Row", bound=Model)
@@ -29,9 +30,9 @@ def route(action: str) -> Callable[[View], View]:
     return named
 
 
-def fetch(user: Holder, action: str, rows: "QuerySet[Row]", **lookup: object) -> Row:
+def fetch(user: Holder, action: str, rows: "QuerySet[Row] | Prepared[Row]", **lookup: Any) -> Row:
     """The row, when the user may do the action to it. Http404 to those who may not even see it, Refused to those who may only see it."""
-    row = rows.filter(**lookup).first()
+    row = next(iter(rows.objects(**lookup)), None) if isinstance(rows, Prepared) else rows.filter(**lookup).first()
     if row is None:
         raise Http404("There is nothing here, or nothing that you may see.")
     require(user, action, row)  # type: ignore[arg-type]

@@ -3,14 +3,21 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import F, Q
 
+from access.prepared import Prepared
 from billing.models import ZERO, AccountOwner, Balance, BillingAccount
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+
+ACCOUNT: Final = Prepared(
+    lambda owner: AccountOwner.objects.filter(owner=owner, until=None).values_list("account_id", flat=True)
+)
+BALANCE: Final = Prepared(lambda payer: Balance.objects.filter(payer=payer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,9 @@ def balance_of(payer: Payer) -> Decimal:
 
 def left_for(owner_id: str) -> Decimal:
     """What is left of who pays for an owner's projects now; two queries."""
-    account = AccountOwner.objects.filter(owner_id=owner_id, until=None).values_list("account_id", flat=True).first()
-    found = Balance.objects.filter(payer=f"account:{account}" if account else f"user:{owner_id}").first()
-    return found.left if found else ZERO
+    account = ACCOUNT.objects(owner=owner_id)
+    found = BALANCE.objects(payer=f"account:{account[0]}" if account else f"user:{owner_id}")
+    return found[0].left if found else ZERO
 
 
 def change(payer: str, *, credited: Decimal = ZERO, charged: Decimal = ZERO) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from django.utils import timezone
 
+from access.prepared import Prepared
 from billing.models import ZERO, Kind, Price
 
 HOUR: Final = timedelta(hours=1)
@@ -61,9 +62,14 @@ class Tariff:
         return any(self.rate(kind, at, gpu_type) for kind, gpu_type in self.prices)
 
 
+PRICES: Final = Prepared(
+    lambda: Price.objects.order_by("effective_from").values_list("kind", "gpu_type", "effective_from", "amount")
+)
+
+
 def tariff() -> Tariff:
     """The prices as they are; one query."""
-    rows = Price.objects.order_by("effective_from").values_list("kind", "gpu_type", "effective_from", "amount")
+    rows = PRICES.objects()
     prices: dict[tuple[str, str], list[tuple[datetime, Decimal]]] = defaultdict(list)
     for kind, gpu_type, since, amount in rows:
         prices[kind, gpu_type].append((since, amount))

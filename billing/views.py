@@ -24,6 +24,7 @@ from billing.models import Budget
 from billing.prices import money_shows, this_month
 from billing.usage import Scope
 from projects.models import Project
+from projects.named import BY_SLUG
 
 
 @access.route("project:get")
@@ -83,8 +84,7 @@ def mine_csv(request: UserRequest) -> HttpResponseBase:
 
 def _project(request: UserRequest, slug: str) -> tuple[Project, bool]:
     """The project, and whether all of its use may be seen."""
-    rows = Project.objects.present().select_related("owner")
-    found = access.fetch(request.user, "project:get", rows, slug=slug)
+    found = access.fetch(request.user, "project:get", BY_SLUG, slug=slug)
     return found, bool(access.allowed(request.user, "project:set", found))
 
 

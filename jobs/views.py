@@ -23,13 +23,14 @@ from jobs.querysets import JobQuerySet
 from jobs.spec import Spec, SpecErrors, as_yaml, load_yaml, parse
 from jobs.states import JobState
 from projects.models import Project
+from projects.named import BY_SLUG
 
 NOTHING_SHOWN = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 def project_for(request: UserRequest, slug: str, action: str) -> Project:
     """The project of an address, when the user may do the action in it."""
-    return access.fetch(request.user, action, Project.objects.present().select_related("owner"), slug=slug)
+    return access.fetch(request.user, action, BY_SLUG, slug=slug)
 
 
 def job_for(request: UserRequest, slug: str, job_id: str, action: str) -> Job:

@@ -143,6 +143,9 @@ if env("DATABASE_URL"):
     if "postgresql" in DATABASES["default"]["ENGINE"]:
         # Under ASGI each request has a thread of its own, which would else connect anew: 10 ms of every page.
         DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 0, "max_size": 20, "timeout": 20}
+        # access.prepared.planned_once. Not for a pooler that gives each transaction another connection, as pgbouncer may.
+        if flag("MLTEAM_PREPARED_STATEMENTS", True):
+            DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 2
 else:
     DATABASES = {"default": _sqlite}  # type: ignore[dict-item]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

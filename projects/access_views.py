@@ -20,6 +20,7 @@ from projects.dashboard import NAME
 from projects.errors import Impossible
 from projects.forms import QuestionForm
 from projects.models import Project
+from projects.named import BY_SLUG
 from projects.role_forms import PolicyForm
 from teams.models import Team
 
@@ -51,7 +52,7 @@ class Answer:
 @require_GET
 def questions(request: UserRequest, slug: str) -> HttpResponse:
     """Of a project: may I, why not, who may; and the rules that somebody holds in it."""
-    project = access.fetch(request.user, "project:get", Project.objects.present().select_related("owner"), slug=slug)
+    project = access.fetch(request.user, "project:get", BY_SLUG, slug=slug)
     form = QuestionForm(request.GET if "action" in request.GET else None, project=project, asker=request.user)
     person, context = request.user, {}
     if form.is_valid():
@@ -71,7 +72,7 @@ def questions(request: UserRequest, slug: str) -> HttpResponse:
 @require_POST
 def view_as(request: UserRequest, slug: str) -> HttpResponse:
     """Shows its owner the project as somebody else sees it."""
-    project = access.fetch(request.user, "project:share", Project.objects.present().select_related("owner"), slug=slug)
+    project = access.fetch(request.user, "project:share", BY_SLUG, slug=slug)
     person = get_object_or_404(User, username=request.POST.get("person", ""))
     try:
         viewing.start(request, project, person)
@@ -85,7 +86,7 @@ def view_as(request: UserRequest, slug: str) -> HttpResponse:
 @require_POST
 def view_end(request: UserRequest, slug: str) -> HttpResponse:
     """Ends that."""
-    project = access.fetch(request.user, "project:get", Project.objects.present(), slug=slug)
+    project = access.fetch(request.user, "project:get", BY_SLUG, slug=slug)
     viewing.stop(request)
     return redirect("projects:members", project.slug)
 

@@ -1,17 +1,18 @@
 """What every page shows around its content."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, Q, QuerySet
 from django.http import HttpRequest
 
 import access
 from access import Abilities
+from access.prepared import Prepared
 from projects import active, trail, viewing
 from projects.models import Project
-from projects.rules import owner_proven
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -21,6 +22,16 @@ MOST = 30  # projects in the switcher; of more it finds those that one types
 UNSANDBOXED = (
     "This server runs jobs without a sandbox (MLTEAM_UNSANDBOXED): whoever may start a job can read all of it."
 )
+
+
+def _known(user: str, email: str, slugs: list[str]) -> QuerySet:
+    """A user's Personal project and those of these slugs, with whether this address of the user's is proven."""
+    proven = Exists(EmailAddress.objects.filter(user=user, email=email, verified=True))
+    wanted = Q(slug__in=slugs) | Q(owner=user, personal=True)
+    return Project.objects.present().filter(wanted).annotate(mine_proven=proven)
+
+
+KNOWN: Final = Prepared(_known)
 
 
 class Shell:
@@ -54,8 +65,7 @@ class Shell:
         if self._user is None:
             return []
         slugs = active.named(self._request)
-        wanted = Project.objects.present().filter(Q(slug__in=slugs) | Q(owner=self._user, personal=True))
-        found = list(wanted.annotate(owner_proven=owner_proven()))
+        found = KNOWN.objects(user=self._user.pk, email=self._user.email, slugs=slugs)
         # Whether somebody sees their own Personal project need not be asked, and on most pages nothing else about it is.
         self._held = access.abilities_in(self._user, [project for project in found if not self._own(project)])
         return [one for one in found if self._own(one) or self._held[one.pk].any("project:get")]
@@ -87,7 +97,7 @@ class Shell:
     @property
     def unverified(self) -> bool:
         """Whether the account has yet to prove its address."""
-        return self._personal is not None and not self._personal.owner_proven  # type: ignore[attr-defined]
+        return self._personal is not None and not self._personal.mine_proven  # type: ignore[attr-defined]
 
     @property
     def seen_as(self) -> "User | None":

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 import access
+from access.prepared import planned_once
 from accounts import invitations
 
 if TYPE_CHECKING:
@@ -38,10 +39,12 @@ class ProjectQuerySet(models.QuerySet):
         return self._in_any(access.scopes(user, "project:get", project="pk", created_by="owner"), number)
 
     def _in_any(self, ways: list[Q], number: int) -> "list[Project]":
-        seen = [self.present().filter(way).order_by() for way in ways]
+        shown = ("name", "slug", "personal", "owner")
+        seen = [self.present().filter(way).order_by().only(*shown) for way in ways]
         # One may be seen in several ways: so many rows have at least so many projects in them.
         rows = self.none().union(*seen, all=True)[: number * len(seen)]
-        return list({project.pk: project for project in rows}.values())  # type: ignore[attr-defined,arg-type]
+        with planned_once():
+            return list({project.pk: project for project in rows}.values())  # type: ignore[attr-defined,arg-type]
 
     def matching(self, text: str) -> "ProjectQuerySet":
         """Those in whose name or address the text occurs, whatever its case."""

@@ -23,6 +23,7 @@ from accounts.errors import Impossible
 from accounts.requests import UserRequest
 from projects.access_views import rules_page
 from projects.models import Project
+from projects.named import BY_SLUG
 from projects.role_forms import KeyForm, PolicyForm, RoleForm, RoleMemberForm
 from teams.models import Team
 
@@ -34,8 +35,7 @@ CHANGERS: Final = 50  # of who may change a team, on its page
 @require_http_methods(["GET", "POST"])
 def of_project(request: UserRequest, slug: str) -> HttpResponse:
     """The roles of a project."""
-    rows = Project.objects.present().select_related("owner")
-    return _list(request, access.fetch(request.user, "project:get", rows, slug=slug))
+    return _list(request, access.fetch(request.user, "project:get", BY_SLUG, slug=slug))
 
 
 @access.route("team:get")

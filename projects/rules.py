@@ -171,7 +171,8 @@ def _held_by(users: list[str], projects: list[str]) -> QuerySet:
     return parts[0].union(parts[1], all=True)
 
 
-MEMBERSHIP: Final = Prepared(_held_by)
+# One of ten thousand members, or the member of ten thousand projects: only who knows which, plans well.
+MEMBERSHIP: Final = Prepared(_held_by, planned="anew")
 
 
 @cache

@@ -13,6 +13,7 @@ from projects import actions, team_members
 from projects.errors import Impossible
 from projects.forms import AddTeamForm, InviteForm, LevelsForm
 from projects.models import Project, TeamMember
+from projects.named import BY_SLUG
 from projects.views import attempt, members_page
 
 
@@ -61,7 +62,7 @@ def remove(request: UserRequest, slug: str, member_id: str) -> HttpResponse:
 
 
 def _shared(request: UserRequest, slug: str) -> Project:
-    project = access.fetch(request.user, "project:get", Project.objects.present().select_related("owner"), slug=slug)
+    project = access.fetch(request.user, "project:get", BY_SLUG, slug=slug)
     access.require(request.user, "project:share", project)
     return project
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from access.models import Nested
+from access.prepared import planned_once
 from projects.models import Project
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def below(project: Project, user: "User") -> list[Branch]:
     """The projects in this one that the user sees, with those in them; one query. What is hidden hides what is in it."""
     inside = Nested.objects.filter(above=project.pk).values("place")
     seen = Project.objects.visible_to(user).filter(pk__in=inside).select_related("owner").order_by("name", "pk")
-    branches = {one.pk: Branch(one) for one in seen[:MOST]}
+    with planned_once():
+        branches = {one.pk: Branch(one) for one in seen[:MOST]}
     top: list[Branch] = []
     for branch in branches.values():
         parent = branches.get(branch.project.parent_id or "")

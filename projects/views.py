@@ -26,6 +26,7 @@ from projects.errors import Impossible, InvalidInvitation, OtherAccount
 from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, NewProjectForm, ProjectForm, RemoveForm
 from projects.levels import PRESETS, Level, preset_of
 from projects.models import Invitation, Member, Project
+from projects.named import BY_SLUG
 
 
 @access.route("self")
@@ -325,8 +326,7 @@ def _can_hand_over(request: UserRequest, project: Project) -> bool:
 
 def project_for(request: UserRequest, slug: str) -> Project:
     """The project of an address, when the user may see it."""
-    rows = Project.objects.present().select_related("owner", "offered_to", "parent")
-    return access.fetch(request.user, "project:get", rows, slug=slug)
+    return access.fetch(request.user, "project:get", BY_SLUG, slug=slug)
 
 
 def _shared(request: UserRequest, slug: str) -> Project:
