@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from django.contrib.auth import get_user_model
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
 
 from access.decisions import Decision, Grant, Resource, Target, expression, in_words, split_action
 from access.sources import ANY, Holders, Places, registered
@@ -159,10 +159,11 @@ def _held(kind: str, users: Sequence[str], places: Places) -> Iterable[tuple[str
 
 def rules(user: Holder, projects: Iterable[Resource], *, kind: str = "project") -> dict[str, list[Grant]]:
     """What the user holds in each of these projects: project id -> grants, in the order of the sources. Of teams: `kind` "team"."""
-    user_id = _known(user)
+    user_id, asked = _known(user), (_asked.get() if _seen.get() is None else None) or {}
     places = {project.access_target().project_id: project.access_above() for project in projects}
-    found: dict[str, list[Grant]] = {place: [] for place in places}
-    for _, grant in _held(kind, [user_id], places) if user_id else ():
+    found = {place: list(asked[user_id, place].grants) if (user_id, place) in asked else [] for place in places}
+    rest = {place: above for place, above in places.items() if (user_id, place) not in asked}
+    for _, grant in _held(kind, [user_id], rest) if user_id and rest else ():
         found[grant.project_id].append(grant)
     return found
 
@@ -192,8 +193,12 @@ def scopes(user: Holder, action: str, *, project: str = "project", created_by: s
 
 def holders(action: str, resource: Resource) -> QuerySet:
     """Everybody who may do the action to the resource, as users."""
+    return _all_of(_parts(action, resource))
+
+
+def _all_of(parts: Holders) -> QuerySet:
     condition = Q(pk__in=[])
-    for rows, column in _parts(action, resource):
+    for rows, column in parts:
         condition |= Q(pk__in=rows.values(column))
     return get_user_model().objects.filter(condition, is_active=True)
 
@@ -226,9 +231,7 @@ def who(action: str, resource: Resource, *, first: int = 50, after: str = "") ->
     (most, column), *others = _parts(action, resource)
     rest = _some_of(others)
     if len(rest) > FEW:
-        everybody = holders(action, resource)
-        found = list(everybody.filter(username__gt=after).order_by("username")[:first])
-        return _with_why(action, resource, everybody.count(), found)
+        return _with_why(action, resource, *_many(_all_of([(most, column), *others]), first, after))
     in_most = Exists(most.filter(**{column: OuterRef("pk")}))
     count = most.count() - users.filter(in_most, is_active=False).count()
     found = list(users.filter(in_most, is_active=True, username__gt=after).order_by("username")[:first])
@@ -239,6 +242,14 @@ def who(action: str, resource: Resource, *, first: int = 50, after: str = "") ->
         few = active.filter(username__gt=after).order_by("username")[:first]
         found = sorted([*found, *few], key=lambda user: user.username)[:first]
     return _with_why(action, resource, count, found)
+
+
+def _many(everybody: QuerySet, first: int, after: str) -> tuple[int, list[Any]]:
+    """How many they are, and the first of them after one; of all of them in one go, as it is finding them all that takes time."""
+    if after:
+        return everybody.count(), list(everybody.filter(username__gt=after).order_by("username")[:first])
+    found = list(everybody.annotate(number=Window(Count("*"))).order_by("username")[:first])
+    return found[0].number if found else 0, found
 
 
 def _with_why(action: str, resource: Resource, count: int, found: list[Any]) -> Who:

@@ -149,8 +149,9 @@ def _rules(project: Project | Team, held: dict[str, list[Grant]]) -> list[Rule]:
 
 def _answer(person: User, action: str, resource: Any) -> Answer:
     decision = access.allowed(person, action, resource)
-    granters = access.holders("project:share", resource).order_by("username")[:5]
-    return Answer(person, decision, [] if decision else list(granters))
+    if decision:
+        return Answer(person, decision, [])
+    return Answer(person, decision, list(access.holders("project:share", resource).order_by("username")[:5]))
 
 
 def _who(request: UserRequest, action: str, resource: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django import forms
 import access
 from access.decisions import WORDS
 from accounts.models import User
+from accounts.selects import Select
 from projects.levels import DEFAULT_PRESET, KINDS, PRESETS, TEAM_PRESET, Level, Levels
 from projects.models import Project
 from teams.forms import TeamField
@@ -56,8 +57,8 @@ class RemoveForm(forms.Form):
 class TrailForm(forms.Form):
     """The filters of the audit trail; `chosen` has those that make sense."""
 
-    by = forms.ChoiceField(label="Who", required=False)
-    action = forms.ChoiceField(label="What", required=False)
+    by = forms.ChoiceField(label="Who", required=False, widget=Select)
+    action = forms.ChoiceField(label="What", required=False, widget=Select)
     since = forms.DateField(label="From", required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
     until = forms.DateField(label="To", required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
     q = forms.CharField(label="Text", required=False, max_length=100, widget=forms.TextInput({"type": "search"}))
@@ -79,14 +80,19 @@ class LevelsForm(forms.Form):
     """Levels, by preset or one by one; `cleaned_data["levels"]` has them."""
 
     preset = forms.ChoiceField(
-        choices=[*((name, name) for name in PRESETS), ("", "Own levels")], initial=DEFAULT_PRESET, required=False
+        choices=[*((name, name) for name in PRESETS), ("", "Own levels")],
+        initial=DEFAULT_PRESET,
+        required=False,
+        widget=Select,
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for kind, label in KIND_LABELS:
             initial = PRESETS[DEFAULT_PRESET][kind]
-            self.fields[kind] = forms.ChoiceField(choices=Level.choices, label=label, initial=initial, required=False)
+            self.fields[kind] = forms.ChoiceField(
+                choices=Level.choices, label=label, initial=initial, required=False, widget=Select
+            )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -100,7 +106,7 @@ class LevelsForm(forms.Form):
 class QuestionForm(forms.Form):
     """May `person` do `action` to `resource`? Owners may ask about anybody, others about themselves."""
 
-    action = forms.ChoiceField(choices=ASKED)
+    action = forms.ChoiceField(choices=ASKED, widget=Select)
     resource = forms.CharField(
         max_length=400, required=False, help_text="The URN of a job or another resource; empty for the project itself."
     )
@@ -158,7 +164,8 @@ class AddTeamForm(LevelsForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["preset"] = forms.ChoiceField(choices=[(name, name) for name in PRESETS], initial=TEAM_PRESET)
+        presets = [(name, name) for name in PRESETS]
+        self.fields["preset"] = forms.ChoiceField(choices=presets, initial=TEAM_PRESET, widget=Select)
 
 
 def _chosen(preset: str, one_by_one: Levels) -> Levels:

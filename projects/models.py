@@ -109,7 +109,10 @@ class ProjectGroupPermission(GroupPermissionBase):
     content_object = models.ForeignKey(Project, on_delete=models.CASCADE)
 
     class Meta(GroupPermissionBase.Meta):
-        indexes = [models.Index(fields=["content_object", "group", "permission"], name="team_permission")]
+        indexes = [
+            models.Index(fields=["content_object", "group", "permission"], name="team_permission"),
+            models.Index(fields=["content_object", "permission", "group"], name="permission_team"),
+        ]
 
 
 class Member(models.Model):

@@ -128,18 +128,19 @@ class Membership:
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         # By their ids, not joined: then a planner knows how many rows to expect.
-        ids = dict(Permission.objects.filter(content_type__app_label="projects").values_list("codename", "pk"))
+        ids = dict(PERMISSIONS.objects())
         anything, own = _codenames(kind, verb)
         parts: Holders = []
-        if not Project.objects.present().filter(pk=target.project_id).exists():
+        if not PRESENT.objects(project=target.project_id):
             return parts
-        for table, user, _ in TABLES:
-            here = table.objects.filter(content_object_id=target.project_id)
-            if anything:
-                parts.append((here.filter(permission_id=ids.get(anything)), user))
-            if own and target.created_by_id:
-                creators = here.filter(permission_id=ids.get(own), **{user: target.created_by_id})
-                parts.append((creators, user))
+        belonging = get_user_model().groups.through.objects
+        ways: list[tuple[str, dict[str, str]]] = [(anything, {})] if anything else []
+        ways += [(own, {"user": target.created_by_id})] if own and target.created_by_id else []
+        for codename, whose in ways:
+            here = {"content_object_id": target.project_id, "permission_id": ids.get(codename)}
+            parts.append((ProjectUserPermission.objects.filter(**here, **whose), "user"))
+            groups = ProjectGroupPermission.objects.filter(**here).values("group")
+            parts.append((belonging.filter(group__in=groups, **whose), "user"))
         return parts
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
@@ -153,6 +154,11 @@ class Membership:
             condition |= Q(**{created_by: user_id}) & mine
         return condition & Q(removed_at=None) if of_projects else condition
 
+
+PERMISSIONS: Final = Prepared(
+    lambda: Permission.objects.filter(content_type__app_label="projects").order_by().values_list("codename", "pk")
+)
+PRESENT: Final = Prepared(lambda project: Project.objects.present().filter(pk=project).values_list("pk"))
 
 # Each table of permissions, the way from a row to who holds it, and what the source is called.
 TABLES: Final[tuple[tuple[Any, str, Expression], ...]] = (

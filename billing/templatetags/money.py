@@ -1,7 +1,7 @@
 """How amounts and hours are shown, and the balance in the account menu."""
 
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, Final
 
 from django import template
 
@@ -13,12 +13,19 @@ if TYPE_CHECKING:
     from projects.models import Project
 
 register = template.Library()
+CENT: Final = Decimal("0.01")
 
 
 @register.filter
 def money(amount: Decimal | None) -> str:
     """An amount with its currency; "" for none."""
     return "" if amount is None else in_words(amount)
+
+
+@register.filter
+def cents(amount: Decimal) -> str:
+    """An amount in a column of amounts of one currency: "1,234.50"."""
+    return f"{amount.quantize(CENT, ROUND_HALF_UP):,}"
 
 
 @register.filter

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from mlteam import reference
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 register = template.Library()
 
 PERSON = '<span class="person"><span class="initials" aria-hidden="true">{}</span><span class="cut" title="{}">{}</span></span>'
+COPY = '<button class="copy" type="button" data-copy="{}" title="Copy {}"><span class="out-of-sight">Copy {}</span></button>'
 CURRENT = SafeString(' aria-current="page"')
 REMOVED = SafeString('<span class="faint">removed account</span>')
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -84,6 +85,12 @@ def person(user: "User | None") -> SafeString:
     if user is None:
         return REMOVED
     return format_html(PERSON, user.initials, user.username, user.shown)
+
+
+@register.filter
+def copy(text: object, what: str) -> SafeString:
+    """A button that copies a text; `what`: the noun that people hear."""
+    return format_html(COPY, escape(str(text)), what, what)
 
 
 @register.filter

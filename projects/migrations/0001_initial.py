@@ -318,6 +318,10 @@ class Migration(migrations.Migration):
             model_name="projectgrouppermission",
             index=models.Index(fields=["content_object", "group", "permission"], name="team_permission"),
         ),
+        migrations.AddIndex(
+            model_name="projectgrouppermission",
+            index=models.Index(fields=["content_object", "permission", "group"], name="permission_team"),
+        ),
         migrations.AlterUniqueTogether(
             name="projectgrouppermission",
             unique_together={("group", "permission", "content_object")},
