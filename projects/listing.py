@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from allauth.account.models import EmailAddress
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 
 from accounts.paging import Order, Page, paged
 from projects import links, team_members
 from projects.levels import KINDS, Levels, preset_of
 from projects.members import levels_by_user
 from projects.models import Invitation, Project
+from teams.querysets import numbers
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -52,16 +53,15 @@ def _members(rows: "QuerySet[Member]") -> "QuerySet[Member]":
 
 def teams_of(project: Project, *, q: str = "", cursor: str = "") -> Page[dict[str, Any]]:
     """The teams that are members and are called so, in the order in which they joined; `people` is how many belong to each."""
-    people = Count("team__group__user", distinct=True)
     found = project.team_members.filter(team__name__icontains=q) if q else project.team_members.all()
-    shown = {"read": lambda rows: rows.select_related("team").annotate(people=people)}
-    page = paged(found, cursor, order=JOINED, size=SHOWN, **shown)
+    page = paged(found, cursor, order=JOINED, size=SHOWN, read=lambda rows: rows.select_related("team"))
+    people = numbers(member.team for member in page.rows)
     levels = team_members.levels_of_teams(project, [member.team_id for member in page.rows])
     return page.showing(
         {
             "id": member.pk,
             "team": member.team,
-            "people": member.people,  # type: ignore[attr-defined]
+            "people": people.get(member.team.group_id, 0),
             **_held(levels.get(member.team_id, NOTHING)),
             "joined_at": member.joined_at,
         }

@@ -1,7 +1,7 @@
 """Pages of projects, members and invitations."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from access.prepared import Prepared
 from accounts import invitation_pages
 from accounts.paging import NO_PAGE, Page, addresses_of, searched
 from accounts.requests import UserRequest
@@ -27,6 +28,9 @@ from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, New
 from projects.levels import PRESETS, Level, preset_of
 from projects.models import Invitation, Member, Project
 from projects.named import BY_SLUG
+
+# One's own membership of a project.
+OWN: Final = Prepared(lambda project, user: Member.objects.filter(project=project, user=user).values_list("pk"))
 
 
 @access.route("self")
@@ -288,7 +292,7 @@ def members_page(
         "team_form": team_form or AddTeamForm(prefix="team"),
         "can_share": can_share,
         "can_hand_over": _can_hand_over(request, project),
-        "can_leave": Member.objects.filter(project=project, user=request.user).exists(),
+        "can_leave": bool(OWN.objects(project=project.pk, user=request.user.pk)),
         "form": form,
         "presets": PRESETS,
     }

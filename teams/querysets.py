@@ -1,10 +1,12 @@
 """Lists of teams."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.db import models
-from django.db.models import Case, Count, Q, Value, When
+from django.db.models import Case, Count, Value, When
 from django.db.models.functions import Concat, Lower
 
 if TYPE_CHECKING:
@@ -27,9 +29,22 @@ class TeamQuerySet(models.QuerySet):
         first = Case(When(pk__in=teams.of(user).values("pk"), then=Value("0")), default=Value("1"))
         return self.annotate(key=Concat(first, Lower("name")))
 
-    def counted(self) -> "TeamQuerySet":
-        """With `people`, the number of all who belong to it."""
-        return self.annotate(people=Count("group__user", filter=Q(group__user__is_active=True), distinct=True))
+    def counted(self) -> "list[Team]":
+        """Each with `people`, the number of all who belong to it; three queries."""
+        teams: list[Team] = list(self)  # type: ignore[arg-type]
+        everybody, inactive = numbers(teams), numbers(teams, user__is_active=False)
+        for team in teams:
+            team.people = everybody.get(team.group_id, 0) - inactive.get(team.group_id, 0)  # type: ignore[attr-defined]
+        return teams
+
+
+def numbers(teams: "Iterable[Team]", **which: object) -> dict[int, int]:
+    """How many users belong to each of the teams, or how many of these: id of the team's group -> number, where it is not 0.
+
+    Nobody is counted that need not be looked at: an index alone says how many there are, and few are inactive.
+    """
+    belonging = get_user_model().groups.through.objects.filter(group__in=[team.group_id for team in teams], **which)
+    return dict(belonging.order_by().values_list("group").annotate(number=Count("pk")))
 
 
 def find(team_id: str) -> "Team | None":
