@@ -72,6 +72,9 @@ class Ownership:
         return [(get_user_model().objects.filter(pk__in=owned.values("owner")), "pk")]
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
+        if project == "pk":  # of projects themselves: each says by itself whose it is
+            own = Q(allowing(kind, verb), removed_at=None, owner=user_id)
+            return own | _below_owned(kind, verb).among(project, user=user_id)
         return _owned(kind, verb).among(project, user=user_id)
 
 
@@ -105,12 +108,22 @@ def _owned(kind: str, verb: str) -> Prepared:
     """The ids of the projects in which a user may do this as the owner, of them or of one above."""
 
     def ids(user: str) -> QuerySet:
-        present = Project.objects.present()
-        owned = present.filter(allowing(kind, verb), owner_id=user).values("pk")
-        below = Nested.objects.filter(above__in=owned).values("place")
-        return owned.union(present.filter(pk__in=below).values("pk"), all=True)
+        owned = Project.objects.present().filter(allowing(kind, verb), owner_id=user).values("pk")
+        return owned.union(_below(owned), all=True)
 
     return Prepared(ids)
+
+
+@cache
+def _below_owned(kind: str, verb: str) -> Prepared:
+    """The ids of those that are in one of the user's."""
+    owned = Project.objects.present().filter(allowing(kind, verb))
+    return Prepared(lambda user: _below(owned.filter(owner_id=user).values("pk")))
+
+
+def _below(projects: QuerySet) -> QuerySet:
+    inside = Nested.objects.filter(above__in=projects).values("place")
+    return Project.objects.present().filter(pk__in=inside).values("pk")
 
 
 class Membership:
@@ -169,9 +182,9 @@ TABLES: Final[tuple[tuple[Any, str, Expression], ...]] = (
 
 def _held_by(users: list[str], projects: list[str]) -> QuerySet:
     """(user, project, source, codename) of all permissions that these users hold in these projects."""
-    parts = []
+    parts, present = [], Project.objects.present().filter(pk__in=projects).values("pk")
     for table, user, label in TABLES:
-        here = table.objects.filter(content_object__in=projects, content_object__removed_at=None)
+        here = table.objects.filter(content_object__in=projects).filter(content_object__in=present)
         rows = here.filter(**{f"{user}__in": users}).annotate(label=label)
         parts.append(rows.order_by().values_list(user, "content_object_id", "label", "permission__codename"))
     return parts[0].union(parts[1], all=True)
