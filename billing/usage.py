@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.db.models import Max, Q, QuerySet, Sum
 from django.utils import timezone
 
+from access.prepared import planned_once
 from billing.chart import Chart, drawn
 from billing.models import SUMMED, ZERO, Charge, Kind, MonthTotal
 from billing.prices import money_shows, month_of
@@ -112,7 +113,8 @@ def chart(months: list[dict[str, Any]], *, money: bool, unit: str, chosen: date)
 
 def share_of(project_id: str, member_id: str, month: date) -> dict[str, Any]:
     """What one person used in a project in a month."""
-    return MonthTotal.objects.filter(project_id=project_id, member_id=member_id, month=month).aggregate(**_sums())
+    with planned_once():
+        return MonthTotal.objects.filter(project_id=project_id, member_id=member_id, month=month).aggregate(**_sums())
 
 
 def cost_of(subject_id: str) -> Decimal | None:

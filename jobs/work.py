@@ -79,5 +79,5 @@ def _summed(totals: QuerySet) -> Coalesce:
 
 
 def _counted(jobs: QuerySet) -> Coalesce:
-    counts = jobs.values("project").annotate(number=Count("pk")).values("number")
+    counts = jobs.values("project").annotate(number=Count("*")).values("number")
     return Coalesce(Subquery(counts, output_field=IntegerField()), Value(0))

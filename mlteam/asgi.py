@@ -44,7 +44,7 @@ application = ProtocolTypeRouter(
     }
 )
 
-# What is loaded now stays: it need not be looked through for garbage in the middle of each fifteenth page, for 80 ms.
+# What is loaded now stays: it need not be looked through for garbage again and again, each time 60 ms in the middle of a page.
 assert get_resolver().url_patterns
 gc.collect()
 gc.freeze()

@@ -128,4 +128,4 @@ def _addresses() -> Callable[[str], dict[str, str]]:
 def numbers(model: Any, projects: list[str]) -> dict[str, int]:
     """Project id -> how many rows of the model it has; none for none."""
     rows = model.objects.filter(project__in=projects).order_by()
-    return dict(rows.values_list("project").annotate(number=Count("pk")))
+    return dict(rows.values_list("project").annotate(number=Count("*")))  # an index alone counts

@@ -136,8 +136,12 @@ class Membership:
         held: dict[tuple[str, str, str], set[str]] = {}
         for user_id, project_id, label, codename in MEMBERSHIP.rows(users=list(users), projects=list(places)):
             held.setdefault((user_id, project_id, label), set()).add(codename)
+        known: dict[tuple[str, str, frozenset[str]], list[Grant]] = {}  # many members of a project hold the same
         for (user_id, project_id, label), codenames in held.items():
-            yield from ((user_id, grant) for grant in _compiled(project_id, codenames, label))
+            key = project_id, label, frozenset(codenames)
+            if key not in known:
+                known[key] = list(_compiled(project_id, codenames, label))
+            yield from ((user_id, grant) for grant in known[key])
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         # By their ids, not joined: then a planner knows how many rows to expect.

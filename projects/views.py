@@ -296,22 +296,22 @@ def members_page(
         "form": form,
         "presets": PRESETS,
     }
-    if can_share:
-        _offer_levels([*context["members"], *context["teams"]])
+    _show_levels([*context["members"], *context["teams"]], change=can_share)
     fragment = request.htmx and not request.htmx.boosted
     return render(request, "projects/_members.html" if fragment else "projects/members.html", context)
 
 
-def _offer_levels(rows: list[dict[str, Any]]) -> None:
-    """Adds the fields that change the levels of each; those of members with the same levels are the same, and made once."""
-    made: dict[str, str] = {}
+def _show_levels(rows: list[dict[str, Any]], *, change: bool) -> None:
+    """Adds the levels of each in words, and the fields that change them; for members with the same levels they are made once."""
+    made: dict[str, dict[str, str]] = {}
     for row in rows:
         held = str(row["levels"])
         if held not in made:
+            made[held] = {"said": render_to_string("components/levels.html", {"levels": row["levels"]})}
             kinds = [(kind, label, row["levels"][kind]) for kind, label in KIND_LABELS]
             shown = {"kinds": kinds, "choices": Level.choices}
-            made[held] = render_to_string("projects/_level_fields.html", shown)
-        row["fields"] = made[held]
+            made[held]["fields"] = render_to_string("projects/_level_fields.html", shown) if change else ""
+        row |= made[held]
 
 
 def _lists(request: UserRequest, project: Project, can_share: bool) -> dict[str, Page]:

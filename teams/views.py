@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -262,11 +263,20 @@ def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) ->
         "me": team.members.filter(user=request.user).first(),
         "can_set": can_set,
         "can_remove": bool(held.decide("team:rm", team)),
-        "roles": Role.choices if held.decide("team:rm", team) else Role.choices[1:],
         "add_user": add_user,
         "add_team": add_team,
     }
+    _offer_roles(members.rows, Role.choices if context["can_remove"] else Role.choices[1:])
     return render(request, "teams/detail.html", context)
+
+
+def _offer_roles(members: list[TeamUser], roles: list[tuple[str, str]]) -> None:
+    """Adds the `options` from which the role of each is chosen; for all with the same role they are made once."""
+    made: dict[str, str] = {}
+    for member in members:
+        if member.role not in made:
+            made[member.role] = render_to_string("teams/_roles.html", {"roles": roles, "held": member.role})
+        member.options = made[member.role]  # type: ignore[attr-defined]
 
 
 def _invitations(request: UserRequest, team: Team, q: str) -> Page:
