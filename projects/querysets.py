@@ -1,12 +1,13 @@
 """Lists of projects, invitations and entries of the audit trail."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import models
 from django.db.models import Q
 
 import access
-from access.prepared import planned_once
+from access.prepared import Prepared, planned_once
 from accounts import invitations
 
 if TYPE_CHECKING:
@@ -33,22 +34,29 @@ class ProjectQuerySet(models.QuerySet):
 
     def some_visible_to(self, user: "User", number: int) -> "list[Project]":
         """Any so many of those that the user may see, all of them if there are fewer; in no order. Two queries at most."""
-        quick = self._in_any([Q(owner=user), Q(members__user=user)], number)
+        quick = {project.pk: project for project in _own_or_shared(self.model, number).objects(user=user.pk)}
         if len(quick) >= number:
-            return quick
-        return self._in_any(access.scopes(user, "project:get", project="pk", created_by="owner"), number)
+            return list(quick.values())
+        ways = access.scopes(user, "project:get", project="pk", created_by="owner")
+        with planned_once():
+            return list({project.pk: project for project in self.in_any(ways, number)}.values())  # type: ignore[attr-defined]
 
-    def _in_any(self, ways: list[Q], number: int) -> "list[Project]":
+    def in_any(self, ways: list[Q], number: int) -> models.QuerySet:
+        """Rows of so many projects, or of all, that are there and fit one of the conditions; some more than once, and with little."""
         shown = ("name", "slug", "personal", "owner")
         seen = [self.present().filter(way).order_by().only(*shown) for way in ways]
         # One may be seen in several ways: so many rows have at least so many projects in them.
-        rows = self.none().union(*seen, all=True)[: number * len(seen)]
-        with planned_once():
-            return list({project.pk: project for project in rows}.values())  # type: ignore[attr-defined,arg-type]
+        return self.none().union(*seen, all=True)[: number * len(seen)]
 
     def matching(self, text: str) -> "ProjectQuerySet":
         """Those in whose name or address the text occurs, whatever its case."""
         return self.filter(Q(name__icontains=text) | Q(slug__contains=text.lower()))
+
+
+@cache
+def _own_or_shared(model: "type[Project]", number: int) -> "Prepared[Project]":
+    """What somebody sees by the shortest ways."""
+    return Prepared(lambda user: model.objects.in_any([Q(owner=user), Q(members__user=user)], number))
 
 
 class InvitationQuerySet(invitations.InvitationQuerySet):
