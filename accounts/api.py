@@ -1,17 +1,27 @@
 """What programs ask about people: who they are themselves, and who there is."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Literal
 
-from ninja import Router
+from django.db import transaction
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from ninja import Field, Query, Router, Status
 
 import access
 from access.keys import RoleHolder
+from accounts import actions, tokens, wishes
 from accounts.models import User
-from api.callers import ApiRequest
-from api.lists import Out
+from accounts.paging import Order
+from api import etags, lists
+from api.callers import ApiRequest, person
+from api.lists import In, Listed, Out, Paging
+from api.problems import Problem, invalid
 
 router = Router(tags=["people"])
+
+BY_USERNAME: Final = Order("username", descending=False)
 
 
 class UserOut(Out):
@@ -29,7 +39,7 @@ class TokenOut(Out):
 
     id: str
     name: str
-    scope: str
+    scope: Literal["read", "all"]
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -62,6 +72,16 @@ class MeOut(Out):
     role: RoleRef | None = None
 
 
+class MeEdit(In):
+    """What one changes of one's own account; what is left out stays. `muted`: the kinds of email that one does not want."""
+
+    name: str = Field("", max_length=100)
+    username: str = Field("", max_length=31)
+    time_zone: str = Field("", max_length=64, description="of the IANA database: Europe/Vienna")
+    theme: Literal["auto", "light", "dark"] = "auto"
+    muted: list[str] = Field([], max_length=len(wishes.KINDS), description=", ".join(wishes.KINDS))
+
+
 def show_user(user: User, by: Any) -> dict[str, Any]:
     """A person, for an answer to `by`."""
     known = {"id": user.pk, "urn": access.urn("user", user.pk), "username": user.username, "name": user.name}
@@ -70,13 +90,91 @@ def show_user(user: User, by: Any) -> dict[str, Any]:
 
 @router.get("/me", response=MeOut)
 @access.route("self")
-def me(request: ApiRequest) -> dict[str, Any]:
+def me(request: ApiRequest, response: HttpResponse) -> dict[str, Any]:
     """Who asks, and by what."""
     who = request.user
     if isinstance(who, RoleHolder):
         role = {"id": who.role_id, "name": who.name}
         return {"id": None, "urn": access.urn("role", who.role_id), "username": "", "name": who.name, "role": role}
+    return _shown(request, who, response)
+
+
+def _shown(request: ApiRequest, who: User, response: HttpResponse) -> dict[str, Any]:
+    etags.tell(response, _tag(who))
     private = {
         name: getattr(who, name) for name in ("email", "verified", "time_zone", "theme", "muted", "gpu_approved")
     }
     return show_user(who, who) | private | {"admin": who.is_superuser, "token": request.auth.token}
+
+
+def _tag(user: User) -> str:
+    return etags.tag_of(*(getattr(user, name) for name in MeEdit.model_fields))
+
+
+@router.patch("/me", response=MeOut)
+@access.route("self")
+def set_me(request: ApiRequest, data: MeEdit, response: HttpResponse) -> dict[str, Any]:
+    """Changes one's own account."""
+    fields = data.dict(exclude_unset=True)
+    muted = fields.pop("muted", None)
+    if unknown := set(muted or ()) - set(wishes.KINDS):
+        raise invalid([("muted", f"“{min(unknown)[:60]}” is none of {', '.join(wishes.KINDS)}")])
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=person(request).pk)
+        etags.check(request, _tag(user))
+        actions.change_profile(user=user, fields=fields)
+        if muted is not None:
+            wishes.choose(user=user, wanted=set(wishes.KINDS) - set(muted))
+    return _shown(request, user, response)
+
+
+@router.get("/me/tokens", response=Listed[TokenOut])
+@access.route("self")
+def list_tokens(request: ApiRequest, paging: Query[Paging]) -> dict[str, Any]:
+    """One's personal tokens, the newest first; expired ones too."""
+    return lists.page(tokens.of(person(request)), paging, lambda token: token)
+
+
+@router.delete("/me/tokens/current", response={204: None})
+@access.route("self")
+def log_out(request: ApiRequest) -> Status:
+    """Revokes the token that asks; also one that only reads may."""
+    person(request)
+    if request.auth.token is None:
+        raise Problem(409, "conflict", "This was asked by a browser's session, not by a token: sign out on a page.")
+    tokens.revoke(token=request.auth.token)
+    return Status(204, None)
+
+
+@router.delete("/me/tokens/{token}", response={204: None})
+@access.route("self")
+def revoke_token(request: ApiRequest, token: str) -> Status:
+    """Revokes a personal token: from now on it is worth nothing."""
+    tokens.revoke(token=get_object_or_404(tokens.of(person(request)), pk=token))
+    return Status(204, None)
+
+
+@router.get("/users", response=Listed[UserOut])
+@access.route("user:get")
+def list_users(
+    request: ApiRequest,
+    paging: Query[Paging],
+    q: str = Query("", max_length=100, description="what occurs in the name or the username"),
+    username: str | None = Query(None, max_length=31, description="exactly this one"),
+) -> dict[str, Any]:
+    """Who has an account here: names and usernames, which everybody who has one sees; never addresses."""
+    by = person(request)
+    found = User.objects.filter(is_active=True)
+    if q:
+        found = found.filter(Q(name__icontains=q) | Q(username__contains=q.lower()))
+    if username is not None:
+        found = found.filter(username=username)
+    return lists.page(found, paging, lambda user: show_user(user, by), order=BY_USERNAME)
+
+
+@router.get("/users/{user}", response=UserOut)
+@access.route("user:get")
+def get_user(request: ApiRequest, user: str) -> dict[str, Any]:
+    """Somebody, by id."""
+    by = person(request)
+    return show_user(get_object_or_404(User, pk=user, is_active=True), by)
