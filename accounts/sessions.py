@@ -7,18 +7,20 @@ last seen is in the session itself, which every page reads anyway.
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.usersessions.models import UserSession
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user, get_user_model
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 import access
-from accounts import devices
+from accounts import devices, second_step
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -46,6 +48,12 @@ def note(request: "HttpRequest", *, first: bool = False) -> None:
     seen = request.session.get(SEEN)
     if first or (seen and time.time() - seen["at"] >= NOTE_EVERY):
         request.session[SEEN] = {"at": int(time.time()), "from": get_adapter().get_client_ip(request)}
+
+
+def signed_in(key: str | None) -> "User | None":
+    """Who is signed in by the session with this key: nobody after a sign-out or with another password."""
+    user = get_user(cast(Any, SimpleNamespace(session=SessionStore(key)))) if key else None
+    return user if isinstance(user, get_user_model()) and not second_step.is_missing(user) else None
 
 
 def of(user: "User", *, this: str | None) -> list[SignedIn]:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+import access
 from accounts import bearer, second_step
 from accounts.models import PersonalToken, User
 
@@ -64,8 +65,10 @@ def of(user: User) -> "QuerySet[PersonalToken]":
     return PersonalToken.objects.filter(user=user).order_by("-created_at", "pk")
 
 
+@transaction.atomic
 def revoke(*, token: PersonalToken) -> None:
-    """From now on it is worth nothing."""
+    """From now on it is worth nothing; what it has open is closed."""
+    access.bump()
     token.delete()
 
 

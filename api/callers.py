@@ -11,7 +11,7 @@ from ninja.security.apikey import APIKeyCookie
 
 from access import keys, refused
 from access.keys import RoleHolder
-from accounts import second_step, tokens
+from accounts import second_step, sessions, tokens
 from accounts.models import PersonalToken, User
 from api.problems import Problem
 
@@ -57,6 +57,15 @@ def of_token(text: str) -> Caller | None:
         return Caller(role, role.pk) if role else None
     token = tokens.find(text)
     return Caller(token.user, f"user:{token.user_id}", token) if token else None
+
+
+def again(request: Any) -> User | RoleHolder | None:
+    """Who asks, as it is now: for answers that last. None where the token or session is worth nothing any more."""
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        caller = of_token(text.strip())
+        return caller.holder if caller else None
+    return sessions.signed_in(request.session.session_key)
 
 
 class Token(HttpBearer):

@@ -17,10 +17,10 @@ from api import etags, lists, problems
 from api.callers import ApiRequest
 from api.lists import In, Listed, Out, Paging
 from api.problems import Problem
-from jobs import actions, costs, shown
+from jobs import actions, costs, log_api, shown
 from jobs.models import Job
 from jobs.querysets import JobQuerySet
-from jobs.shown import JobItem, JobOut, MoveOut
+from jobs.shown import JobItem, JobOut, MoveOut, job_for
 from jobs.spec import SpecErrors, parse
 from jobs.states import JobState
 from projects.api import project_for
@@ -84,12 +84,6 @@ def _field(path: str) -> str:
 
 problems.register(SpecErrors, _read_spec_errors)
 problems.register(actions.Refusal, problems.conflict)
-
-
-def job_for(request: ApiRequest, job: str, action: str) -> Job:
-    """The job with this id, when who asks may do the action to it."""
-    present = Job.objects.for_programs().filter(project__removed_at=None)
-    return access.fetch(request.user, action, present, pk=job)
 
 
 @router.get("/jobs", response=Listed[JobItem])
@@ -224,3 +218,6 @@ def job_history(request: ApiRequest, job: str) -> dict[str, Any]:
 def _shown(request: ApiRequest, job: Job, response: HttpResponse) -> dict[str, Any]:
     etags.tell(response, shown.tag_of(job))
     return shown.show_job(job, request.user)
+
+
+router.add_router("", log_api.router)

@@ -9,18 +9,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from types import SimpleNamespace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.contrib.auth import get_user
-from django.contrib.sessions.backends.db import SessionStore
 from django.http import Http404
 from django.template.loader import render_to_string
 
 import access
-from accounts import second_step
-from accounts.models import User
+from accounts import sessions
 from jobs import logs, pages, rows
 from jobs.log_hub import ACCESS, GROWN, Watch, hub, in_database, in_files
 from jobs.models import Attempt, Job
@@ -35,13 +31,6 @@ LOOK_AT_STATE_EVERY = 5.0  # seconds after which a row is read again without an 
 PACE = 0.02  # seconds between two small frames to one viewer
 COALESCE = 0.25  # seconds between two pushes of fragments to one viewer
 NEWEST = 200  # jobs of a list that are looked at without an event
-
-
-def signed_in(scope: Any) -> User | None:
-    """Who is signed in by the session with which the line was opened: nobody after a sign-out or with another password."""
-    key = scope["session"].session_key
-    user = get_user(cast(Any, SimpleNamespace(session=SessionStore(key)))) if key else None
-    return user if isinstance(user, User) and not second_step.is_missing(user) else None
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -105,7 +94,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     def _refusal(self) -> int | None:
         """The close code for somebody who may not see this (any more)."""
-        user = signed_in(self.scope)
+        user = sessions.signed_in(self.scope["session"].session_key)
         if user is None:
             return NOT_ALLOWED
         try:

@@ -8,9 +8,11 @@ from typing import Any, Literal
 from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 
+import access
 from accounts.adapter import absolute
 from accounts.api import UserOut, show_user
 from api import etags
+from api.callers import ApiRequest
 from api.lists import Out
 from billing import usage
 from jobs import logs, queue, rows
@@ -118,6 +120,12 @@ class MoveOut(Out):
     sentence: str
     by: UserOut | None
     attempt: int | None
+
+
+def job_for(request: ApiRequest, job: str, action: str) -> Job:
+    """The job with this id, when who asks may do the action to it."""
+    present = Job.objects.for_programs().filter(project__removed_at=None)
+    return access.fetch(request.user, action, present, pk=job)
 
 
 def show_items(jobs: Sequence[Job], by: Any) -> list[dict[str, Any]]:
