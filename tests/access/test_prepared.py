@@ -14,10 +14,12 @@ from projects.models import Member, Project
 on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="only PostgreSQL keeps plans")
 
 NAMED = Prepared(
-    lambda slugs, user: Project.objects.filter(slug__in=slugs)
-    .annotate(mine=Exists(Member.objects.filter(project=OuterRef("pk"), user=user)))
-    .select_related("owner", "parent")
-    .order_by("name")
+    lambda slugs, user: (
+        Project.objects.filter(slug__in=slugs)
+        .annotate(mine=Exists(Member.objects.filter(project=OuterRef("pk"), user=user)))
+        .select_related("owner", "parent")
+        .order_by("name")
+    )
 )
 
 
@@ -31,7 +33,11 @@ def test_models_come_with_all_that_the_queryset_adds(project, owner, collaborato
 
 def test_a_list_may_be_of_any_length(project, owner):
     personal = Project.objects.get(owner=owner, personal=True)
-    for slugs, expected in (([], []), ([project.slug], [project]), ([project.slug, personal.slug], [personal, project])):
+    for slugs, expected in (
+        ([], []),
+        ([project.slug], [project]),
+        ([project.slug, personal.slug], [personal, project]),
+    ):
         assert NAMED.objects(slugs=slugs, user=owner.pk) == expected
     many = [f"no-{number}" for number in range(100)]
     assert NAMED.objects(slugs=[*many, project.slug], user=owner.pk) == [project]

@@ -56,7 +56,7 @@ def test_ones_own_teams_come_first_and_all_by_name(as_user, owner, stranger, dja
     for name in ("Zoo", "aunt"):
         actions.create(name=name, by=owner)
     client = as_user(owner)
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(15):
         first = client.get("/teams/")
     second = client.get(first.context["older"])
     names = [team.name.lower() for page in (first, second) for team in page.context["teams"]]
