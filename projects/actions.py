@@ -31,7 +31,7 @@ DEEPEST: Final = 6  # how many projects may be in each other
 
 
 def create(*, name: str, by: "User", parent: Project | None = None) -> Project:
-    """A new project, owned by its creator; in another one with `parent`, whose owner may then do everything in it too.
+    """A new project, owned by its creator; in another one with `parent`, whose owner owns it and whose members are its members.
 
     Raises ValidationError for a bad name, Refused for an unverified account, Impossible where projects are nested too deep.
     """
@@ -56,7 +56,7 @@ def _check_parent(parent: Project, by: "User") -> None:
 def _create(*, name: str, slug: str, by: "User", parent: Project | None) -> Project:
     project = Project(name=name.strip(), slug=slug, owner=by, parent=parent)
     if parent:
-        ownership.lock(parent)
+        project.owner = ownership.lock(parent).owner
         _check_parent(parent, by)  # it may have been removed meanwhile
         project.path = ".".join((parent.id, *parent.access_above()))
     project.full_clean(validate_unique=False, validate_constraints=False)
@@ -222,9 +222,17 @@ def require_member(project: Project, user: "User") -> Member:
     if member is None and project.owner_id == user.pk:
         raise refused("project:get", "owner", "You own this project: you can remove it, but not leave it.")
     if member is None:
+        _check_not_from_above(project, user)
         said = "You are here by a role, by a policy, or as the owner of a project above: the page Access says by which."
         raise refused("project:get", "by_rules", said)
     return member
+
+
+def _check_not_from_above(project: Project, user: "User") -> None:
+    above = Member.objects.filter(project__in=project.access_above(), user=user)
+    if names := " and ".join(sorted(above.values_list("project__name", flat=True))):
+        said = f"You are here as a member of {names}: leave that project to leave this one."
+        raise refused("project:get", "from_above", said)
 
 
 def _end(member: Member, *, by: "User", action: str) -> bool:

@@ -1,4 +1,5 @@
 """A project changes hands: its owner offers it to a member, who accepts. Until then the owner may take the offer back.
+What is in it goes with it: a project and all that are in each other have one owner.
 
 The offer is on the project's own row, and every step is a compare-and-set on that row: of two at once one counts, and an
 offer that was taken back, declined, or whose member has gone, can no longer be accepted.
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 import access
 from access import policies
+from access.models import Nested
 from projects import letters
 from projects.errors import Impossible, refused
 from projects.levels import PRESETS
@@ -71,16 +73,23 @@ def accept(*, project: Project, by: "User") -> None:
     if not theirs.update(owner=by, **NOBODY):
         raise Impossible(GONE)
     before = levels_of_user(project, by)
-    _end_membership(project, by)
+    for one in (project, *Project.objects.filter(pk__in=Nested.objects.filter(above=project.pk).values("place"))):
+        _hand_over(one, former, by)
     _make_member(project, former, by)
     access.bump()
-    policies.hand_over(project.pk, former=former, to=by)
-    Invitation.objects.open().filter(project=project, invited_by=former).update(invited_by=by)
     policies.lapse({former.pk}, by=by)
     project.owner, project.offered_to = by, None
     members = {"former_owner": "now a member with Full", "levels_until_now": before}
     _record(project, "owner:accept", by, before={"owner": former.username}, after={"owner": by.username}, **members)
     letters.accepted(project, former=former, by=by)
+
+
+def _hand_over(project: Project, former: "User", to: "User") -> None:
+    """One of the projects that change hands: its owner is no member, and what the former one gave there is given by the new one."""
+    Project.objects.filter(pk=project.pk).update(owner=to, **NOBODY)
+    _end_membership(project, to)
+    policies.hand_over(project.pk, former=former, to=to)
+    Invitation.objects.open().filter(project=project, invited_by=former).update(invited_by=to)
 
 
 def lock(project: Project) -> Project:
@@ -101,6 +110,8 @@ def check_owner(project: Project, by: "User") -> None:
     access.require(by, "project:rm", project)
     if project.owner_id != by.pk:
         raise refused("project:rm", "owner", "Only its owner can hand this project over.")
+    if project.parent_id:
+        raise refused("project:rm", "child", "It has the owner of the project that it is in: hand that one over.")
 
 
 def _end_membership(project: Project, user: "User") -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db.models import Exists, Expression, OuterRef, Q, QuerySet, Value
+from django.db.models import CharField, Exists, Expression, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from access import ACTIONS, Grant, Target
@@ -47,40 +47,30 @@ def owner_proven() -> Exists:
 
 
 class Ownership:
-    """The owner of a project may do everything in it, and in all projects in it."""
+    """The owner of a project may do everything in it. What is in it has the same owner: projects.actions sees to that."""
 
     name = "ownership"
     place = "project"
 
     def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
-        chains = {place: (place, *above) for place, above in places.items()}
-        rows = OWNERSHIP.rows(projects=list(dict.fromkeys(one for chain in chains.values() for one in chain)))
-        found = {row[0]: row[1:] for row in rows}
-        for place, chain in chains.items():
-            for one in chain if place in found else ():
-                name, owner_id, active, personal, proven = found[one]
-                if active and owner_id in users:
-                    rules = OWNERS if not personal else PERSONAL if proven else UNPROVEN
-                    source = "ownership of the project" if one == place else f"ownership of {name}, which it is in"
-                    yield from ((owner_id, grant) for grant in _everything(place, rules, source))
+        for project_id, owner_id, active, personal, proven in OWNERSHIP.rows(projects=list(places)):
+            if active and owner_id in users:
+                rules = OWNERS if not personal else PERSONAL if proven else UNPROVEN
+                yield from ((owner_id, grant) for grant in _everything(project_id, rules))
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
-        present = Project.objects.present()
-        owned = present.filter(allowing(kind, verb), pk__in=[target.project_id, *above])
-        if above:
-            owned = owned.filter(Exists(present.filter(pk=target.project_id)))
+        owned = Project.objects.present().filter(allowing(kind, verb), pk=target.project_id)
         return [(get_user_model().objects.filter(pk__in=owned.values("owner")), "pk")]
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         if project == "pk":  # of projects themselves: each says by itself whose it is
-            own = Q(allowing(kind, verb), removed_at=None, owner=user_id)
-            return own | _below_owned(kind, verb).among(project, user=user_id)
+            return Q(allowing(kind, verb), removed_at=None, owner=user_id)
         return _owned(kind, verb).among(project, user=user_id)
 
 
-def _everything(project_id: str, rules: Rules, source: str) -> Iterable[Grant]:
+def _everything(project_id: str, rules: Rules) -> Iterable[Grant]:
     for kind, actions in rules.items():
-        yield Grant(project_id, kind, actions, source, farthest=FARTHEST)
+        yield Grant(project_id, kind, actions, "ownership of the project", farthest=FARTHEST)
 
 
 def allowing(kind: str, verb: str) -> Q:
@@ -96,7 +86,7 @@ def allowing(kind: str, verb: str) -> Q:
 
 
 def _owners_of(projects: list[str]) -> QuerySet:
-    columns = ("pk", "name", "owner_id", "owner__is_active", "personal", "proven")
+    columns = ("pk", "owner_id", "owner__is_active", "personal", "proven")
     return Project.objects.present().filter(pk__in=projects).annotate(proven=owner_proven()).values_list(*columns)
 
 
@@ -105,59 +95,52 @@ OWNERSHIP: Final = Prepared(_owners_of)
 
 @cache
 def _owned(kind: str, verb: str) -> Prepared:
-    """The ids of the projects in which a user may do this as the owner, of them or of one above."""
-
-    def ids(user: str) -> QuerySet:
-        owned = Project.objects.present().filter(allowing(kind, verb), owner_id=user).values("pk")
-        return owned.union(_below(owned), all=True)
-
-    return Prepared(ids)
-
-
-@cache
-def _below_owned(kind: str, verb: str) -> Prepared:
-    """The ids of those that are in one of the user's."""
+    """The ids of the projects in which a user may do this as the owner."""
     owned = Project.objects.present().filter(allowing(kind, verb))
-    return Prepared(lambda user: _below(owned.filter(owner_id=user).values("pk")))
-
-
-def _below(projects: QuerySet) -> QuerySet:
-    inside = Nested.objects.filter(above__in=projects).values("place")
-    return Project.objects.present().filter(pk__in=inside).values("pk")
+    return Prepared(lambda user: owned.filter(owner_id=user).values("pk"))
 
 
 class Membership:
-    """A member, or whoever belongs to a team that is one, holds what the levels say; levels are guardian permissions."""
+    """A member, or whoever belongs to a team that is one, holds what the levels say, also in all projects in that one.
+
+    Levels are guardian permissions.
+    """
 
     name = "membership"
     place = "project"
 
     def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
-        held: dict[tuple[str, str, str], set[str]] = {}
-        for user_id, project_id, label, codename in MEMBERSHIP.rows(users=list(users), projects=list(places)):
-            held.setdefault((user_id, project_id, label), set()).add(codename)
-        known: dict[tuple[str, str, frozenset[str]], list[Grant]] = {}  # many members of a project hold the same
-        for (user_id, project_id, label), codenames in held.items():
-            key = project_id, label, frozenset(codenames)
-            if key not in known:
-                known[key] = list(_compiled(project_id, codenames, label))
-            yield from ((user_id, grant) for grant in known[key])
+        chains = {place: (place, *above) for place, above in places.items()}
+        named = list(dict.fromkeys(one for chain in chains.values() for one in chain))
+        held: dict[str, dict[tuple[str, str], set[str]]] = {}
+        names = {}
+        for user_id, project_id, label, codename in MEMBERSHIP.rows(users=list(users), projects=named):
+            if user_id is None:
+                names[project_id] = label
+            else:
+                held.setdefault(project_id, {}).setdefault((user_id, label), set()).add(codename)
+        for place, chain in chains.items():
+            for one in chain if place in names else ():
+                yield from _held_here(
+                    place, held.get(one, {}), "" if one == place else f" of {names.get(one)}, which it is in"
+                )
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         # By their ids, not joined: then a planner knows how many rows to expect.
         ids = dict(PERMISSIONS.objects())
         anything, own = _codenames(kind, verb)
-        parts: Holders = []
         if not PRESENT.objects(project=target.project_id):
-            return parts
+            return []
+        parts: Holders = []
         belonging = get_user_model().groups.through.objects
         ways: list[tuple[str, dict[str, str]]] = [(anything, {})] if anything else []
         ways += [(own, {"user": target.created_by_id})] if own and target.created_by_id else []
-        for codename, whose in ways:
-            here = {"content_object_id": target.project_id, "permission_id": ids.get(codename)}
-            parts.append((ProjectUserPermission.objects.filter(**here, **whose), "user"))
-            groups = ProjectGroupPermission.objects.filter(**here).values("group")
-            parts.append((belonging.filter(group__in=groups, **whose), "user"))
+        for place in (target.project_id, *above):
+            for codename, whose in ways:
+                here = {"content_object_id": place, "permission_id": ids.get(codename)}
+                parts.append((ProjectUserPermission.objects.filter(**here, **whose), "user"))
+                groups = ProjectGroupPermission.objects.filter(**here).values("group")
+                parts.append((belonging.filter(group__in=groups, **whose), "user"))
         return parts
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
@@ -170,6 +153,16 @@ class Membership:
             mine = _shared(own, present=not of_projects).among(project, user=user_id)
             condition |= Q(**{created_by: user_id}) & mine
         return condition & Q(removed_at=None) if of_projects else condition
+
+
+def _held_here(place: str, held: dict[tuple[str, str], set[str]], where: str) -> Iterable[tuple[str, Grant]]:
+    """What the permissions of one project, by holder and label, are worth in a place: itself, or one in it (`where` says so)."""
+    known: dict[tuple[str, frozenset[str]], list[Grant]] = {}  # many members of a project hold the same
+    for (user_id, label), codenames in held.items():
+        key = label, frozenset(codenames)
+        if key not in known:
+            known[key] = list(_compiled(place, codenames, f"{label}{where}"))
+        yield from ((user_id, grant) for grant in known[key])
 
 
 PERMISSIONS: Final = Prepared(
@@ -185,13 +178,18 @@ TABLES: Final[tuple[tuple[Any, str, Expression], ...]] = (
 
 
 def _held_by(users: list[str], projects: list[str]) -> QuerySet:
-    """(user, project, source, codename) of all permissions that these users hold in these projects."""
-    parts, present = [], Project.objects.present().filter(pk__in=projects).values("pk")
+    """(user, project, source, codename) of all permissions that these users hold in these projects; and of each of these that is
+    there, as nobody's, its name."""
+    present = Project.objects.present().filter(pk__in=projects)
+    nobody = Value(None, output_field=CharField())
+    parts = [
+        present.annotate(nobody=nobody, nothing=Value("")).order_by().values_list("nobody", "pk", "name", "nothing")
+    ]
     for table, user, label in TABLES:
-        here = table.objects.filter(content_object__in=projects).filter(content_object__in=present)
+        here = table.objects.filter(content_object__in=projects).filter(content_object__in=present.values("pk"))
         rows = here.filter(**{f"{user}__in": users}).annotate(label=label)
         parts.append(rows.order_by().values_list(user, "content_object_id", "label", "permission__codename"))
-    return parts[0].union(parts[1], all=True)
+    return parts[0].union(*parts[1:], all=True)
 
 
 # One of ten thousand members, or the member of ten thousand projects: only who knows which, plans well.
@@ -200,19 +198,18 @@ MEMBERSHIP: Final = Prepared(_held_by, planned="anew")
 
 @cache
 def _shared(codename: str, *, present: bool = True) -> Prepared:
-    """The ids of the projects in which a user holds a permission; `present`: without those that have been removed."""
+    """The ids of the projects in which a user holds a permission, there or by one above; `present`: without removed ones."""
 
     def ids(user: str) -> QuerySet:
-        parts = []
+        parts: list[QuerySet] = []
+        there = {"content_object__removed_at": None} if present else {}
         for table, way, _ in TABLES:
-            rows = table.objects.filter(
-                permission__codename=codename,
-                permission__content_type__app_label="projects",
-                **{way: user},
-                **({"content_object__removed_at": None} if present else {}),
-            )
-            parts.append(rows.order_by().values("content_object_id"))
-        return parts[0].union(parts[1], all=True)
+            held = {"permission__codename": codename, "permission__content_type__app_label": "projects", way: user}
+            rows = table.objects.filter(**held).order_by().values("content_object_id")
+            inside = Project.objects.present() if present else Project.objects.all()
+            nested = Nested.objects.filter(above__in=rows).values("place")
+            parts += [rows.filter(**there), inside.filter(pk__in=nested).order_by().values("pk")]
+        return parts[0].union(*parts[1:], all=True)
 
     return Prepared(ids)
 
@@ -237,13 +234,13 @@ def _codenames(kind: str, verb: str) -> tuple[str, str]:
 def _compiled(project_id: str, codenames: set[str], label: str) -> Iterable[Grant]:
     """The rules that the permissions of a member, or of a team, stand for; `label` says whose."""
     if VIEW in codenames:
-        yield Grant(project_id, "project", frozenset({"get"}), label)
+        yield Grant(project_id, "project", frozenset({"get"}), label, farthest=FARTHEST)
     for kind, level in levels_of(codenames).items():
         anything, own = actions_of(kind, level)
         source = f"{label}: level {level} on {kind}s"
         if anything:
-            yield Grant(project_id, kind, anything, source)
+            yield Grant(project_id, kind, anything, source, farthest=FARTHEST)
         if own:
-            yield Grant(project_id, kind, own, source, only_mine=True)
+            yield Grant(project_id, kind, own, source, only_mine=True, farthest=FARTHEST)
         if kind == "job" and level in {"own", "all"}:
-            yield Grant(project_id, "key", frozenset({"use"}), source)
+            yield Grant(project_id, "key", frozenset({"use"}), source, farthest=FARTHEST)

@@ -10,7 +10,7 @@ from jobs.models import Job, Move
 from projects import actions, links, ownership, team_members
 from projects.errors import InvalidInvitation
 from projects.levels import PRESETS
-from projects.models import AuditEntry, Invitation, Member, Project
+from projects.models import AuditEntry, Invitation, Member
 from teams import actions as teams
 from teams.models import TeamUser
 
@@ -153,13 +153,18 @@ def test_one_loses_only_what_is_lost(project, owner, stranger):
     assert [Job.objects.get(pk=one.pk).state for one in jobs] == ["cancelled", "queued"]
 
 
-def test_who_gives_a_project_away_has_nothing_waiting_in_those_below(project, owner, viewer):
+def test_who_gives_a_project_away_stays_a_member_of_it_and_of_those_below(project, owner, viewer):
     below = actions.create(name="Below", by=owner, parent=project)
-    Project.objects.filter(pk=below.pk).update(owner=viewer)
     there, here = waiting(below, owner), waiting(project, owner)
     ownership.offer(member=Member.objects.get(user=viewer), by=owner)
     ownership.accept(project=project, by=viewer)
-    assert [Job.objects.get(pk=one.pk).state for one in (there, here)] == ["cancelled", "queued"]
+    assert [Job.objects.get(pk=one.pk).state for one in (there, here)] == ["queued", "queued"]
+
+
+def test_who_leaves_a_project_has_nothing_waiting_in_those_below(project, owner, viewer):
+    there = waiting(actions.create(name="Below", by=owner, parent=project), viewer)
+    actions.leave(project=project, by=viewer)
+    assert Job.objects.get(pk=there.pk).state == "cancelled"
 
 
 def test_an_invitation_goes_with_the_role_by_which_it_was_made(project, owner, stranger, make_user):

@@ -72,20 +72,35 @@ def test_users_hold_what_their_teams_and_their_teams_roles_do(project, owner, st
     assert not may(stranger, "job:get", job) and not may(stranger, "job:stop", job)
 
 
-def test_rights_reach_projects_below_and_none_above(project, owner, stranger, make_user, join):
+def test_rights_reach_projects_below_and_none_above(project, owner, stranger, viewer, make_user, join):
     policies.attach(text=f"project:get+project:new@{project.urn}", by=owner, user=stranger)
     child = actions.create(name="Production", by=stranger, parent=project)
+    assert child.owner == owner
     inside = Job.objects.create(project=child, name="a", created_by=stranger, spec={})
-    assert access.allowed(owner, "job:rm", inside).reason == f"allowed by ownership of {project.name}, which it is in"
-    assert not may(stranger, "job:get", project)
+    assert access.allowed(owner, "job:rm", inside).reason == "allowed by ownership of the project"
+    said = f"allowed by membership of {project.name}, which it is in: level read on jobs"
+    assert access.allowed(viewer, "job:get", inside).reason == said
+    assert not may(viewer, "job:new", child)
+    assert not may(stranger, "job:get", project) and not may(stranger, "job:get", inside)
     member = make_user("mona")
     join(child, member, "Full")
     assert not may(member, "project:get", project)
     watcher = make_user("wanda")
     policies.attach(text=f"job:get@{project.urn}:project:*:job:*", by=owner, user=watcher)
-    deeper = actions.create(name="Deeper", by=stranger, parent=child)
+    deeper = actions.create(name="Deeper", by=owner, parent=child)
     assert may(watcher, "job:get", inside)
-    assert not may(watcher, "job:get", Job.objects.create(project=deeper, name="b", created_by=stranger, spec={}))
+    lowest = Job.objects.create(project=deeper, name="b", created_by=stranger, spec={})
+    assert not may(watcher, "job:get", lowest)
+    assert may(viewer, "job:get", lowest) and may(member, "job:rm", lowest)
+
+
+def test_who_leaves_a_project_leaves_what_is_in_it(project, owner, viewer):
+    child = actions.create(name="Production", by=owner, parent=project)
+    with pytest.raises(Refused, match=f"You are here as a member of {project.name}"):
+        actions.leave(project=child, by=viewer)
+    actions.leave(project=project, by=viewer)
+    assert not may(viewer, "project:get", child)
+    assert child not in Project.objects.visible_to(viewer)
 
 
 # Who may grant
@@ -134,13 +149,12 @@ def test_no_grant_reaches_a_personal_project(owner, stranger):
         actions.create(name="Child", by=owner, parent=personal)
 
 
-def test_owning_a_child_gives_nothing_in_its_parent(project, owner, stranger):
+def test_who_may_create_in_a_project_grants_nothing_in_it(project, owner, stranger):
     policies.attach(text=f"project:get+project:new@{project.urn}", by=owner, user=stranger)
     child = actions.create(name="Production", by=stranger, parent=project)
-    for text in (f"job:get@{project.urn}:job:*", f"*@{project.urn}:*", f"project:get@{project.urn}:project:*"):
+    for text in (f"job:get@{project.urn}:job:*", f"*@{project.urn}:*", f"job:get@{child.urn}:job:*"):
         with pytest.raises(Refused):
             policies.attach(text=text, by=stranger, user=stranger)
-    policies.attach(text=f"job:get@{child.urn}:job:*", by=stranger, user=stranger)
 
 
 def test_a_role_is_given_only_by_who_holds_all_of_it(project, owner, sharer, stranger):

@@ -52,7 +52,8 @@ def populate(make_user, join) -> tuple[list, list[Job]]:
     by_rules = _rules(even, mixed, owner, other, make_user)
     policies.attach(text=f"project:get+project:new@{even.urn}", by=owner, user=other)
     below = actions.create(name="Below", by=other, parent=even)
-    deep = actions.create(name="Deep", by=other, parent=below)
+    deep = actions.create(name="Deep", by=owner, parent=below)
+    join(below, members[0], "Teammate")
     inactive = make_user("ivan")
     join(even, inactive, "Full")
     inactive.is_active = False

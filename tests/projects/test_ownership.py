@@ -29,6 +29,29 @@ def offered(member, owner, project):
     return project
 
 
+@pytest.fixture
+def child(project, owner):
+    return actions.create(name="Production", by=owner, parent=project)
+
+
+def test_what_is_in_a_project_goes_with_it(project, child, offered, owner, viewer, join):
+    join(child, viewer, "Teammate")
+    deeper = actions.create(name="Canary", by=owner, parent=child)
+    ownership.accept(project=offered, by=viewer)
+    assert set(Project.objects.filter(personal=False).values_list("owner__username", flat=True)) == {"vera"}
+    for one in (child, deeper):
+        one.refresh_from_db()
+        assert access.allowed(viewer, "project:rm", one)
+        assert access.allowed(owner, "job:new", one).reason.startswith("allowed by membership of Vision")
+        assert not access.allowed(owner, "project:set", one)
+    assert not Member.objects.filter(project=child, user=viewer).exists()
+
+
+def test_what_is_in_a_project_is_not_handed_over_without_it(child, owner, viewer, join):
+    with pytest.raises(Refused, match="hand that one over"):
+        ownership.offer(member=join(child, viewer, "Full"), by=owner)
+
+
 def written():
     return list(AuditEntry.objects.filter(action__startswith="owner:").order_by("id").values_list("action", "by_name"))
 
