@@ -17,7 +17,7 @@ from api import etags, lists, problems
 from api.callers import ApiRequest
 from api.lists import In, Listed, Out, Paging
 from api.problems import Problem
-from jobs import actions, costs, log_api, shown
+from jobs import actions, artifact_api, costs, log_api, shown
 from jobs.models import Job
 from jobs.querysets import JobQuerySet
 from jobs.shown import JobItem, JobOut, MoveOut, job_for
@@ -221,3 +221,4 @@ def _shown(request: ApiRequest, job: Job, response: HttpResponse) -> dict[str, A
 
 
 router.add_router("", log_api.router)
+router.add_router("", artifact_api.router)

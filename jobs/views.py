@@ -1,22 +1,18 @@
 """Pages of jobs."""
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from typing import Any
-from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
-from accounts.downloads import one_by_one
 from accounts.paging import address_of, paged
 from accounts.requests import UserRequest
-from compute import resources, trees
-from jobs import actions, artifacts, pages, places, queue, rows
+from compute import resources
+from jobs import actions, artifact_answers, pages, queue, rows
 from jobs.forms import JobForm, initial_from_last, initial_of
 from jobs.models import Job
 from jobs.querysets import JobQuerySet
@@ -24,8 +20,6 @@ from jobs.spec import Spec, SpecErrors, as_yaml, load_yaml, parse
 from jobs.states import JobState
 from projects.models import Project
 from projects.named import BY_SLUG
-
-NOTHING_SHOWN = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 def project_for(request: UserRequest, slug: str, action: str) -> Project:
@@ -254,33 +248,11 @@ def remove(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
 async def artifact(request: UserRequest, slug: str, job_id: str, path: str) -> HttpResponseBase:
     """One file that the job wrote: an image as one, everything else as an attachment."""
     job = await sync_to_async(job_for)(request, slug, job_id, "job:get")
-    stack = ExitStack()
-    try:
-        file = await sync_to_async(stack.enter_context)(trees.opened(places.output_directory(job.id), path))
-    except trees.NotThere:
-        raise Http404("There is no such artifact.") from None
-    head = await sync_to_async(file.read)(16)
-    image = artifacts.image_type(path, head) if "download" not in request.GET else None
-    response = StreamingHttpResponse(
-        _pieces(stack, head, file), content_type=image or "application/octet-stream", headers=NOTHING_SHOWN
-    )
-    if not image:
-        response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(path.rsplit('/', 1)[-1])}"
-    return response
-
-
-async def _pieces(stack: ExitStack, head: bytes, file: Any) -> AsyncIterator[bytes]:
-    with stack:
-        yield head
-        while chunk := await sync_to_async(file.read, thread_sensitive=False)(artifacts.CHUNK):
-            yield chunk
+    return await artifact_answers.file(request, job, path, shown="download" not in request.GET)
 
 
 @access.route("job:get")
 @require_GET
 async def artifacts_zip(request: UserRequest, slug: str, job_id: str) -> HttpResponseBase:
     """All that the job wrote as one archive."""
-    job = await sync_to_async(job_for)(request, slug, job_id, "job:get")
-    pieces = one_by_one(artifacts.zipped(places.output_directory(job.id)), thread_sensitive=False)
-    headers = {**NOTHING_SHOWN, "Content-Disposition": f"attachment; filename*=UTF-8''{quote(job.name)}-{job.id}.zip"}
-    return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
+    return artifact_answers.archive(await sync_to_async(job_for)(request, slug, job_id, "job:get"))

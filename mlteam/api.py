@@ -15,6 +15,7 @@ from accounts import api as accounts_api
 from api import problems
 from api.callers import Browser, Token
 from api.door import FIELDS, door, sparse
+from compute import api as compute_api
 from jobs import api as jobs_api
 from projects import api as projects_api
 
@@ -99,4 +100,5 @@ api = Api(
 api.add_decorator(door, mode="view")
 api.add_router("", accounts_api.router)
 api.add_router("", projects_api.router)
+api.add_router("", compute_api.router)
 api.add_router("", jobs_api.router)
