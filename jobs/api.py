@@ -94,7 +94,7 @@ def list_jobs(
     """The jobs that one may see, of all projects or of one, newest first."""
     by = request.user
     if where.project is None:
-        seen = Job.objects.visible_to(by).filter(project__removed_at=None)
+        seen = Job.objects.visible_to(by).present()
     else:
         seen = Job.objects.in_project(project_for(request, where.project, "job:get"))
     return lists.page(
@@ -115,7 +115,7 @@ def _filtered(jobs: Any, where: JobFilter, by: Any) -> QuerySet[Job]:
     if where.state:
         jobs = jobs.filter(state__in=where.state)
     if where.name is not None:
-        jobs = jobs.filter(name=where.name)
+        jobs = jobs.named(where.name)
     if where.tag is not None:
         jobs = jobs.tagged(where.tag)
     return jobs.matching(where.q) if where.q else jobs

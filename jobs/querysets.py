@@ -71,6 +71,14 @@ class JobQuerySet(models.QuerySet):
     def not_held(self) -> "JobQuerySet":
         return self.exclude(reason=Reason.BUDGET)
 
+    def present(self) -> "JobQuerySet":
+        """Without those of removed projects. Not by a join: the order of a list stays that of an index."""
+        return self.exclude(project__in=apps.get_model("projects", "Project").objects.filter(removed_at__isnull=False))
+
+    def named(self, name: str) -> "JobQuerySet":
+        """Those of just this name; the indexes have what is searched, in lower case."""
+        return self.filter(name=name, words__contains=name.lower())
+
     def tagged(self, tag: str) -> "JobQuerySet":
         """Those that have just this tag."""
         return self.filter(_Holds("tags", Value(tag)))

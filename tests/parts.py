@@ -96,7 +96,13 @@ PARTS = {
 # What a marker says about the machine by itself.
 IMPLIED = {"browser": ("chromium",), "sandbox": ("bwrap",), "index": ("index",)}
 # Whole servers, browsers, and processes that are killed: two of these at once would be too much for two cores.
-SERIAL = ("tests/browser/", "tests/faults/", "tests/runner/test_faults.py", "tests/test_supervisor.py")
+SERIAL = (
+    "tests/browser/",
+    "tests/faults/",
+    "tests/runner/test_faults.py",
+    "tests/test_supervisor.py",
+    "tests/api/test_real.py",
+)
 NEVER_IN_CI = {"root", "unprivileged", "gpu"}  # a machine has them or not: nothing that .ci/run installs brings them
 
 
