@@ -1,7 +1,7 @@
 """Pages of a list, by cursor: the same cost anywhere, and nothing shifts when rows come."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from django.db.models import QuerySet
 from ninja import Schema
@@ -12,6 +12,7 @@ from api.problems import invalid
 
 Item = TypeVar("Item")
 MOST = 200
+Id = Annotated[str, Field(pattern="^[a-z2-7]{16}$")]  # of what is named in a body
 
 
 def _all_optional(schema: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from api.door import FIELDS, door, sparse
 from compute import api as compute_api
 from jobs import api as jobs_api
 from projects import api as projects_api
+from projects import invitation_api, member_api, ownership_api
 
 DESCRIPTION = """What the pages can do, for programs. Send a personal token or a role's key as `Authorization: Bearer …`.
 
@@ -101,4 +102,7 @@ api.add_decorator(door, mode="view")
 api.add_router("", accounts_api.router)
 api.add_router("", projects_api.router)
 api.add_router("", compute_api.router)
+api.add_router("", member_api.router)
+api.add_router("", invitation_api.router)
+api.add_router("", ownership_api.router)
 api.add_router("", jobs_api.router)

@@ -16,7 +16,7 @@ from accounts.adapter import absolute
 from accounts.api import UserOut, show_user
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Out, Paging
+from api.lists import Id, In, Listed, Out, Paging
 from api.problems import Problem
 from projects import actions, work
 from projects.dashboard import numbers
@@ -60,7 +60,7 @@ class ProjectIn(In):
     """A new project; `parent`: the id of the one that it is to be in."""
 
     name: str = Field(max_length=100)
-    parent: str | None = Field(None, max_length=16)
+    parent: Id | None = None
 
 
 class ProjectEdit(In):

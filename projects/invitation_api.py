@@ -1,0 +1,135 @@
+"""What programs do with invitations to projects. They and their links are for who may share the project."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from django.shortcuts import get_object_or_404
+from ninja import Field, Query, Router, Status
+
+import access
+from accounts.api import UserOut, show_user
+from api import lists
+from api.callers import ApiRequest, person
+from api.lists import In, Listed, Out, Paging
+from api.problems import invalid
+from projects import actions, links
+from projects.api import ProjectOut, show_projects
+from projects.member_api import LevelsEdit, LevelsOut, levels_in, shared
+from projects.models import Invitation
+
+router = Router(tags=["invitations"])
+
+
+class AnyInvitationOut(Out):
+    """An offer to an address. `sent`: where its email is, `error` why it failed; `link`: to hand over in another way, which proves
+    no address. `mine`: who asks invited."""
+
+    id: str
+    email: str
+    invited_by: UserOut
+    created_at: datetime
+    expires_at: datetime
+    sent: Literal["waiting", "sent", "failed"]
+    error: str
+    link: str
+    mine: bool
+
+
+class InvitationOut(AnyInvitationOut):
+    """An offer of membership."""
+
+    levels: LevelsOut
+
+
+class InvitationIn(LevelsEdit):
+    """Whom to invite, and to what."""
+
+    email: str = Field(max_length=254)
+
+
+class LinkIn(In):
+    """What follows /invitations/ in the link."""
+
+    token: str = Field(max_length=200)
+
+
+def show_invitation(one: Any, link: str, by: Any) -> dict[str, Any]:
+    """What invitations of all kinds say to who may see them; `link`: the one to copy."""
+    sent = {"": "waiting", "sent": "sent"}.get(one.delivery, "failed")
+    times = {"created_at": one.created_at, "expires_at": one.expires_at}
+    delivery = {"sent": sent, "error": one.delivery if sent == "failed" else ""}
+    inviter = {"invited_by": show_user(one.invited_by, by), "mine": one.invited_by_id == by.pk}
+    return {"id": one.pk, "email": one.email, "link": link, **times, **delivery, **inviter}
+
+
+def _shown(one: Invitation, by: Any) -> dict[str, Any]:
+    return show_invitation(one, links.address_of(one, links.COPIED), by) | {"levels": one.levels}
+
+
+@router.get("/projects/{project}/invitations", response=Listed[InvitationOut])
+@access.route("project:share")
+def list_invitations(
+    request: ApiRequest,
+    project: str,
+    paging: Query[Paging],
+    q: str = Query("", max_length=100, description="what occurs in the address"),
+) -> dict[str, Any]:
+    """The open invitations to a project, the newest first."""
+    found = Invitation.objects.open().filter(project=shared(request, project))
+    return lists.page(
+        found.filter(email__icontains=q) if q else found,
+        paging,
+        lambda one: _shown(one, request.user),
+        read=lambda rows: rows.select_related("invited_by"),
+    )
+
+
+@router.post("/projects/{project}/invitations", response={201: InvitationOut})
+@access.route("project:share")
+def invite(request: ApiRequest, project: str, data: InvitationIn) -> Status:
+    """Invites an address; one with an open invitation gets a new email, and older links die."""
+    by, levels, found = person(request), levels_in(data), shared(request, project)
+    try:
+        made = actions.invite(project=found, email=data.email, levels=levels, by=by)
+    except ValidationError as error:
+        raise invalid(("email", said) for said in error.messages) from error
+    return Status(201, _shown(made, by))
+
+
+@router.get("/projects/{project}/invitations/{invitation}", response=InvitationOut)
+@access.route("project:share")
+def get_invitation(request: ApiRequest, project: str, invitation: str) -> dict[str, Any]:
+    """An open invitation."""
+    return _shown(_open(request, project, invitation), request.user)
+
+
+@router.post("/projects/{project}/invitations/{invitation}/send", response=InvitationOut)
+@access.route("project:share")
+def send_invitation(request: ApiRequest, project: str, invitation: str) -> dict[str, Any]:
+    """Sends an invitation again, with a new link; older ones die."""
+    by, found = person(request), _open(request, project, invitation)
+    actions.resend(invitation=found, by=by)
+    return _shown(found, by)
+
+
+@router.delete("/projects/{project}/invitations/{invitation}", response={204: None})
+@access.route("project:share")
+def revoke_invitation(request: ApiRequest, project: str, invitation: str) -> Status:
+    """Takes an invitation back."""
+    by = person(request)
+    actions.revoke(invitation=_open(request, project, invitation), by=by)
+    return Status(204, None)
+
+
+@router.post("/invitations/accept", response=ProjectOut)
+@access.route("self")
+def accept_invitation(request: ApiRequest, data: LinkIn) -> dict[str, Any]:
+    """Makes who asks a member, by an invitation to their address."""
+    by = person(request)
+    return show_projects([actions.accept(token=data.token, by=by)], by)[0]
+
+
+def _open(request: ApiRequest, project: str, invitation: str) -> Invitation:
+    rows = Invitation.objects.open().filter(project=shared(request, project))
+    return get_object_or_404(rows.select_related("project__owner", "invited_by"), pk=invitation)
