@@ -16,9 +16,10 @@ from api import problems
 from api.callers import Browser, Token
 from api.door import FIELDS, door, sparse
 from compute import api as compute_api
+from billing import api as billing_api
 from jobs import api as jobs_api
 from projects import api as projects_api
-from projects import invitation_api, member_api, ownership_api
+from projects import invitation_api, member_api, ownership_api, trail_api
 
 DESCRIPTION = """What the pages can do, for programs. Send a personal token or a role's key as `Authorization: Bearer …`.
 
@@ -105,4 +106,6 @@ api.add_router("", compute_api.router)
 api.add_router("", member_api.router)
 api.add_router("", invitation_api.router)
 api.add_router("", ownership_api.router)
+api.add_router("", trail_api.router)
+api.add_router("", billing_api.router)
 api.add_router("", jobs_api.router)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import Client
 
 from access import roles
@@ -44,6 +45,15 @@ class Program:
 
     def delete(self, path: str, **headers: str) -> Any:
         return self._ask("delete", path, **headers)
+
+
+def streamed(response: Any) -> str:
+    """The text of an answer that is made while it is sent."""
+
+    async def read() -> bytes:
+        return b"".join([piece async for piece in response.streaming_content])
+
+    return async_to_sync(read)().decode()
 
 
 @pytest.fixture
