@@ -88,6 +88,11 @@ def show_user(user: User, by: Any) -> dict[str, Any]:
     return known | {"mine": user.pk == by.pk}
 
 
+def called(q: str) -> Q:
+    """Of rows with a `user`: those in whose name or username the text occurs."""
+    return Q(user__name__icontains=q) | Q(user__username__icontains=q) if q else Q()
+
+
 @router.get("/me", response=MeOut)
 @access.route("self")
 def me(request: ApiRequest, response: HttpResponse) -> dict[str, Any]:

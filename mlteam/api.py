@@ -20,6 +20,8 @@ from billing import api as billing_api
 from jobs import api as jobs_api
 from projects import api as projects_api
 from projects import invitation_api, member_api, ownership_api, trail_api
+from teams import api as teams_api
+from teams import invitation_api as team_invitation_api
 
 DESCRIPTION = """What the pages can do, for programs. Send a personal token or a role's key as `Authorization: Bearer …`.
 
@@ -109,3 +111,5 @@ api.add_router("", ownership_api.router)
 api.add_router("", trail_api.router)
 api.add_router("", billing_api.router)
 api.add_router("", jobs_api.router)
+api.add_router("", teams_api.router)
+api.add_router("", team_invitation_api.router)

@@ -1,17 +1,16 @@
 """What programs do with invitations to projects. They and their links are for who may share the project."""
 
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.shortcuts import get_object_or_404
 from ninja import Field, Query, Router, Status
 
 import access
-from accounts.api import UserOut, show_user
+from accounts.invitation_api import AnyInvitationOut, LinkIn, show_invitation
 from api import lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Out, Paging
+from api.lists import Listed, Paging
 from api.problems import invalid
 from projects import actions, links
 from projects.api import ProjectOut, show_projects
@@ -19,21 +18,6 @@ from projects.member_api import LevelsEdit, LevelsOut, levels_in, shared
 from projects.models import Invitation
 
 router = Router(tags=["invitations"])
-
-
-class AnyInvitationOut(Out):
-    """An offer to an address. `sent`: where its email is, `error` why it failed; `link`: to hand over in another way, which proves
-    no address. `mine`: who asks invited."""
-
-    id: str
-    email: str
-    invited_by: UserOut
-    created_at: datetime
-    expires_at: datetime
-    sent: Literal["waiting", "sent", "failed"]
-    error: str
-    link: str
-    mine: bool
 
 
 class InvitationOut(AnyInvitationOut):
@@ -46,21 +30,6 @@ class InvitationIn(LevelsEdit):
     """Whom to invite, and to what."""
 
     email: str = Field(max_length=254)
-
-
-class LinkIn(In):
-    """What follows /invitations/ in the link."""
-
-    token: str = Field(max_length=200)
-
-
-def show_invitation(one: Any, link: str, by: Any) -> dict[str, Any]:
-    """What invitations of all kinds say to who may see them; `link`: the one to copy."""
-    sent = {"": "waiting", "sent": "sent"}.get(one.delivery, "failed")
-    times = {"created_at": one.created_at, "expires_at": one.expires_at}
-    delivery = {"sent": sent, "error": one.delivery if sent == "failed" else ""}
-    inviter = {"invited_by": show_user(one.invited_by, by), "mine": one.invited_by_id == by.pk}
-    return {"id": one.pk, "email": one.email, "link": link, **times, **delivery, **inviter}
 
 
 def _shown(one: Invitation, by: Any) -> dict[str, Any]:

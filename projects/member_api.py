@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 
 import access
-from accounts.api import UserOut, show_user
+from accounts.api import UserOut, called, show_user
 from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
@@ -22,6 +22,7 @@ from projects.levels import PRESETS, Levels
 from projects.listing import JOINED, NOTHING
 from projects.members import levels_by_user
 from projects.models import Member, Project, TeamMember
+from teams.api import TeamRef, show_team_ref
 from teams.models import Team
 
 router = Router(tags=["members"])
@@ -66,14 +67,6 @@ class MemberOut(Out):
     mine: bool
 
 
-class TeamRef(Out):
-    """A team, as what it is in names it."""
-
-    id: str
-    urn: str
-    name: str
-
-
 class ProjectTeamOut(Out):
     """A team with which a project is shared. `mine`: who asks belongs to it."""
 
@@ -94,11 +87,6 @@ def levels_in(data: LevelsEdit) -> Levels:
     if (data.levels is None) == (data.preset is None):
         raise invalid([("levels", "give levels, or a preset instead")])
     return data.levels.dict() if data.levels else PRESETS[str(data.preset)]
-
-
-def called(q: str) -> Q:
-    """Of rows with a `user`: those in whose name or username the text occurs."""
-    return Q(user__name__icontains=q) | Q(user__username__icontains=q) if q else Q()
 
 
 # Members
@@ -274,11 +262,6 @@ def remove_project_team(request: ApiRequest, project: str, team: str) -> Status:
 
 def _team(project: Project, team: str) -> TeamMember:
     return get_object_or_404(project.team_members.select_related("project", "team__group"), team=team)
-
-
-def show_team_ref(team: Team) -> dict[str, str]:
-    """A team, as what it is in names it."""
-    return {"id": team.pk, "urn": team.urn, "name": team.name}
 
 
 def _show_teams(project: Project, rows: list[TeamMember], by: Any) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Lists of teams."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -9,9 +9,14 @@ from django.db import models
 from django.db.models import Case, Count, Value, When
 from django.db.models.functions import Concat, Lower
 
+from accounts.paging import Order
+
 if TYPE_CHECKING:
     from accounts.models import User
     from teams.models import Team
+
+NAMED: Final = Order("name", descending=False)
+JOINED: Final = Order("joined_at", descending=False)
 
 
 class TeamQuerySet(models.QuerySet):

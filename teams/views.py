@@ -22,15 +22,13 @@ from accounts.requests import UserRequest
 from teams import actions, joining, links
 from teams.forms import AddTeamForm, AddUserForm, TeamForm
 from teams.models import Role, Team, TeamInvitation, TeamUser
-from teams.querysets import TeamQuerySet
+from teams.querysets import JOINED, NAMED, TeamQuerySet
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from accounts.models import User
 
-NAMED: Final = Order("name", descending=False)
-JOINED: Final = Order("joined_at", descending=False)
 SHOWN: Final = 50  # of those who are here through a team in it
 
 
