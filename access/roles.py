@@ -21,6 +21,7 @@ from accounts.errors import Impossible
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import Group
+    from django.db.models import QuerySet
 
     from access.decisions import Resource
     from accounts.models import User
@@ -50,10 +51,10 @@ def place_of(role: Role) -> "Resource":
     return place
 
 
-def of_place(place: "Resource") -> list[Role]:
+def of_place(place: "Resource") -> "QuerySet[Role]":
     """The roles of a place by name, predefined ones first, each with `people`, how many members it has."""
     rows = Role.objects.filter(place_id=place.access_target().project_id).annotate(people=Count("members"))
-    return list(rows.order_by("-predefined", "name"))
+    return rows.order_by("-predefined", "name")
 
 
 @transaction.atomic

@@ -42,7 +42,7 @@ def _enter(request: Any, operation: Operation) -> HttpResponseBase | None:
     request.auth = request.rate = None
     try:
         if operation.auth_callbacks:
-            request.auth = _caller(request)
+            request.auth = caller_of(request)
             request.rate = limits.count(request.auth) if request.auth else None
         _check_query(request, operation)
     except Exception as error:
@@ -50,7 +50,8 @@ def _enter(request: Any, operation: Operation) -> HttpResponseBase | None:
     return None
 
 
-def _caller(request: HttpRequest) -> Caller | None:
+def caller_of(request: HttpRequest) -> Caller | None:
+    """Who asks; None for nobody. Raises for a token that is worth nothing."""
     found = (way(request) for way in _ways)
     return next((caller for caller in found if caller), None)
 

@@ -1,6 +1,5 @@
 """Pages that answer questions about access: what may I do, why not, who may, and where it comes from."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib import messages
@@ -10,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 import access
-from access import Decision, Grant, roles
+from access import roles
 from access.models import Policy, Role
 from accounts.models import User
 from accounts.paging import Order, addresses_of, paged, searched
@@ -21,31 +20,12 @@ from projects.errors import Impossible
 from projects.forms import QuestionForm
 from projects.models import Project
 from projects.named import BY_SLUG
+from projects.questions import answer, rules_in, rules_of_everybody, teams_to_change
 from projects.role_forms import PolicyForm
-from teams.models import Team
 
 SHOWN: Final = 50  # people on a page
 PROJECTS: Final = 12  # on a page, with all rules in each
 TEAMS: Final = 50
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A line of a list of rules: action@expression, and where it comes from."""
-
-    actions: list[str]
-    expression: str
-    only_mine: bool
-    source: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Whether `person` may do what was asked, and for a refusal who can grant the missing rule."""
-
-    person: User
-    decision: Decision
-    granters: list[User]
 
 
 @access.route("project:get")
@@ -57,12 +37,12 @@ def questions(request: UserRequest, slug: str) -> HttpResponse:
     person, context = request.user, {}
     if form.is_valid():
         person, action, resource = form.cleaned_data["person"], form.cleaned_data["action"], form.about
-        context = {"answer": _answer(person, action, resource), **_who(request, action, resource)}
+        context = {"answer": answer(person, action, resource), **_who(request, action, resource)}
     context |= {
         "project": project,
         "form": form,
         "person": person,
-        "rules": _rules(project, access.rules(person, [project])),
+        "rules": rules_in(project, access.rules(person, [project])),
         "can_share": form.may_ask_about_others,
     }
     return render(request, "projects/access.html", context)
@@ -105,19 +85,15 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
     order = Order("key", descending=False)
     page = paged(seen.matching(q) if q else seen, request.GET.get("page", ""), order=order, size=PROJECTS)
     held = access.rules(request.user, page.rows)
-    teams = _teams_to_change(request.user) if not (q or page.newer) else []
+    teams = list(teams_to_change(request.user)[:TEAMS]) if not (q or page.newer) else []
     of_teams = access.rules(request.user, teams, kind="team")
     context = {
-        "groups": [{"project": project, "rules": _rules(project, held)} for project in page.rows],
-        "teams": [{"team": team, "rules": _rules(team, of_teams)} for team in teams],
+        "groups": [{"project": project, "rules": rules_in(project, held)} for project in page.rows],
+        "teams": [{"team": team, "rules": rules_in(team, of_teams)} for team in teams],
         "q": q,
         **addresses_of(request, page),
         "user_urn": access.urn("user", request.user.id),
-        "everybody": [
-            Rule(["user:set"], access.urn("user", request.user.id), False, "it is you"),
-            Rule(["user:get"], access.urn("user", "*"), False, "role user of the installation: names, never addresses"),
-            Rule(["team:get"], access.urn("team", "*"), False, "role user of the installation"),
-        ],
+        "everybody": rules_of_everybody(request.user),
         "policies": request.user.policies.select_related("granted_by").order_by("created_at"),
         "given": _given(request.user),
         "my_roles": roles.roles_of(request.user),
@@ -126,32 +102,10 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
     return render(request, "projects/rules.html", context)
 
 
-def _teams_to_change(user: User) -> list[Team]:
-    """The first TEAMS of those in which somebody holds more than everybody does."""
-    more = access.scope(user, "team:set", project="pk", created_by="pk")
-    return list(Team.objects.filter(more).order_by("name", "pk")[:TEAMS])
-
-
 def _given(user: User) -> "QuerySet[Policy]":
     """The policies that somebody has granted to others than a project's roles, which have pages where their granters see them."""
     elsewhere = Q(role=None) | Q(role__place_kind=Role.PlaceKind.INSTALLATION)
     return user.granted.filter(elsewhere).select_related("user", "group__team", "role").order_by("created_at")
-
-
-def _rules(project: Project | Team, held: dict[str, list[Grant]]) -> list[Rule]:
-    above = project.access_above()
-    return [
-        Rule(grant.verbs, grant.expression(above), grant.only_mine, grant.source)
-        for grant in held[project.id]
-        if grant.nearest == 0
-    ]
-
-
-def _answer(person: User, action: str, resource: Any) -> Answer:
-    decision = access.allowed(person, action, resource)
-    if decision:
-        return Answer(person, decision, [])
-    return Answer(person, decision, list(access.holders("project:share", resource).order_by("username")[:5]))
 
 
 def _who(request: UserRequest, action: str, resource: Any) -> dict[str, Any]:

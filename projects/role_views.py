@@ -5,29 +5,36 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
-from access import Refused, policies, refused, roles
+from access import Refused, policies, roles
 from access.installation import INSTALLATION, Installation
 from access.models import Policy, Role, RoleKey, RoleMember
-from access.sites import NOTHING
 from access.statements import BadStatement
-from access.urns import find_place
 from accounts import admins
 from accounts.errors import Impossible
 from accounts.requests import UserRequest
 from projects.access_views import rules_page
 from projects.models import Project
 from projects.named import BY_SLUG
+from projects.role_access import (
+    Place,
+    changed_by,
+    check_in,
+    check_may_give_users,
+    may_change,
+    role_for,
+    seen,
+    take_away,
+)
 from projects.role_forms import KeyForm, PolicyForm, RoleForm, RoleMemberForm
 from teams.models import Team
 
-Place = Project | Team | Installation
 CHANGERS: Final = 50  # of who may change a team, on its page
 
 
@@ -43,7 +50,7 @@ def of_project(request: UserRequest, slug: str) -> HttpResponse:
 def of_team(request: UserRequest, team: str) -> HttpResponse:
     """The roles of a team, and the policies that all in it hold; for who is in it."""
     found = access.fetch(request.user, "team:get", Team.objects.select_related("group"), slug=team)
-    _check_in(request, found)
+    check_in(request.user, found)
     return _list(request, found)
 
 
@@ -52,12 +59,6 @@ def of_team(request: UserRequest, team: str) -> HttpResponse:
 def of_installation(request: UserRequest) -> HttpResponse:
     """The roles of the installation; of its own ones everybody sees those that they have, and its admins all."""
     return _list(request, INSTALLATION)
-
-
-def _check_in(request: UserRequest, team: Team) -> None:
-    """What a team holds is for those in it, and for who may change it."""
-    if not _may(request, team) and not team.group.user_set.filter(pk=request.user.pk).exists():
-        raise refused("team:get", "not_granted", "Only those in a team see its roles and policies.")
 
 
 def _list(request: UserRequest, place: Place) -> HttpResponse:
@@ -89,30 +90,14 @@ def _list_page(request: UserRequest, place: Place, form: RoleForm, policy_form: 
         "who": access.who("team:set", place, first=CHANGERS) if isinstance(place, Team) else None,
         "admins": admins.all_of_them() if place is INSTALLATION else None,
         "personal": personal,
-        "roles": [] if personal else _seen(request, place),
+        "roles": list(seen(request.user, place)),
         "policies": place.group.policies.select_related("granted_by") if isinstance(place, Team) else [],
         "form": form,
         "policy_form": policy_form,
-        "can_set": not personal and _may(request, place),
+        "can_set": not personal and may_change(request.user, place),
         "project_urn": project.urn if project else "",
     }
     return render(request, "projects/roles.html", context)
-
-
-def _seen(request: UserRequest, place: Place) -> list[Role]:
-    """The roles of a place that the person may see, who may see the place."""
-    found = roles.of_place(place)
-    if isinstance(place, Installation) and not _may(request, place):
-        held = set(roles.roles_of(request.user))
-        found = [role for role in found if role in held]
-    return found
-
-
-def _may(request: UserRequest, place: Place) -> bool:
-    if isinstance(place, Installation):
-        return request.user.is_superuser
-    action = "team:set" if isinstance(place, Team) else "project:share"
-    return bool(access.allowed(request.user, action, place))
 
 
 @access.route("role:get")
@@ -120,35 +105,7 @@ def _may(request: UserRequest, place: Place) -> bool:
 @require_GET
 def role(request: UserRequest, role_id: str) -> HttpResponse:
     """What a role gives, and to whom."""
-    return _page(request, *_role(request, role_id))
-
-
-def _role(request: UserRequest, role_id: str) -> tuple[Role, Place]:
-    """The role and what it belongs to, when the user may see that."""
-    found = get_object_or_404(Role, pk=role_id)
-    place: Any = find_place(found.place_id)
-    if place is None:
-        raise Http404(NOTHING)
-    _check_seen(request, found, place)
-    return found, place
-
-
-def _check_seen(request: UserRequest, found: Role, place: Place) -> None:
-    """Of the installation's roles one sees those that one has."""
-    if isinstance(place, Installation):
-        if found not in _seen(request, place):
-            raise Http404(NOTHING)
-        return
-    access.require(request.user, "team:get" if isinstance(place, Team) else "project:get", place)
-    if isinstance(place, Team):
-        _check_in(request, place)
-
-
-def _changed(request: UserRequest, role_id: str) -> tuple[Role, Place]:
-    """The same, when the user may change it."""
-    found, place = _role(request, role_id)
-    roles.may_change(request.user, place)
-    return found, place
+    return _page(request, *role_for(request.user, role_id))
 
 
 def _roles_of(place: Place) -> str:
@@ -159,7 +116,7 @@ def _roles_of(place: Place) -> str:
 
 
 def _page(request: UserRequest, found: Role, place: Place, token: str = "", **forms: Any) -> HttpResponse:
-    can_set = _may(request, place)
+    can_set = may_change(request.user, place)
     context = {
         "role": found,
         "place": place,
@@ -184,7 +141,7 @@ def _change(
     request: UserRequest, role_id: str, form: Any, name: str, do: Callable[[Role, dict[str, Any]], object], done: str
 ) -> HttpResponse:
     """Does what a valid form asks, and shows the role; else shows the form with what is wrong."""
-    found, place = _changed(request, role_id)
+    found, place = changed_by(request.user, role_id)
     if not form.is_valid() or not _done(form, lambda: do(found, form.cleaned_data)):
         return _page(request, found, place, **{name: form})
     messages.success(request, done)
@@ -207,7 +164,7 @@ def _done(form: Any, do: Callable[[], object]) -> bool:
 @require_http_methods(["GET", "POST"])
 def role_remove(request: UserRequest, role_id: str) -> HttpResponse:
     """Asks, then removes a role."""
-    found, place = _changed(request, role_id)
+    found, place = changed_by(request.user, role_id)
     if request.method == "POST":
         roles.remove(role=found, by=request.user)
         messages.success(request, f"The role {found.name} is gone.")
@@ -241,7 +198,7 @@ def role_member_add(request: UserRequest, role_id: str) -> HttpResponse:
 @require_POST
 def role_member_remove(request: UserRequest, role_id: str, member_id: str) -> HttpResponse:
     """Takes a role from somebody."""
-    found, _ = _role(request, role_id)
+    found, _ = role_for(request.user, role_id)
     rows = RoleMember.objects.filter(role=found).select_related("role", "user", "group__team")
     roles.remove_member(member=get_object_or_404(rows, pk=member_id), by=request.user)
     messages.success(request, "They no longer have the role.")
@@ -253,7 +210,7 @@ def role_member_remove(request: UserRequest, role_id: str, member_id: str) -> Ht
 @require_POST
 def role_key_add(request: UserRequest, role_id: str) -> HttpResponse:
     """Makes a key, and shows its token, once."""
-    found, place = _changed(request, role_id)
+    found, place = changed_by(request.user, role_id)
     form, made = KeyForm(request.POST), []
     if form.is_valid() and _done(form, lambda: made.append(_made(request, found, form))):
         return _page(request, found, place, made[0])
@@ -269,7 +226,7 @@ def _made(request: UserRequest, found: Role, form: KeyForm) -> str:
 @require_POST
 def role_key_remove(request: UserRequest, role_id: str, key_id: str) -> HttpResponse:
     """Makes a key worthless."""
-    found, _ = _changed(request, role_id)
+    found, _ = changed_by(request.user, role_id)
     key = get_object_or_404(RoleKey.objects.filter(role=found).select_related("role"), pk=key_id)
     roles.remove_key(key=key, by=request.user)
     messages.success(request, f"The key {key.name} opens nothing any more.")
@@ -297,37 +254,21 @@ def policy_remove(request: UserRequest, policy_id: str) -> HttpResponse:
     """Takes a policy away: from a role or team that one may change, from oneself, or whatever one has granted."""
     rows = Policy.objects.select_related("user", "role", "group__team", "granted_by")
     policy = get_object_or_404(rows, pk=policy_id)
-    if policy.granted_by_id == request.user.pk and request.POST.get("from") == "rules":
-        policies.detach(policy=policy, by=request.user)
-        back = redirect("projects:rules")
-    elif policy.role:
-        found, _ = _role(request, policy.role.id)
-        roles.remove_policy(policy=policy, by=request.user)
-        back = redirect("projects:role", found.id)
-    elif policy.group:
-        access.require(request.user, "team:set", policy.group.team)
-        policies.detach(policy=policy, by=request.user)
-        back = redirect("projects:team_roles", policy.group.team.slug)
-    else:
-        _check_mine(request, policy)
-        policies.detach(policy=policy, by=request.user)
-        back = redirect("projects:rules")
+    from_rules = request.POST.get("from") == "rules" and policy.granted_by_id == request.user.pk
+    take_away(policy, by=request.user, granted=from_rules)
     messages.success(request, "The policy is gone.")
-    return back
-
-
-def _check_mine(request: UserRequest, policy: Policy) -> None:
-    """A user's policy is theirs to lay down, and its granter's to take back; nobody else hears of it."""
-    if request.user.pk not in {policy.user_id, policy.granted_by_id}:
-        raise Http404(NOTHING)
+    if policy.role and not from_rules:
+        return redirect("projects:role", policy.role.pk)
+    if policy.group and not from_rules:
+        return redirect("projects:team_roles", policy.group.team.slug)
+    return redirect("projects:rules")
 
 
 @access.route("self")
 @require_POST
 def user_policy_add(request: UserRequest) -> HttpResponse:
     """Gives a user what a policy says; for the installation's admins, who may change users."""
-    if not request.user.is_superuser:
-        raise refused("user:set", "not_granted", "Only this installation's admins change users. Use a role instead.")
+    check_may_give_users(request.user)
     form = PolicyForm(request.POST, with_user=True)
     if form.is_valid() and _done(form, lambda: _attach(request, form, user=form.cleaned_data["username"])):
         messages.success(request, "Attached.")
