@@ -15,9 +15,9 @@ from projects import actions, team_members
 from projects.levels import PRESETS
 from projects.models import AuditEntry, Project
 from teams import actions as teams
-from tests.access.test_routes import OWNERS, POSTED, STAFF, TABLE, _address, _arguments, _job, routes, rows, world
+from tests.access.everybody import job_of
+from tests.access.test_routes import OWNERS, POSTED, STAFF, TABLE, _address, _arguments, routes, rows
 
-__all__ = ["world"]
 pytestmark = [pytest.mark.slow, pytest.mark.ignore_template_errors]
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -84,7 +84,7 @@ def theirs(make_user, join) -> dict[str, object]:
     otto = make_user("otto")
     project = actions.create(name="Theirs", by=otto)
     team = teams.create(name="Their team", by=otto)
-    job = _job(project, otto)
+    job = job_of(project, otto)
     role = roles.create(place=project, name="Theirs", by=otto)
     return {
         "role": role.pk,

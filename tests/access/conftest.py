@@ -1,0 +1,5 @@
+"""Everybody, for the tests of who may what."""
+
+from tests.access.everybody import world
+
+__all__ = ["world"]
