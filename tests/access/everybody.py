@@ -1,6 +1,7 @@
 """Everybody who could ask for something, and one of everything that they could ask for; for the tables of answers."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -69,7 +70,7 @@ def _roles(project: Project, owner, member) -> dict[str, object]:
     }
 
 
-def _beside(project: Project, owner, make_user, join) -> dict[str, str]:
+def _beside(project: Project, owner, make_user, join) -> dict[str, Any]:
     """What those come with who are answered as somebody of the table is: a session, a role's key, a personal token."""
     child = actions.create(name="Production", by=owner, parent=project)
     role = roles.create(place=project, name="Everything", by=owner)
@@ -77,7 +78,7 @@ def _beside(project: Project, owner, make_user, join) -> dict[str, str]:
     key = roles.add_key(role=role, name="ci", by=owner)[1]
     token = tokens.make(user=owner, name="laptop", scope=PersonalToken.Scope.ALL, days=30)
     member = join(child, make_user("u-child"), "Full").user
-    return {"child": session_of(member), "key": key, "token": token}
+    return {"child": session_of(member), "member": member, "key": key, "token": token}
 
 
 def _billing(project: Project, member) -> dict[str, str]:

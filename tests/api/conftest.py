@@ -14,6 +14,9 @@ from accounts import tokens
 from accounts.models import User
 from api import limits
 from mlteam import broker
+from tests.access.everybody import world
+
+__all__ = ["world"]
 
 ROOT = "/api/v1"
 
