@@ -27,10 +27,18 @@ LOG = "/jobs/{job}/attempts/{int:index}/log"
 FARTHEST = 10**18  # bytes
 BYTES = {"content": {"text/plain": {"schema": {"type": "string", "format": "binary"}}}}
 WHOLE = {200: {"description": "The log", **BYTES}, 206: {"description": "The range of it that Range asks for", **BYTES}}
+EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "the offset of the byte after what it is about"},
+        "event": {"type": "string", "enum": ["log", "state", "end", "gone"]},
+        "data": {"type": "string", "description": "JSON"},
+    },
+}
 EVENTS = {
     200: {
         "description": "Events log, state, end, gone",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": EVENT}},
     }
 }
 

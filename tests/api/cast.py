@@ -1,0 +1,67 @@
+"""Somebody with one of everything in a server of its own, for tests that ask over the network."""
+
+import json
+
+from django.utils import timezone
+
+from access import roles
+from accounts import actions as accounts
+from accounts import tokens
+from compute.models import ComputeResource
+from jobs import logs, places
+from jobs.models import Attempt, Job
+from projects import actions, team_members
+from projects.levels import PRESETS
+from projects.models import Project
+from teams import actions as teams
+from teams import joining
+
+LOG = b"epoch 1\nepoch 2\n\xff is no text\n"
+
+
+def make() -> None:
+    """Makes them, and prints tokens and ids as JSON: path parameter -> id."""
+    olga, vera = (
+        accounts.create_account(
+            email=f"{name}@example.com", username=name, password="a long enough password", verified=True
+        )
+        for name in ("olga", "vera")
+    )
+    project = actions.create(name="Vision", by=olga)
+    team = teams.create(name="Lab", by=olga)
+    teams.add_user(team=team, user=vera, role="user", by=olga)
+    team_members.add(project=project, team=team, levels=PRESETS["Viewer"], by=olga)
+    offer = actions.invite(project=project, email="new@example.com", levels=PRESETS["Viewer"], by=olga)
+    role = roles.create(place=project, name="Everything", by=olga)
+    policy = roles.add_policy(role=role, text=f"*@{project.urn}+{project.urn}:*", by=olga)
+    roles.add_member(role=role, user=vera, by=olga)
+    key, secret = roles.add_key(role=role, name="ci", by=olga)
+    known = {
+        "project": project.pk,
+        "team": team.pk,
+        "user": vera.pk,
+        "member": vera.pk,
+        "role": role.pk,
+        "policy": policy.pk,
+        "key": key.pk,
+        "job": job(project, olga).pk,
+        "index": 0,
+        "path": "model.txt",
+        "invitation": offer.pk,
+        "team_invitation": joining.invite(team=team, email="new@example.com", role="user", by=olga).pk,
+    }
+    asking = {"owner": tokens.make(user=olga, name="t", scope="all", days=1), "role": secret}
+    print(json.dumps({"tokens": asking, "known": known}))
+
+
+def job(project: Project, by: object) -> Job:
+    """One that has ended, with a log and a file."""
+    spec = {"name": "digits", "command": "true"}
+    made = Job.objects.create(project=project, name="digits", created_by=by, spec=spec, state="succeeded", ended_at=timezone.now())
+    host, _ = ComputeResource.objects.get_or_create(name="here", defaults={"cpu_milli": 4000, "memory_mib": 4096})
+    Attempt.objects.create(job=made, index=0, resource=host, token_hash="")
+    logs.append(logs.path_of(made.id, 0), 0, LOG)
+    output = places.output_directory(made.id)
+    output.mkdir(parents=True)
+    (output / "model.txt").write_text("weights")
+    return made
