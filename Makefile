@@ -3,7 +3,7 @@
 #   make demo                               the same with a small team and a job, in var/demo
 #   make stop                               end the server and the jobs
 #   make doctor                             what this machine lacks, and how to get it
-#   make test [TESTS=…] [DATABASE=postgresql]   make lint   make bench   make lock
+#   make test [TESTS=…] [DATABASE=postgresql]   make lint   make bench   make lock   make docs
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -21,7 +21,7 @@ WORKERS ?= 2
 PYTEST_OPTIONS ?=
 PYTEST := -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
-.PHONY: run demo stop doctor test lint bench lock env dev-env
+.PHONY: run demo stop doctor test lint bench lock docs env dev-env
 
 run: env
 	@exec $(IN_VENV) -m mlteam.supervisor up
@@ -54,6 +54,11 @@ lint: dev-env
 
 bench: dev-env
 	@exec $(IN_VENV) -m bench
+
+# Writes docs/api.md from what the server says of itself.
+docs: export MLTEAM_VAR := $(CURDIR)/$(VENV)/var
+docs: env
+	@exec $(IN_VENV) manage.py write_docs
 
 # Pins again what requirements*.txt need, for every Python and processor at once, by hash.
 COMPILE := $(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \

@@ -88,7 +88,7 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
 def document(problem: Problem, reference: str = "") -> dict[str, Any]:
     """What is said of a problem."""
     return {
-        "type": f"{settings.MLTEAM_URL}{ROOT}v1/problems#{problem.code}",
+        "type": f"{settings.MLTEAM_URL}{ROOT}v1/docs#problem-{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "code": problem.code,

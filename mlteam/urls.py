@@ -5,6 +5,7 @@ from django.urls import include, path
 import billing.admin  # noqa: F401 - registers its pages with both sites
 import projects.admin  # noqa: F401 - and with the owners'
 from access.sites import staff
+from mlteam import docs_views
 from mlteam.api import api
 from projects.owners import owners
 from projects.views import home
@@ -18,6 +19,7 @@ urlpatterns = [
     path("", include("jobs.urls")),
     path("staff/", staff.urls),
     path("owners/", owners.urls),
+    path("api/v1/docs", docs_views.reference, name="api_docs"),
     path("api/v1/", api.urls),
 ]
 

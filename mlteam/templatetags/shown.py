@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django import template
 from django.utils import timezone
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from mlteam import reference
@@ -91,6 +91,15 @@ def person(user: "User | None") -> SafeString:
 def copy(text: object, what: str) -> SafeString:
     """A button that copies a text; `what`: the noun that people hear."""
     return format_html(COPY, escape(str(text)), what, what)
+
+
+@register.filter
+def marked(text: str) -> SafeString:
+    """A text in which what stands between backticks is code."""
+    pieces = enumerate(text.split("`"))
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>" if odd % 2 else "{}", piece),) for odd, piece in pieces)
+    )
 
 
 @register.filter

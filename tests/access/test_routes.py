@@ -98,6 +98,7 @@ account_reset_password_from_key          POST 200  200  200  200  200  200  200 
 account_email_verification_sent          GET  200  200  200  200  200  200  200  200  200  200  200  200
 account_confirm_email                    GET  200  200  200  200  200  200  200  200  200  200  200  200
 account_confirm_email                    POST 404  404  404  404  404  404  404  404  404  404  404  404
+api_docs                                 GET  200  200  200  200  200  200  200  200  200  200  200  200
 projects:list                            GET  in   200  200  200  200  200  200  200  200  200  200  200
 projects:find                            GET  in   go   go   go   go   go   go   go   go   go   go   go
 projects:new                             GET  in   200  200  200  200  200  200  200  200  200  200  200

@@ -57,9 +57,13 @@ def make() -> None:
 def job(project: Project, by: object) -> Job:
     """One that has ended, with a log and a file."""
     spec = {"name": "digits", "command": "true"}
-    made = Job.objects.create(project=project, name="digits", created_by=by, spec=spec, state="succeeded", ended_at=timezone.now())
+    made = Job.objects.create(
+        project=project, name="digits", created_by=by, spec=spec, state="succeeded", ended_at=timezone.now()
+    )
     host, _ = ComputeResource.objects.get_or_create(name="here", defaults={"cpu_milli": 4000, "memory_mib": 4096})
-    Attempt.objects.create(job=made, index=0, resource=host, token_hash="")
+    Attempt.objects.create(
+        job=made, index=0, resource=host, token_hash="", started_at=timezone.now(), ended_at=timezone.now()
+    )
     logs.append(logs.path_of(made.id, 0), 0, LOG)
     output = places.output_directory(made.id)
     output.mkdir(parents=True)
