@@ -15,15 +15,14 @@ from accounts import api as accounts_api
 from api import problems
 from api.callers import Browser, Token
 from api.door import FIELDS, door, sparse
-from compute import api as compute_api
 from billing import api as billing_api
+from compute import api as compute_api
 from jobs import api as jobs_api
 from mlteam import health_api
 from projects import api as projects_api
-from projects import invitation_api, member_api, ownership_api, trail_api
+from projects import invitation_api, member_api, ownership_api, role_api, rule_api, trail_api
 from teams import api as teams_api
 from teams import invitation_api as team_invitation_api
-from projects import role_api, rule_api
 
 DESCRIPTION = """What the pages can do, for programs. Send a personal token or a role's key as `Authorization: Bearer …`.
 
