@@ -48,6 +48,8 @@ lint: export MLTEAM_VAR := $(CURDIR)/$(VENV)/var
 lint: dev-env
 	$(IN_VENV) -m ruff check .
 	$(IN_VENV) -m ruff format --check .
+	$(IN_VENV) sdk/unasync.py --check
+	$(IN_VENV) -m mypy --config-file sdk/pyproject.toml sdk/src
 	$(IN_VENV) -m mypy --explicit-package-bases mlteam accounts access teams projects billing compute jobs runner api
 	$(IN_VENV) manage.py check --fail-level WARNING
 	$(IN_VENV) manage.py makemigrations --check --dry-run
@@ -66,6 +68,7 @@ COMPILE := $(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.1
 lock: dev-env
 	$(COMPILE) requirements.txt --output-file requirements.lock
 	$(COMPILE) requirements-dev.txt --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) sdk/pyproject.toml --extra yaml --constraint requirements-dev.lock --output-file sdk/requirements.lock
 
 env: $(VENV)/.installed
 dev-env: $(VENV)/.installed-dev

@@ -1,0 +1,21 @@
+"""What differs between asking with and without await; `sync.driver` is its twin."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from mlteam_sdk import asking
+from mlteam_sdk.settings import Settings
+
+
+def connect(settings: Settings) -> httpx.AsyncClient:
+    return httpx.AsyncClient(**asking.client_options(settings))
+
+
+def place() -> Any:
+    """What connections belong to: the event loop that runs."""
+    return asyncio.get_running_loop()
+
+
+sleep = asyncio.sleep

@@ -1,0 +1,134 @@
+# Made from aio/transport.py by sdk/unasync.py; change that.
+"""Sends requests, again where that is safe, and hands on what was answered."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from mlteam_sdk import asking
+from mlteam_sdk.asking import Ask, File
+from mlteam_sdk.settings import Settings
+from mlteam_sdk.sync import driver
+
+PATIENCE = 60.0  # seconds for which a server that was there may be away, while it is started anew say
+MOST = 200  # items on a page
+
+
+class Transport:
+    """Connections to one server; `get("/projects", q="x")` and so on answer with what JSON says."""
+
+    def __init__(self, settings: Settings, patience: float = PATIENCE) -> None:
+        self.settings, self.patience = settings, patience
+        self._client: httpx.Client | None = None
+        self._place: Any = None
+        self._reached = False
+
+    def __repr__(self) -> str:
+        return f"<mlteam at {self.settings.url}>"
+
+    def close(self) -> None:
+        """Ends the connections. The next request makes new ones."""
+        client, self._client = self._client, None
+        if client is not None and self._place == driver.place():
+            client.close()
+
+    def _connected(self) -> httpx.Client:
+        if self._client is None or self._place != driver.place():
+            self._client, self._place = driver.connect(self.settings), driver.place()
+        return self._client
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.ask(Ask("GET", path, params))
+
+    def post(
+        self,
+        path: str,
+        data: Any = None,
+        *,
+        form: dict[str, Any] | None = None,
+        files: tuple[File, ...] = (),
+        idempotency_key: str | None = None,
+        **params: Any,
+    ) -> Any:
+        """Sends JSON (`data`) or a form. It is done once, however often it has to be sent."""
+        headers = asking.post_headers(idempotency_key)
+        return self.ask(Ask("POST", path, params, data, form, files, headers))
+
+    def put(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+        return self.ask(Ask("PUT", path, params, data, headers=_match(if_match)))
+
+    def patch(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+        return self.ask(Ask("PATCH", path, params, data, headers=_match(if_match)))
+
+    def delete(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+        return self.ask(Ask("DELETE", path, params, data, headers=_match(if_match)))
+
+    def pages(self, path: str, *, most: int | None = None, **params: Any) -> Iterator[Any]:
+        """The items of a list, page after page; at most so many."""
+        left = most
+        while left is None or left > 0:
+            limit = MOST if left is None else min(MOST, left)
+            page = self.get(path, **{**params, "limit": limit})
+            for item in page["items"][:left]:
+                yield item
+            left = None if left is None else left - len(page["items"])
+            if not page.get("next"):
+                return
+            params["cursor"] = page["next"]
+
+    def ask(self, ask: Ask) -> Any:
+        """What is answered to this request. Raises ApiError, ConnectionFailed."""
+        return asking.answer(self._send(ask, asking.TIMEOUT))
+
+    @contextmanager
+    def stream(self, ask: Ask, *, events: bool = False) -> Iterator[httpx.Response]:
+        """An answer whose body is read bit by bit; while it is, an httpx.TransportError may come."""
+        response = self._send(ask, asking.STREAM_TIMEOUT if events else asking.TIMEOUT, whole=False)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def _send(self, ask: Ask, timeout: httpx.Timeout, whole: bool = True) -> httpx.Response:
+        """The answer to a request that the server agreed to, tried again as long as there is hope."""
+        patience = asking.Patience(self.patience, time.monotonic, self._reached)
+        while True:
+            try:
+                response = self._once(ask, timeout, whole)
+            except httpx.TransportError as error:
+                wait = patience.after_error(ask, error)
+                if wait is None:
+                    raise asking.broken(error, self.settings) from error
+            else:
+                wait = patience.after_answer(ask, response)
+                if wait is None:
+                    return asking.check(response)
+            driver.sleep(wait)
+
+    def _once(self, ask: Ask, timeout: httpx.Timeout, whole: bool) -> httpx.Response:
+        """One answer, with its body when it is wanted whole or says no."""
+        client = self._connected()
+        with asking.request(client, ask, self.settings, timeout) as request:
+            response = client.send(request, stream=True)
+        done = 0
+        while True:
+            try:
+                if whole or not response.is_success:
+                    response.read()
+                target = asking.elsewhere(response, done)
+            except BaseException:
+                response.close()
+                raise
+            if target is None:
+                self._reached = True
+                return response
+            done += 1
+            again = client.build_request(ask.method, target, headers=request.headers, timeout=timeout)
+            response = client.send(again, stream=True)
+
+
+def _match(tag: str | None) -> dict[str, str]:
+    return {"If-Match": tag} if tag else {}
