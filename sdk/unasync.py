@@ -16,7 +16,7 @@ WORDS = [
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\bmlteam_sdk\.aio\b", "mlteam_sdk.sync"),
-    (r"\bAsyncIterator\b", "Iterator"),
+    (r"\bAsyncGenerator\[(.+), None\]", r"Generator[\1, None, None]"),
     (r"\bAsyncGenerator\b", "Generator"),
     (r"\bAsyncClient\b", "Client"),
     (r"\basynccontextmanager\b", "contextmanager"),

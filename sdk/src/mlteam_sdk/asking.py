@@ -3,6 +3,7 @@
 The drivers in `aio` and `sync` send what is made here.
 """
 
+import json
 import platform
 import random
 import uuid
@@ -247,3 +248,8 @@ def retry_after(response: httpx.Response) -> float | None:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds())
     except (TypeError, ValueError):
         return None
+
+
+def json_text(data: Any) -> str:
+    """What is sent as a field of a form."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

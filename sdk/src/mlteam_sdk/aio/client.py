@@ -1,7 +1,8 @@
 """The client: one server, one account, one project."""
 
 import os
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from mlteam_sdk import settings
 from mlteam_sdk.aio.transport import PATIENCE, Transport
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from mlteam_sdk.aio.jobs import Jobs
+    from mlteam_sdk.aio.people import Projects, Roles, Rules, Teams, Tokens, Users
+    from mlteam_sdk.models import Installation, Me
 
 
 class MLTeam(Transport):
@@ -43,6 +48,71 @@ class MLTeam(Transport):
     ) -> None:
         await self.close()
 
+    # What there is
+
+    @cached_property
+    def jobs(self) -> "Jobs":
+        from mlteam_sdk.aio.jobs import Jobs
+
+        return Jobs(self)
+
+    @cached_property
+    def projects(self) -> "Projects":
+        from mlteam_sdk.aio.people import Project, Projects
+
+        return Projects(self, "/projects", Project)
+
+    @cached_property
+    def teams(self) -> "Teams":
+        from mlteam_sdk.aio.people import Team, Teams
+
+        return Teams(self, "/teams", Team)
+
+    @cached_property
+    def users(self) -> "Users":
+        from mlteam_sdk.aio.people import User, Users
+
+        return Users(self, "/users", User)
+
+    @cached_property
+    def roles(self) -> "Roles":
+        """The installation's roles; those of projects and teams are theirs."""
+        from mlteam_sdk.aio.people import Role, Roles
+
+        return Roles(self, "/installation/roles", Role)
+
+    @cached_property
+    def rules(self) -> "Rules":
+        from mlteam_sdk.aio.people import Rules
+
+        return Rules(self)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from mlteam_sdk.aio.people import Tokens
+        from mlteam_sdk.models import TokenFacts
+
+        return Tokens(self, "/me/tokens", TokenFacts)
+
+    async def me(self) -> "Me":
+        """Who asks, and by what token."""
+        from mlteam_sdk.models import Me
+
+        return Me.model_validate(await self.get("/me"))
+
+    async def installation(self) -> "Installation":
+        """The server itself: its name and version."""
+        from mlteam_sdk.models import Installation
+
+        return Installation.model_validate(await self.get("/installation"))
+
+    async def compute(self) -> dict[str, Any]:
+        """What jobs can run on: hosts, the largest job, GPU types, and what is wrong."""
+        found: dict[str, Any] = await self.get("/compute")
+        return found
+
+    # The project in use
+
     async def project_id(self) -> str:
         """The id of the project in use. Raises SettingsError for a name, and tells its id."""
         if self._project is None:
@@ -68,13 +138,29 @@ class MLTeam(Transport):
     async def _not_an_id(self, name: str) -> str:
         where = "MLTEAM_PROJECT" if self.settings.source == "variable" else "The project"
         said = f"{where} is given by its id, and “{name}” is none."
-        found = []
-        async for project in self.pages("/projects", q=name, most=200):
-            if name in {project["name"], project["full_name"]}:
-                found.append(project)
+        found = await self._projects_named(name)
         if not found:
             return f"{said} `mlteam project list` shows the ids."
         if len(found) == 1:
             return f"{said} The id of {name} is {found[0]['id']}."
-        of = ", ".join(f"{one['id']} ({one['full_name']} of {one['owner']['username']})" for one in found)
-        return f"{said} These projects have that name: {of}."
+        return f"{said} These projects have that name: {_candidates(found)}."
+
+    async def project_named(self, name: str) -> str:
+        """The id of the project with this id, name or full name. Raises SettingsError when there is none, or several."""
+        if settings.is_id(name):
+            return name
+        found = await self._projects_named(name)
+        if len(found) == 1:
+            return str(found[0]["id"])
+        if not found:
+            raise SettingsError(f"There is no project “{name}” that you may see. `mlteam project list` shows them.")
+        raise SettingsError(f"Several projects are called {name}; name one by its id: {_candidates(found)}.")
+
+    async def _projects_named(self, name: str) -> list[dict[str, Any]]:
+        last = name.rpartition(".")[2]
+        listed = [one async for one in self.pages("/projects", q=last[:100], most=1000)]
+        return [one for one in listed if name in {one["name"], one["full_name"]}]
+
+
+def _candidates(projects: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{one['id']} ({one['full_name']} of {one['owner']['username']})" for one in projects)

@@ -1,7 +1,7 @@
 """Sends requests, again where that is safe, and hands on what was answered."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,7 +65,7 @@ class Transport:
     async def delete(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
         return await self.ask(Ask("DELETE", path, params, data, headers=_match(if_match)))
 
-    async def pages(self, path: str, *, most: int | None = None, **params: Any) -> AsyncIterator[Any]:
+    async def pages(self, path: str, *, most: int | None = None, **params: Any) -> AsyncGenerator[Any, None]:
         """The items of a list, page after page; at most so many."""
         left = most
         while left is None or left > 0:
@@ -83,7 +83,7 @@ class Transport:
         return asking.answer(await self._send(ask, asking.TIMEOUT))
 
     @asynccontextmanager
-    async def stream(self, ask: Ask, *, events: bool = False) -> AsyncIterator[httpx.Response]:
+    async def stream(self, ask: Ask, *, events: bool = False) -> AsyncGenerator[httpx.Response, None]:
         """An answer whose body is read bit by bit; while it is, an httpx.TransportError may come."""
         response = await self._send(ask, asking.STREAM_TIMEOUT if events else asking.TIMEOUT, whole=False)
         try:

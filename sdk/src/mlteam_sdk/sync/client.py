@@ -2,7 +2,8 @@
 """The client: one server, one account, one project."""
 
 import os
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from mlteam_sdk import settings
 from mlteam_sdk.errors import SettingsError
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from mlteam_sdk.models import Installation, Me
+    from mlteam_sdk.sync.jobs import Jobs
+    from mlteam_sdk.sync.people import Projects, Roles, Rules, Teams, Tokens, Users
 
 
 class MLTeam(Transport):
@@ -44,6 +49,71 @@ class MLTeam(Transport):
     ) -> None:
         self.close()
 
+    # What there is
+
+    @cached_property
+    def jobs(self) -> "Jobs":
+        from mlteam_sdk.sync.jobs import Jobs
+
+        return Jobs(self)
+
+    @cached_property
+    def projects(self) -> "Projects":
+        from mlteam_sdk.sync.people import Project, Projects
+
+        return Projects(self, "/projects", Project)
+
+    @cached_property
+    def teams(self) -> "Teams":
+        from mlteam_sdk.sync.people import Team, Teams
+
+        return Teams(self, "/teams", Team)
+
+    @cached_property
+    def users(self) -> "Users":
+        from mlteam_sdk.sync.people import User, Users
+
+        return Users(self, "/users", User)
+
+    @cached_property
+    def roles(self) -> "Roles":
+        """The installation's roles; those of projects and teams are theirs."""
+        from mlteam_sdk.sync.people import Role, Roles
+
+        return Roles(self, "/installation/roles", Role)
+
+    @cached_property
+    def rules(self) -> "Rules":
+        from mlteam_sdk.sync.people import Rules
+
+        return Rules(self)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from mlteam_sdk.models import TokenFacts
+        from mlteam_sdk.sync.people import Tokens
+
+        return Tokens(self, "/me/tokens", TokenFacts)
+
+    def me(self) -> "Me":
+        """Who asks, and by what token."""
+        from mlteam_sdk.models import Me
+
+        return Me.model_validate(self.get("/me"))
+
+    def installation(self) -> "Installation":
+        """The server itself: its name and version."""
+        from mlteam_sdk.models import Installation
+
+        return Installation.model_validate(self.get("/installation"))
+
+    def compute(self) -> dict[str, Any]:
+        """What jobs can run on: hosts, the largest job, GPU types, and what is wrong."""
+        found: dict[str, Any] = self.get("/compute")
+        return found
+
+    # The project in use
+
     def project_id(self) -> str:
         """The id of the project in use. Raises SettingsError for a name, and tells its id."""
         if self._project is None:
@@ -69,13 +139,29 @@ class MLTeam(Transport):
     def _not_an_id(self, name: str) -> str:
         where = "MLTEAM_PROJECT" if self.settings.source == "variable" else "The project"
         said = f"{where} is given by its id, and “{name}” is none."
-        found = []
-        for project in self.pages("/projects", q=name, most=200):
-            if name in {project["name"], project["full_name"]}:
-                found.append(project)
+        found = self._projects_named(name)
         if not found:
             return f"{said} `mlteam project list` shows the ids."
         if len(found) == 1:
             return f"{said} The id of {name} is {found[0]['id']}."
-        of = ", ".join(f"{one['id']} ({one['full_name']} of {one['owner']['username']})" for one in found)
-        return f"{said} These projects have that name: {of}."
+        return f"{said} These projects have that name: {_candidates(found)}."
+
+    def project_named(self, name: str) -> str:
+        """The id of the project with this id, name or full name. Raises SettingsError when there is none, or several."""
+        if settings.is_id(name):
+            return name
+        found = self._projects_named(name)
+        if len(found) == 1:
+            return str(found[0]["id"])
+        if not found:
+            raise SettingsError(f"There is no project “{name}” that you may see. `mlteam project list` shows them.")
+        raise SettingsError(f"Several projects are called {name}; name one by its id: {_candidates(found)}.")
+
+    def _projects_named(self, name: str) -> list[dict[str, Any]]:
+        last = name.rpartition(".")[2]
+        listed = [one for one in self.pages("/projects", q=last[:100], most=1000)]
+        return [one for one in listed if name in {one["name"], one["full_name"]}]
+
+
+def _candidates(projects: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{one['id']} ({one['full_name']} of {one['owner']['username']})" for one in projects)

@@ -2,7 +2,7 @@
 """Sends requests, again where that is safe, and hands on what was answered."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,7 +66,7 @@ class Transport:
     def delete(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
         return self.ask(Ask("DELETE", path, params, data, headers=_match(if_match)))
 
-    def pages(self, path: str, *, most: int | None = None, **params: Any) -> Iterator[Any]:
+    def pages(self, path: str, *, most: int | None = None, **params: Any) -> Generator[Any, None, None]:
         """The items of a list, page after page; at most so many."""
         left = most
         while left is None or left > 0:
@@ -84,7 +84,7 @@ class Transport:
         return asking.answer(self._send(ask, asking.TIMEOUT))
 
     @contextmanager
-    def stream(self, ask: Ask, *, events: bool = False) -> Iterator[httpx.Response]:
+    def stream(self, ask: Ask, *, events: bool = False) -> Generator[httpx.Response, None, None]:
         """An answer whose body is read bit by bit; while it is, an httpx.TransportError may come."""
         response = self._send(ask, asking.STREAM_TIMEOUT if events else asking.TIMEOUT, whole=False)
         try:

@@ -1,0 +1,59 @@
+"""Reading bytes that lie on the server: by ranges, so that a lost connection goes on where it was."""
+
+from collections.abc import AsyncGenerator
+
+import httpx
+
+from mlteam_sdk import asking
+from mlteam_sdk.aio import driver
+from mlteam_sdk.aio.transport import Transport
+from mlteam_sdk.asking import Ask
+from mlteam_sdk.errors import ApiError, ConnectionFailed, Damaged
+
+TRIES = 8  # in a row without a byte
+PIECE = 1024 * 1024  # bytes
+
+
+async def read(
+    transport: Transport, path: str, *, offset: int = 0, end: int | None = None, grows: bool = False
+) -> AsyncGenerator[bytes, None]:
+    """The bytes from `offset` up to `end` (what is there now). `grows`: it is only ever added to. Raises Damaged when it changed."""
+    tries = 0
+    tag: str | None = None
+    while end is None or offset < end:
+        ask = Ask("GET", path, headers=_headers(offset, end, tag))
+        try:
+            async with transport.stream(ask) as response:
+                _check(response, offset)
+                tag = tag or (None if grows else response.headers.get("ETag"))
+                async for piece in response.aiter_bytes(PIECE):
+                    wanted = piece if end is None else piece[: end - offset]
+                    offset, tries = offset + len(wanted), 0
+                    yield wanted
+            return
+        except ApiError as error:
+            if error.status == 416:  # there is nothing from here on
+                return
+            raise
+        except httpx.TransportError as error:
+            tries += 1
+            if tries >= TRIES:
+                raise asking.broken(error, transport.settings) from error
+        await driver.sleep(min(5.0, asking.FIRST_WAIT * 2**tries))
+
+
+def _headers(offset: int, end: int | None, tag: str | None) -> dict[str, str]:
+    headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+    if offset or end is not None:
+        headers["Range"] = f"bytes={offset}-{'' if end is None else end - 1}"
+        if tag and not tag.startswith("W/"):
+            headers["If-Range"] = tag
+    return headers
+
+
+def _check(response: httpx.Response, offset: int) -> None:
+    if offset and response.status_code != 206:
+        raise Damaged("This changed while it was being read. Read it again.")
+    begins = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+    if offset and begins != str(offset):
+        raise ConnectionFailed("The server sent another part than the one that was asked for.")

@@ -1,0 +1,274 @@
+# Made from aio/jobs.py by sdk/unasync.py; change that.
+"""Jobs, and what can be done with them."""
+
+import hashlib
+import os
+import time
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mlteam_sdk import asking, specs
+from mlteam_sdk.errors import MLTeamError, NotFound, WaitedInVain
+from mlteam_sdk.models import Check, JobFacts, Move
+from mlteam_sdk.specs import Command, Wish
+from mlteam_sdk.sync import driver, logs, ranges
+from mlteam_sdk.sync.artifacts import Artifacts
+from mlteam_sdk.sync.logs import Piece, State
+from mlteam_sdk.sync.things import Bound, Collection, Items
+
+if TYPE_CHECKING:
+    from mlteam_sdk.sync.client import MLTeam
+
+Paths = Iterable[str | os.PathLike[str]]
+
+
+@dataclass
+class CheckedLog:
+    """An attempt's log, read whole and compared with what the server says of it. `problems` are sentences."""
+
+    attempt: int
+    size: int
+    lines: int
+    sha256: str
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        return not self.problems
+
+
+class Job(JobFacts, Bound):
+    """A job. Its fields are as they were when it was read; `refresh` reads them again."""
+
+    def refresh(self) -> "Job":
+        """Reads again how it is."""
+        self._take(self._client.get(self._path))
+        return self
+
+    @property
+    def _path(self) -> str:
+        return asking.path("jobs", self.id)
+
+    def wait(self, timeout: float | None = None) -> "Job":
+        """Returns when it has ended. Raises WaitedInVain after `timeout` seconds; the job goes on."""
+        until = None if timeout is None else time.monotonic() + timeout
+        wait = logs.SHORTEST
+        while not (self.refresh()).done:
+            left = wait if until is None else until - time.monotonic()
+            if left <= 0:
+                raise WaitedInVain(f"{self.name} ({self.id}) is still {self.state} after {timeout:g} s.")
+            driver.sleep(min(wait, left))
+            wait = min(logs.LONGEST, wait * 1.5)
+        return self
+
+    def stop(self) -> "Job":
+        """Asks it to stop; `wait` tells when it has."""
+        self._take(self._client.post(f"{self._path}/stop"))
+        return self
+
+    def remove(self) -> None:
+        """Removes it with its logs and artifacts. It must have ended."""
+        self._client.delete(self._path)
+
+    def clone(self, *, files: Paths = (), keep_files: Iterable[str] | None = None, **changes: Any) -> "Job":
+        """A new job like it, but for the changes (as in `jobs.create`); it has the same files, or those in `keep_files`."""
+        if not self.spec:
+            self.refresh()
+        kept = self.files if keep_files is None else list(keep_files)
+        return self._client.jobs.create(
+            files=files, spec=self.spec, clone=self.id, keep_files=kept, **{"project": self.project.id, **changes}
+        )
+
+    def history(self) -> list[Move]:
+        """Every change of its state, the first first."""
+        found = self._client.get(f"{self._path}/history")
+        return [Move.model_validate(one) for one in found["items"]]
+
+    # What it writes
+
+    def logs(
+        self, *, follow: bool = False, attempt: int | None = None, tail: int | None = None
+    ) -> Generator[str, None, None]:
+        """The lines that it wrote; with `follow` all that it will write too, through restarts, until it has ended.
+
+        Without `attempt` they are those of all attempts. `tail`: only so many lines, of the newest attempt.
+        """
+        if tail is not None:
+            for line in self.tail(tail, attempt):
+                yield line
+        elif follow:
+            with closing(logs.lines(self._client, self.id, attempt=attempt)) as following:
+                for line in following:
+                    yield line
+        else:
+            for index in self._indexes(attempt):
+                made = logs.Lines()
+                with closing(self.log_bytes(index)) as pieces:
+                    for piece in pieces:
+                        for line in made.feed(piece):
+                            yield line
+                for line in made.rest():
+                    yield line
+
+    def tail(self, count: int, attempt: int | None = None) -> list[str]:
+        """The last lines that an attempt (the newest) wrote."""
+        index = self._newest() if attempt is None else attempt
+        if index is None:
+            return []
+        made = logs.Lines()
+        with self._client.stream(
+            asking.Ask("GET", logs.log_path(self.id, index), {"tail": count}, headers={"Accept": "*/*"})
+        ) as response:
+            text = response.read()
+        return [*made.feed(text), *made.rest()]
+
+    def log_bytes(
+        self, attempt: int | None = None, *, offset: int = 0, end: int | None = None
+    ) -> Generator[bytes, None, None]:
+        """The bytes of an attempt's log (the newest's), in pieces; those between two offsets."""
+        index = self._newest() if attempt is None else attempt
+        if index is not None:
+            path = logs.log_path(self.id, index)
+            with closing(ranges.read(self._client, path, offset=offset, end=end, grows=True)) as pieces:
+                for piece in pieces:
+                    yield piece
+
+    def follow(self, *, attempt: int | None = None, offset: int = 0) -> Generator[Piece | State, None, None]:
+        """Bytes as they are written, and changes of state, for programs that show both."""
+        with closing(logs.follow(self._client, self.id, attempt=attempt, offset=offset)) as said:
+            for one in said:
+                yield one
+
+    def verify(self) -> list[CheckedLog]:
+        """Reads the logs of all attempts and compares them with what the server says: size, lines, checksum."""
+        said = self._client.get(f"{self._path}/verify")
+        return [self._verified(one) for one in said["attempts"]]
+
+    def _verified(self, said: Mapping[str, Any]) -> CheckedLog:
+        digest, size, lines = hashlib.sha256(), 0, 0
+        with closing(self.log_bytes(said["index"], end=said.get("size"))) as pieces:
+            for piece in pieces:
+                digest.update(piece)
+                size, lines = size + len(piece), lines + piece.count(b"\n")
+        found = CheckedLog(said["index"], size, lines, digest.hexdigest())
+        found.problems += problems_of(said, found)
+        return found
+
+    def _newest(self) -> int | None:
+        indexes = self._indexes(None)
+        return indexes[-1] if indexes else None
+
+    def _indexes(self, attempt: int | None) -> list[int]:
+        if attempt is not None:
+            return [attempt]
+        known = self._client.get(self._path, fields="attempts")
+        return sorted(one["index"] for one in known["attempts"])
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The files that it left."""
+        return Artifacts(self._client, self.id)
+
+
+def problems_of(said: Mapping[str, Any], found: CheckedLog) -> list[str]:
+    """What is wrong with a log, in sentences: what arrived against what the server says."""
+    wrong = []
+    for name, unit in (("size", "bytes"), ("lines", "lines")):
+        here = getattr(found, name)
+        if said.get(name) is not None and said[name] != here:
+            wrong.append(f"The server has {said[name]} {unit}, {here} arrived.")
+    if said.get("sha256") and said["sha256"] != found.sha256:
+        wrong.append("The bytes that arrived have another checksum than those that the server has.")
+    if said.get("verified") is False:
+        wrong.append("What the server has is not what the job wrote.")
+    if said.get("verified") is None or said.get("complete") is False:
+        wrong.append("The log is not complete yet.")
+    wrong += [
+        f"{gap.get('bytes') or 'Some'} bytes are missing at byte {gap.get('offset')}." for gap in said.get("gaps") or ()
+    ]
+    return wrong
+
+
+class Jobs(Collection[Job]):
+    """The jobs that one may see."""
+
+    def __init__(self, client: "MLTeam") -> None:
+        super().__init__(client, "/jobs", Job)
+
+    def each(self, *, limit: int | None = None, everywhere: bool = False, **filters: Any) -> Generator[Job, None, None]:
+        """The jobs of the project in use (of `project`, or `everywhere`), newest first.
+
+        Filters: mine, user, state (one or a list), tag, name, q, sort.
+        """
+        if not everywhere and "project" not in filters:
+            filters["project"] = self._client.project_id()
+        for job in super().each(limit=limit, **filters):
+            yield job
+
+    def last(self, **filters: Any) -> Job:
+        """The newest of them. Raises NotFound."""
+        found = self.list(limit=1, **filters)
+        if not found:
+            raise NotFound(404, {"code": "not_found", "detail": "There is no such job yet."})
+        return found[0].refresh()
+
+    def create(
+        self,
+        *,
+        name: str | None = None,
+        command: Command | None = None,
+        files: Paths = (),
+        spec: Mapping[str, Any] | None = None,
+        spec_file: str | os.PathLike[str] | None = None,
+        project: str | None = None,
+        clone: str | None = None,
+        keep_files: Iterable[str] | None = None,
+        idempotency_key: str | None = None,
+        **changes: Any,
+    ) -> Job:
+        """Submits a job and returns it.
+
+        `spec` or `spec_file` (a job.yml) says what it is; arguments are put over it: cpu (cores), mem (GiB), gpu, packages, env,
+        tags, and any key of job.yml. `files` are uploaded into its directory. It is submitted once however often it has to be sent;
+        with an `idempotency_key` of one's own also by a program that is started again.
+        """
+        wish = _wished(spec, spec_file)
+        data = specs.merged(wish.spec, name=name, command=command, **changes)
+        named = project or wish.project
+        where = self._client.project_id() if named is None else self._client.project_named(named)
+        body: dict[str, Any] = {"spec": data}
+        if clone is not None:
+            body |= {"clone": clone, "keep_files": Items(keep_files or ())}
+        uploads = specs.uploads([*wish.files, *files])
+        path = asking.path("projects", where, "jobs")
+        if uploads:
+            form = {**body, "spec": asking.json_text(data)}
+            made = self._client.post(f"{path}/with-files", form=form, files=uploads, idempotency_key=idempotency_key)
+        else:
+            made = self._client.post(path, body, idempotency_key=idempotency_key)
+        return Job.told(self._client, made)
+
+    def check(
+        self,
+        *,
+        spec: Mapping[str, Any] | None = None,
+        spec_file: str | os.PathLike[str] | None = None,
+        project: str | None = None,
+        **changes: Any,
+    ) -> Check:
+        """What `create` would submit, without doing it. Raises Invalid with all that is wrong."""
+        wish = _wished(spec, spec_file)
+        named = project or wish.project
+        where = self._client.project_id() if named is None else self._client.project_named(named)
+        data = specs.merged(wish.spec, **changes)
+        return Check.model_validate(self._client.post(asking.path("projects", where, "jobs", "check"), {"spec": data}))
+
+
+def _wished(spec: Mapping[str, Any] | None, spec_file: str | os.PathLike[str] | None) -> Wish:
+    if spec is not None and spec_file is not None:
+        raise MLTeamError("Give spec or spec_file, not both.")
+    if spec_file is not None:
+        return specs.read(spec_file)
+    return specs.of(spec or {})

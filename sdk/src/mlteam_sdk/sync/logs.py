@@ -1,0 +1,178 @@
+# Made from aio/logs.py by sdk/unasync.py; change that.
+"""Following what a job writes, through lost connections, restarts of the server and of the job: every byte once, in order."""
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from mlteam_sdk import asking
+from mlteam_sdk.asking import Ask
+from mlteam_sdk.errors import ApiError, ConnectionFailed, MLTeamError, Refused
+from mlteam_sdk.events import Event, Parser
+from mlteam_sdk.sync import driver
+from mlteam_sdk.sync.transport import Transport
+
+PATIENCE = 15 * 60.0  # seconds for which a server may be away while its log is followed
+FINAL = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
+SHORTEST, LONGEST = 0.5, 5.0  # seconds between two looks at a job
+HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some bytes of a log: which attempt's, and the offset of the first."""
+
+    attempt: int
+    offset: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.data)
+
+
+@dataclass(frozen=True)
+class State:
+    """What became of the job: `name` is state or end, `data` what the server says."""
+
+    attempt: int
+    name: str
+    data: dict[str, Any]
+
+
+def log_path(job: str, attempt: int, *rest: str) -> str:
+    return asking.path("jobs", job, "attempts", attempt, "log", *rest)
+
+
+def follow(
+    transport: Transport, job: str, *, attempt: int | None = None, offset: int = 0
+) -> Generator[Piece | State, None, None]:
+    """Everything that a job writes from `attempt` (the first) and its byte `offset` on, and its changes of state.
+
+    It ends when the job has. Raises Refused when one may not read it any more, ConnectionFailed when the server is gone for good.
+    """
+    index = 0 if attempt is None else attempt
+    while _begun(transport, job, index):
+        following: int | None = None
+        with closing(_attempt(transport, job, index, offset)) as said:
+            for one in said:
+                yield one
+                if isinstance(one, State) and one.name == "end":
+                    following = one.data.get("next_attempt")
+        index, offset = index + 1 if following is None else following, 0
+
+
+def _begun(transport: Transport, job: str, index: int) -> bool:
+    """Waits until the attempt is there; false when the job ends without it."""
+    wait = SHORTEST
+    while True:
+        known = transport.get(asking.path("jobs", job), fields="state,attempts")
+        if any(one["index"] == index for one in known["attempts"]):
+            return True
+        if known["state"] in FINAL:
+            return False
+        driver.sleep(wait)
+        wait = min(LONGEST, wait * 1.5)
+
+
+def _attempt(transport: Transport, job: str, index: int, offset: int) -> Generator[Piece | State, None, None]:
+    """What one attempt writes, over as many connections as it takes."""
+    heard, wait = time.monotonic(), SHORTEST
+    while True:
+        try:
+            with closing(_connection(transport, job, index, offset)) as said:
+                for one in said:
+                    heard, wait = time.monotonic(), SHORTEST
+                    if isinstance(one, Piece):
+                        offset = one.end
+                    yield one
+                    if isinstance(one, State) and one.name == "end":
+                        return
+        except (httpx.TransportError, MLTeamError) as error:
+            problem = _passing(error, transport)
+            if time.monotonic() - heard > PATIENCE:
+                raise problem from error
+        driver.sleep(wait)
+        wait = min(LONGEST, wait * 2)
+
+
+def _passing(error: httpx.TransportError | MLTeamError, transport: Transport) -> MLTeamError:
+    """What to say if this lasts. Raises what will not pass by itself."""
+    if isinstance(error, httpx.TransportError):
+        return asking.broken(error, transport.settings)
+    if isinstance(error, ConnectionFailed):
+        return error
+    if isinstance(error, ApiError) and (error.status in asking.PASSING or error.status == 429):
+        return error
+    raise error
+
+
+def _connection(transport: Transport, job: str, index: int, offset: int) -> Generator[Piece | State, None, None]:
+    """What one connection brings from the offset on; nothing that was there before."""
+    ask = Ask("GET", log_path(job, index, "events"), {"from": offset}, headers=HEADERS)
+    parser = Parser()
+    with transport.stream(ask, events=True) as response:
+        for received in response.iter_bytes():
+            for event in parser.feed(received):
+                one = _meant(event, index, offset)
+                if isinstance(one, Piece):
+                    offset = one.end
+                if one is not None:
+                    yield one
+
+
+def _meant(event: Event, index: int, offset: int) -> Piece | State | None:
+    """What an event says to whoever has read up to `offset`."""
+    if event.name == "log":
+        data = event.data["text"].encode("utf-8", "surrogateescape")
+        begin = int(event.data["offset"])
+        if begin > offset:
+            raise ConnectionFailed(f"The log went on at byte {begin} and not at {offset}.")
+        new = data[offset - begin :]
+        return Piece(index, offset, new) if new else None
+    if event.name in {"state", "end"}:
+        return State(index, event.name, event.data)
+    if event.name == "gone":
+        raise Refused(403, event.data)
+    return None
+
+
+class Lines:
+    """Makes lines of pieces of a log: text without line ends; what is no UTF-8 is shown as �."""
+
+    def __init__(self) -> None:
+        self._left = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """The lines that these bytes complete."""
+        *lines, self._left = (self._left + data).split(b"\n")
+        return [_text(line) for line in lines]
+
+    def rest(self) -> list[str]:
+        """What was written after the last line end, as a line."""
+        left, self._left = self._left, b""
+        return [_text(left)] if left else []
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode("utf-8", "replace")
+
+
+def lines(transport: Transport, job: str, *, attempt: int | None = None, offset: int = 0) -> Generator[str, None, None]:
+    """Every line that a job writes, from now until it has ended."""
+    made, index = Lines(), attempt
+    with closing(follow(transport, job, attempt=attempt, offset=offset)) as said:
+        for one in said:
+            if isinstance(one, Piece):
+                if one.attempt != index:
+                    index = one.attempt
+                    for line in made.rest():
+                        yield line
+                for line in made.feed(one.data):
+                    yield line
+    for line in made.rest():
+        yield line
