@@ -68,7 +68,7 @@ COMPILE := $(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.1
 lock: dev-env
 	$(COMPILE) requirements.txt --output-file requirements.lock
 	$(COMPILE) requirements-dev.txt --constraint requirements.lock --output-file requirements-dev.lock
-	$(COMPILE) sdk/pyproject.toml --extra yaml --constraint requirements-dev.lock --output-file sdk/requirements.lock
+	$(COMPILE) sdk/pyproject.toml --constraint requirements-dev.lock --output-file sdk/requirements.lock
 
 env: $(VENV)/.installed
 dev-env: $(VENV)/.installed-dev
