@@ -139,11 +139,13 @@ def store_project(settings: Settings, project: str | None) -> None:
     """Keeps the active project for this server and profile; None for Personal. Other settings stay as they are."""
 
     def change(config: Json) -> None:
+        entry = config
         if settings.profile != DEFAULT_PROFILE:
-            config.setdefault("profiles", {}).setdefault(settings.profile, {})
-        entry = _entry(config, settings.profile)
-        for key, value in (("project", project), ("url", settings.url if project else None)):
-            entry.pop(key, None) if value is None else entry.update({key: value})
+            entry = config.setdefault("profiles", {}).setdefault(settings.profile, {})
+        entry.pop("project", None)
+        entry.pop("url", None)
+        if project:
+            entry.update(project=project, url=settings.url)
 
     _change(settings.directory / CONFIG, change)
 

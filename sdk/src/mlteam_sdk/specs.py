@@ -53,10 +53,8 @@ def _parsed(where: Path, text: str) -> Any:
             return json.loads(text)
         except ValueError as error:
             raise BadJobFile(f"{where} is no JSON: {error}.") from None
-    try:
-        import yaml
-    except ImportError:
-        raise BadJobFile("A job.yml needs PyYAML: pip install 'mlteam-sdk[yaml]'") from None
+    import yaml
+
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

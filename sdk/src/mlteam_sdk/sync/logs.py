@@ -55,15 +55,23 @@ def follow(
 
     It ends when the job has. Raises Refused when one may not read it any more, ConnectionFailed when the server is gone for good.
     """
-    index = 0 if attempt is None else attempt
-    while _begun(transport, job, index):
-        following: int | None = None
+    index: int | None = 0 if attempt is None else attempt
+    while index is not None and _begun(transport, job, index):
+        following: int | None = index + 1
         with closing(_attempt(transport, job, index, offset)) as said:
             for one in said:
                 yield one
                 if isinstance(one, State) and one.name == "end":
-                    following = one.data.get("next_attempt")
-        index, offset = index + 1 if following is None else following, 0
+                    following = _following(one)
+        index, offset = following, 0
+
+
+def _following(end: State) -> int | None:
+    """The attempt to follow next; None when the job has ended too."""
+    named: int | None = end.data.get("next_attempt")
+    if named is None and end.data.get("state") not in FINAL:
+        return end.attempt + 1  # it is to come
+    return named
 
 
 def _begun(transport: Transport, job: str, index: int) -> bool:

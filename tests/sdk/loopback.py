@@ -1,0 +1,131 @@
+"""A real HTTP server on loopback that answers, breaks off and stalls as a test wishes."""
+
+import json
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass
+class Asked:
+    """A request that arrived."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Says:
+    """One answer. `cut`: the connection is broken after so many bytes of the body, as by a server that is killed."""
+
+    status: int = 200
+    data: Any = None
+    body: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    silent: bool = False  # breaks off before it says anything
+
+    def bytes(self) -> bytes:
+        return self.body if self.body is not None else json.dumps(self.data).encode()
+
+
+class Loopback:
+    """Answers the `script` in its order; a callable in it is given the request. After its end the last one again."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.script: deque[Says | Callable[[Asked], Says]] = deque()
+        self.closing = threading.Event()
+        self.server = _Server(self)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+
+    def __enter__(self) -> "Loopback":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.closing.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def say(self, *answers: Says | Callable[[Asked], Says]) -> None:
+        """What to answer from now on."""
+        self.script = deque(answers)
+
+    def next(self, asked: Asked) -> Says:
+        self.asked.append(asked)
+        said = self.script.popleft() if len(self.script) > 1 else self.script[0]
+        return said(asked) if callable(said) else said
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    block_on_close = True
+
+    def __init__(self, loopback: Loopback) -> None:
+        self.loopback = loopback
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+    timeout = 0.2  # an idle connection does not hold up the end of a test
+
+    def _answer(self) -> None:
+        parts = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self._chunks() if self.headers.get("Transfer-Encoding") == "chunked" else self.rfile.read(length)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        says = self.server.loopback.next(Asked(self.command, parts.path, parse_qsl(parts.query), headers, body))
+        if says.silent:
+            self._break()
+        else:
+            self._say(says)
+
+    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _answer
+
+    def _say(self, says: Says) -> None:
+        body = b"" if says.status == 204 else says.bytes()
+        self.send_response(says.status)
+        kind = "application/json" if says.body is None else "application/octet-stream"
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **says.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body[: says.cut])
+        if says.cut is not None:
+            self._break()
+
+    def _chunks(self) -> bytes:
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _break(self) -> None:
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *words: Any) -> None:
+        """Says nothing."""
