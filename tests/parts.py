@@ -100,6 +100,7 @@ SERIAL = (
     "tests/browser/",
     "tests/faults/",
     "tests/runner/test_faults.py",
+    "tests/sdk/",
     "tests/test_supervisor.py",
     "tests/api/test_real.py",
 )

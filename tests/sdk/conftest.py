@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import parts
 from tests.sdk.loopback import Loopback
+from tests.sdk.site import Site
+from tests.server import running
 
 SOURCE = Path(__file__).parents[2] / "sdk"
 KEPT = Path(sys.prefix) / "sdk"  # environments with what the SDK needs, kept from run to run
@@ -86,6 +90,15 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [own] = where.glob("lib/python*/site-packages")
     (own / "needs.pth").write_text(f"{packages}\n")
     return where / "bin"
+
+
+@pytest.fixture(scope="session")
+def site(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A whole server with a few people, for all tests here."""
+    parts.need("bwrap", "slirp4netns")
+    with running(MLTEAM_CPUS="4", MLTEAM_STOP_GRACE="2", MLTEAM_API_RATE="0") as server:
+        made = server.manage("shell", "--no-imports", "-v", "0", "-c", "from tests.sdk import site; site.make()")
+        yield Site(server, installed, tmp_path_factory.mktemp("settings"), **json.loads(made))
 
 
 @pytest.fixture
