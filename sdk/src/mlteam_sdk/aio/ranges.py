@@ -11,7 +11,6 @@ from mlteam_sdk.asking import Ask
 from mlteam_sdk.errors import ApiError, ConnectionFailed, Damaged
 
 TRIES = 8  # in a row without a byte
-PIECE = 1024 * 1024  # bytes
 
 
 async def read(
@@ -26,7 +25,7 @@ async def read(
             async with transport.stream(ask) as response:
                 _check(response, offset)
                 tag = tag or (None if grows else response.headers.get("ETag"))
-                async for piece in response.aiter_bytes(PIECE):
+                async for piece in response.aiter_bytes():
                     wanted = piece if end is None else piece[: end - offset]
                     offset, tries = offset + len(wanted), 0
                     yield wanted

@@ -12,7 +12,6 @@ from mlteam_sdk.sync import driver
 from mlteam_sdk.sync.transport import Transport
 
 TRIES = 8  # in a row without a byte
-PIECE = 1024 * 1024  # bytes
 
 
 def read(
@@ -27,7 +26,7 @@ def read(
             with transport.stream(ask) as response:
                 _check(response, offset)
                 tag = tag or (None if grows else response.headers.get("ETag"))
-                for piece in response.iter_bytes(PIECE):
+                for piece in response.iter_bytes():
                     wanted = piece if end is None else piece[: end - offset]
                     offset, tries = offset + len(wanted), 0
                     yield wanted
