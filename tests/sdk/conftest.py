@@ -71,6 +71,7 @@ def needs_of(lock: Path) -> Path:
     where = KEPT / named
     with alone(KEPT / "lock"):
         if not where.exists():
+            parts.need("index")
             half = KEPT / f"{named}.half"
             shutil.rmtree(half, ignore_errors=True)
             venv.create(half, with_pip=False, symlinks=True)

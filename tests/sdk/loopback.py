@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -44,11 +45,14 @@ class Says:
 class Loopback:
     """Answers the `script` in its order; a callable in it is given the request. After its end the last one again."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.script: deque[Says | Callable[[Asked], Says]] = deque()
         self.closing = threading.Event()
         self.server = _Server(self)
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> "Loopback":
@@ -63,7 +67,7 @@ class Loopback:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
+        return f"{self.scheme}://localhost:{self.server.server_port}"
 
     def say(self, *answers: Says | Callable[[Asked], Says]) -> None:
         """What to answer from now on."""
@@ -78,6 +82,9 @@ class Loopback:
 class _Server(ThreadingHTTPServer):
     daemon_threads = False
     block_on_close = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is what these tests are about."""
 
     def __init__(self, loopback: Loopback) -> None:
         self.loopback = loopback

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from mlteam_sdk import __version__, errors
-from mlteam_sdk.errors import ConnectionFailed
+from mlteam_sdk.errors import ConnectionFailed, SettingsError
 
 if TYPE_CHECKING:
     from mlteam_sdk.settings import Settings
@@ -77,20 +77,26 @@ def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def client_options(settings: "Settings") -> dict[str, Any]:
-    """How httpx talks to this server."""
-    return {
-        "headers": {"User-Agent": AGENT, "Accept": "application/json"},
-        "timeout": TIMEOUT,
-        "follow_redirects": False,
-        "verify": _trust(settings.url),
-    }
+Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
+
+
+def client(kind: type[Client], settings: "Settings") -> Client:
+    """httpx, set up to talk to this server; proxies are those of the environment. Raises SettingsError."""
+    headers = {"User-Agent": AGENT, "Accept": "application/json"}
+    trust = _trust(settings.url)
+    try:
+        return kind(headers=headers, timeout=TIMEOUT, follow_redirects=False, verify=trust)
+    except (ValueError, ImportError) as error:
+        raise SettingsError(f"The proxy that is set in the environment cannot be used: {error}") from None
 
 
 def _trust(url: str) -> Any:
     """Which certificates are believed; reading them takes time, which a server without them need not wait for."""
     if url.startswith("https:"):
-        return httpx.create_ssl_context()  # SSL_CERT_FILE, SSL_CERT_DIR, else certifi's
+        try:
+            return httpx.create_ssl_context()  # SSL_CERT_FILE, SSL_CERT_DIR, else certifi's
+        except OSError as error:
+            raise SettingsError(f"The certificates that SSL_CERT_FILE names cannot be read: {error}") from None
     import ssl
 
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # believes none

@@ -10,7 +10,7 @@ from mlteam_sdk.settings import Settings
 
 
 def connect(settings: Settings) -> httpx.AsyncClient:
-    return httpx.AsyncClient(**asking.client_options(settings))
+    return asking.client(httpx.AsyncClient, settings)
 
 
 def place() -> Any:

@@ -11,7 +11,7 @@ from mlteam_sdk.settings import Settings
 
 
 def connect(settings: Settings) -> httpx.Client:
-    return httpx.Client(**asking.client_options(settings))
+    return asking.client(httpx.Client, settings)
 
 
 def place() -> Any:
