@@ -57,6 +57,7 @@ class Me(Thing):
     urn: str = ""
     username: str = ""
     name: str = ""
+    mine: bool = True
     email: str | None = None
     verified: bool = False
     time_zone: str = "UTC"
@@ -288,6 +289,7 @@ class RoleMember(Thing):
     name: str = ""
     type: str = ""
     member_id: str | None = None
+    mine: bool = False
 
 
 class RoleKey(Thing):
@@ -308,6 +310,7 @@ class Rule(Thing):
     action: str = ""
     actions: list[str] = []
     expression: str = ""
+    only_mine: bool = False
     source: str = ""
 
 
@@ -331,8 +334,18 @@ class Holder(Thing):
     mine: bool = False
 
 
-class AuditEntry(Thing):
-    """Something that was done in a project."""
+class Part(Thing):
+    """A part of a server, and how it is: ok, or what is wrong."""
 
-    at: datetime | None = None
-    action: str = ""
+    name: str = ""
+    status: str = ""
+    detail: str = ""
+
+
+class Health(Thing):
+    """Whether a server is well; its parts are told to who is signed in."""
+
+    status: str = ""
+    version: str = ""
+    time: datetime | None = None
+    parts: list[Part] | None = None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mlteam_sdk.aio.jobs import Jobs
     from mlteam_sdk.aio.people import Projects, Roles, Rules, Teams, Tokens, Users
-    from mlteam_sdk.models import Installation, Me
+    from mlteam_sdk.models import Health, Installation, Me
 
 
 class MLTeam(Transport):
@@ -105,6 +105,12 @@ class MLTeam(Transport):
         from mlteam_sdk.models import Installation
 
         return Installation.model_validate(await self.get("/installation"))
+
+    async def health(self) -> "Health":
+        """Whether the server is well; needs no token."""
+        from mlteam_sdk.models import Health
+
+        return Health.model_validate(await self.get("/health"))
 
     async def compute(self) -> dict[str, Any]:
         """What jobs can run on: hosts, the largest job, GPU types, and what is wrong."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from mlteam_sdk.models import Installation, Me
+    from mlteam_sdk.models import Health, Installation, Me
     from mlteam_sdk.sync.jobs import Jobs
     from mlteam_sdk.sync.people import Projects, Roles, Rules, Teams, Tokens, Users
 
@@ -106,6 +106,12 @@ class MLTeam(Transport):
         from mlteam_sdk.models import Installation
 
         return Installation.model_validate(self.get("/installation"))
+
+    def health(self) -> "Health":
+        """Whether the server is well; needs no token."""
+        from mlteam_sdk.models import Health
+
+        return Health.model_validate(self.get("/health"))
 
     def compute(self) -> dict[str, Any]:
         """What jobs can run on: hosts, the largest job, GPU types, and what is wrong."""
