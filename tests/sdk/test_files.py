@@ -135,6 +135,31 @@ def test_directories_names_and_links_of_the_job(loopback, job, tmp_path):
         job.artifacts.download("nothing", to=tmp_path)
 
 
+def test_a_list_that_is_not_whole_is_not_taken_for_all(loopback, job, tmp_path):
+    from mlteam_sdk.sync.artifacts import TooMany
+
+    store = Store({"a/one": b"1"})
+
+    def truncated(asked: Asked) -> Says:
+        said = store(asked)
+        return Says(data={**said.data, "truncated": True}) if asked.path.endswith("/artifacts") else said
+
+    loopback.say(truncated)
+    for path in (None, "a"):
+        with pytest.raises(TooMany, match="archive"):
+            job.artifacts.download(path, to=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    store.files["b"] = b"22"
+    assert job.artifacts.download("b", to=tmp_path) == [tmp_path / "b"]
+    assert (tmp_path / "b").read_bytes() == b"22"
+
+
+def test_all_comes_as_one_archive(loopback, job, tmp_path):
+    loopback.say(Says(body=DATA, headers={"Content-Type": "application/zip"}))
+    assert job.artifacts.archive(tmp_path / "all.zip").read_bytes() == DATA
+    assert loopback.asked[0].path == "/api/v1/jobs/x/artifacts.zip"
+
+
 def test_what_is_downloaded_is_readable_as_any_file(loopback, job, tmp_path):
     old = os.umask(0o022)
     try:

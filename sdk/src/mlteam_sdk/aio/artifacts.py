@@ -4,12 +4,12 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlteam_sdk import asking
 from mlteam_sdk.aio import ranges
 from mlteam_sdk.aio.things import Items, Listing
-from mlteam_sdk.errors import NotFound
+from mlteam_sdk.errors import MLTeamError, NotFound
 from mlteam_sdk.landing import Landing, inside
 from mlteam_sdk.models import Artifact
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from mlteam_sdk.aio.client import MLTeam
 
 NO_FILES = frozenset({"link", "special", "directory"})
+
+
+class TooMany(MLTeamError):
+    """A job left more files than a server lists."""
 
 
 class Artifacts(Listing[Artifact]):
@@ -33,22 +37,47 @@ class Artifacts(Listing[Artifact]):
             async for piece in pieces:
                 yield piece
 
+    async def each(self, *, limit: int | None = None, **filters: Any) -> AsyncGenerator[Artifact, None]:
+        """What is listed: the first 2000."""
+        for data in (await self._client.get(self._path, **filters))["items"][:limit]:
+            yield self._told(data)
+
     async def download(self, path: str | None = None, to: str | os.PathLike[str] = ".") -> Items[Path]:
         """Brings a file, those in a directory, or all, below `to`; returns where they are.
 
-        A file has its name when it is whole, never before. Raises NotFound, UnsafePath, Damaged.
+        A file has its name when it is whole, never before. Raises NotFound, UnsafePath, Damaged; TooMany where not all are listed.
         """
-        listed = [one for one in await self.list() if one.kind not in NO_FILES and _is_wanted(one.path, path)]
-        if path is not None and not listed:
-            raise NotFound(404, {"code": "not_found", "detail": f"The job left no file {path}."})
-        root = Path(to)
-        targets = [inside(root, one.path) for one in listed]
-        for one in listed:
+        root, wanted = Path(to), await self._wanted(path)
+        targets = [inside(root, one.path) for one in wanted]
+        for one in wanted:
             with Landing(root, one.path, one.size) as landing:
                 async with aclosing(self.read(one.path)) as pieces:
                     async for piece in pieces:
                         landing.write(piece)
         return targets
+
+    async def _wanted(self, path: str | None) -> Items[Artifact]:
+        listed = await self._client.get(self._path)
+        found = [self._told(data) for data in listed["items"]]
+        files = [one for one in found if one.kind not in NO_FILES and _is_wanted(one.path, path)]
+        if path is not None and [one.path for one in files] == [path]:
+            return files
+        if listed.get("truncated"):
+            if path is not None and not files:
+                return [Artifact(path=path)]  # not listed, but perhaps there
+            raise TooMany("The job left more files than are listed. Fetch them as an archive: artifacts.archive(to=…)")
+        if path is not None and not files:
+            raise NotFound(404, {"code": "not_found", "detail": f"The job left no file {path}."})
+        return files
+
+    async def archive(self, to: str | os.PathLike[str]) -> Path:
+        """Brings all as one zip file; returns where it is."""
+        target = Path(to)
+        with Landing(target.parent, target.name, None) as landing:
+            async with aclosing(ranges.read(self._client, f"{self._path}.zip")) as pieces:
+                async for piece in pieces:
+                    landing.write(piece)
+        return target
 
 
 def _is_wanted(path: str, wanted: str | None) -> bool:
