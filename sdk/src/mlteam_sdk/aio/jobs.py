@@ -13,6 +13,7 @@ from mlteam_sdk.aio import driver, logs, ranges
 from mlteam_sdk.aio.artifacts import Artifacts
 from mlteam_sdk.aio.logs import Piece, State
 from mlteam_sdk.aio.things import Bound, Collection, Items
+from mlteam_sdk.asking import Ask
 from mlteam_sdk.errors import MLTeamError, NotFound, WaitedInVain
 from mlteam_sdk.models import Check, JobFacts, Move
 from mlteam_sdk.specs import Command, Wish
@@ -92,13 +93,17 @@ class Job(JobFacts, Bound):
     ) -> AsyncGenerator[str, None]:
         """The lines that it wrote; with `follow` all that it will write too, through restarts, until it has ended.
 
-        Without `attempt` they are those of all attempts. `tail`: only so many lines, of the newest attempt.
+        Without `attempt` they are those of all attempts. `tail`: begin so many lines before the end of the newest attempt.
         """
+        offset = 0
         if tail is not None:
-            for line in await self.tail(tail, attempt):
-                yield line
-        elif follow:
-            async with aclosing(logs.lines(self._client, self.id, attempt=attempt)) as following:
+            attempt, offset, lines = await self._last(tail, attempt)
+            if not follow:
+                for line in lines:
+                    yield line
+                return
+        if follow:
+            async with aclosing(logs.lines(self._client, self.id, attempt=attempt, offset=offset)) as following:
                 async for line in following:
                     yield line
         else:
@@ -111,17 +116,15 @@ class Job(JobFacts, Bound):
                 for line in made.rest():
                     yield line
 
-    async def tail(self, count: int, attempt: int | None = None) -> list[str]:
-        """The last lines that an attempt (the newest) wrote."""
+    async def _last(self, count: int, attempt: int | None) -> tuple[int | None, int, Items[str]]:
+        """Of the last lines of an attempt (the newest): its index, the byte at which they begin, and they themselves."""
         index = await self._newest() if attempt is None else attempt
         if index is None:
-            return []
+            return None, 0, []
         made = logs.Lines()
-        async with self._client.stream(
-            asking.Ask("GET", logs.log_path(self.id, index), {"tail": count}, headers={"Accept": "*/*"})
-        ) as response:
-            text = await response.aread()
-        return [*made.feed(text), *made.rest()]
+        ask = Ask("GET", logs.log_path(self.id, index), {"tail": count}, headers={"Accept": "*/*"})
+        response = await self._client.response(ask)
+        return index, int(response.headers.get("X-Log-Offset", 0)), [*made.feed(response.content), *made.rest()]
 
     async def log_bytes(
         self, attempt: int | None = None, *, offset: int = 0, end: int | None = None

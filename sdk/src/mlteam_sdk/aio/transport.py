@@ -79,8 +79,12 @@ class Transport:
             params["cursor"] = page["next"]
 
     async def ask(self, ask: Ask) -> Any:
-        """What is answered to this request. Raises ApiError, ConnectionFailed."""
-        return asking.answer(await self._send(ask, asking.TIMEOUT))
+        """What JSON says in the answer to this request. Raises ApiError, ConnectionFailed."""
+        return asking.answer(await self.response(ask))
+
+    async def response(self, ask: Ask) -> httpx.Response:
+        """The whole answer to this request, with its headers. Raises ApiError, ConnectionFailed."""
+        return await self._send(ask, asking.TIMEOUT)
 
     @asynccontextmanager
     async def stream(self, ask: Ask, *, events: bool = False) -> AsyncGenerator[httpx.Response, None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlteam_sdk import asking, specs
+from mlteam_sdk.asking import Ask
 from mlteam_sdk.errors import MLTeamError, NotFound, WaitedInVain
 from mlteam_sdk.models import Check, JobFacts, Move
 from mlteam_sdk.specs import Command, Wish
@@ -93,13 +94,17 @@ class Job(JobFacts, Bound):
     ) -> Generator[str, None, None]:
         """The lines that it wrote; with `follow` all that it will write too, through restarts, until it has ended.
 
-        Without `attempt` they are those of all attempts. `tail`: only so many lines, of the newest attempt.
+        Without `attempt` they are those of all attempts. `tail`: begin so many lines before the end of the newest attempt.
         """
+        offset = 0
         if tail is not None:
-            for line in self.tail(tail, attempt):
-                yield line
-        elif follow:
-            with closing(logs.lines(self._client, self.id, attempt=attempt)) as following:
+            attempt, offset, lines = self._last(tail, attempt)
+            if not follow:
+                for line in lines:
+                    yield line
+                return
+        if follow:
+            with closing(logs.lines(self._client, self.id, attempt=attempt, offset=offset)) as following:
                 for line in following:
                     yield line
         else:
@@ -112,17 +117,15 @@ class Job(JobFacts, Bound):
                 for line in made.rest():
                     yield line
 
-    def tail(self, count: int, attempt: int | None = None) -> list[str]:
-        """The last lines that an attempt (the newest) wrote."""
+    def _last(self, count: int, attempt: int | None) -> tuple[int | None, int, Items[str]]:
+        """Of the last lines of an attempt (the newest): its index, the byte at which they begin, and they themselves."""
         index = self._newest() if attempt is None else attempt
         if index is None:
-            return []
+            return None, 0, []
         made = logs.Lines()
-        with self._client.stream(
-            asking.Ask("GET", logs.log_path(self.id, index), {"tail": count}, headers={"Accept": "*/*"})
-        ) as response:
-            text = response.read()
-        return [*made.feed(text), *made.rest()]
+        ask = Ask("GET", logs.log_path(self.id, index), {"tail": count}, headers={"Accept": "*/*"})
+        response = self._client.response(ask)
+        return index, int(response.headers.get("X-Log-Offset", 0)), [*made.feed(response.content), *made.rest()]
 
     def log_bytes(
         self, attempt: int | None = None, *, offset: int = 0, end: int | None = None

@@ -80,8 +80,12 @@ class Transport:
             params["cursor"] = page["next"]
 
     def ask(self, ask: Ask) -> Any:
-        """What is answered to this request. Raises ApiError, ConnectionFailed."""
-        return asking.answer(self._send(ask, asking.TIMEOUT))
+        """What JSON says in the answer to this request. Raises ApiError, ConnectionFailed."""
+        return asking.answer(self.response(ask))
+
+    def response(self, ask: Ask) -> httpx.Response:
+        """The whole answer to this request, with its headers. Raises ApiError, ConnectionFailed."""
+        return self._send(ask, asking.TIMEOUT)
 
     @contextmanager
     def stream(self, ask: Ask, *, events: bool = False) -> Generator[httpx.Response, None, None]:
