@@ -158,6 +158,14 @@ def test_a_job_that_is_not_there_is_said(loopback, follow):
         follow("lines")
 
 
+def test_what_is_no_event_is_said(loopback, follow):
+    from mlteam_sdk.errors import Damaged
+
+    loopback.say(Site(b"x\n"), Says(body=b"event: log\ndata: {\n\n", headers=STREAM))
+    with pytest.raises(Damaged, match="event log"):
+        follow("lines")
+
+
 def test_events_may_be_cut_anywhere():
     from mlteam_sdk.events import Parser
 

@@ -109,7 +109,7 @@ job = await client.jobs.create(spec_file="{tmp_path}/job.yml", env={{"WHOM": "wo
 await job.wait(timeout=60)
 history = [move.state for move in await job.history()]
 last = await client.jobs.last(mine=True)
-listed = [one.id for one in await client.jobs.list(state=["failed"], tag="b")]
+listed = [one.id for one in await client.jobs.list(state=["failed"], tag="b", project="Vision")]
 facts = [job.name, job.state, job.exit_status, job.tags, job.resources.cpu, job.files, job.project.id]
 print(json.dumps([checked.spec["resources"], facts, history[0], history[-1], last.id == job.id, job.id in listed]))
 """)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mlteam_sdk.errors import Damaged
+
 
 @dataclass(frozen=True)
 class Event:
@@ -23,7 +25,7 @@ class Parser:
         self._lines: list[str] = []
 
     def feed(self, piece: bytes) -> Iterator[Event]:
-        """The events that this piece completes. Raises ValueError for what is no event of mlteam."""
+        """The events that this piece completes. Raises Damaged for what is no event of mlteam."""
         *lines, self._left = (self._left + piece).split(b"\n")
         for line in lines:
             text = line.removesuffix(b"\r").decode("utf-8", "replace")
@@ -43,4 +45,7 @@ def _event(lines: list[str]) -> Event | None:
     if "data" not in fields:
         return None  # a comment, that the server is still there
     name, number = fields.get("event", ["message"])[-1], fields.get("id", [""])[-1]
-    return Event(name, number, json.loads("\n".join(fields["data"])))
+    try:
+        return Event(name, number, json.loads("\n".join(fields["data"])))
+    except ValueError:
+        raise Damaged(f"An event {name} of the server cannot be read. Is this the address of mlteam?") from None

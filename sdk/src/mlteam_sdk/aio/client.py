@@ -151,8 +151,10 @@ class MLTeam(Transport):
             return f"{said} The id of {name} is {found[0]['id']}."
         return f"{said} These projects have that name: {_candidates(found)}."
 
-    async def project_named(self, name: str) -> str:
-        """The id of the project with this id, name or full name. Raises SettingsError when there is none, or several."""
+    async def project_named(self, name: str | None) -> str:
+        """The id of the project with this id, name or full name; of the one in use for None. Raises SettingsError for none, or several."""
+        if name is None:
+            return await self.project_id()
         if settings.is_id(name):
             return name
         found = await self._projects_named(name)

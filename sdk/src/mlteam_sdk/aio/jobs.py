@@ -5,16 +5,16 @@ import os
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlteam_sdk import asking, specs
 from mlteam_sdk.aio import driver, logs, ranges
 from mlteam_sdk.aio.artifacts import Artifacts
-from mlteam_sdk.aio.logs import Piece, State
 from mlteam_sdk.aio.things import Bound, Collection, Items
 from mlteam_sdk.asking import Ask
+from mlteam_sdk.checking import CheckedLog, problems_of
 from mlteam_sdk.errors import MLTeamError, NotFound, WaitedInVain
+from mlteam_sdk.logparts import Lines, Piece, State, log_path
 from mlteam_sdk.models import Check, JobFacts, Move
 from mlteam_sdk.specs import Command, Wish
 
@@ -22,21 +22,6 @@ if TYPE_CHECKING:
     from mlteam_sdk.aio.client import MLTeam
 
 Paths = Iterable[str | os.PathLike[str]]
-
-
-@dataclass
-class CheckedLog:
-    """An attempt's log, read whole and compared with what the server says of it. `problems` are sentences."""
-
-    attempt: int
-    size: int
-    lines: int
-    sha256: str
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        return not self.problems
 
 
 class Job(JobFacts, Bound):
@@ -108,7 +93,7 @@ class Job(JobFacts, Bound):
                     yield line
         else:
             for index in await self._indexes(attempt):
-                made = logs.Lines()
+                made = Lines()
                 async with aclosing(self.log_bytes(index)) as pieces:
                     async for piece in pieces:
                         for line in made.feed(piece):
@@ -121,8 +106,8 @@ class Job(JobFacts, Bound):
         index = await self._newest() if attempt is None else attempt
         if index is None:
             return None, 0, []
-        made = logs.Lines()
-        ask = Ask("GET", logs.log_path(self.id, index), {"tail": count}, headers={"Accept": "*/*"})
+        made = Lines()
+        ask = Ask("GET", log_path(self.id, index), {"tail": count}, headers={"Accept": "*/*"})
         response = await self._client.response(ask)
         return index, int(response.headers.get("X-Log-Offset", 0)), [*made.feed(response.content), *made.rest()]
 
@@ -132,7 +117,7 @@ class Job(JobFacts, Bound):
         """The bytes of an attempt's log (the newest's), in pieces; those between two offsets."""
         index = await self._newest() if attempt is None else attempt
         if index is not None:
-            path = logs.log_path(self.id, index)
+            path = log_path(self.id, index)
             async with aclosing(ranges.read(self._client, path, offset=offset, end=end, grows=True)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -174,25 +159,6 @@ class Job(JobFacts, Bound):
         return Artifacts(self._client, self.id)
 
 
-def problems_of(said: Mapping[str, Any], found: CheckedLog) -> list[str]:
-    """What is wrong with a log, in sentences: what arrived against what the server says."""
-    wrong = []
-    for name, unit in (("size", "bytes"), ("lines", "lines")):
-        here = getattr(found, name)
-        if said.get(name) is not None and said[name] != here:
-            wrong.append(f"The server has {said[name]} {unit}, {here} arrived.")
-    if said.get("sha256") and said["sha256"] != found.sha256:
-        wrong.append("The bytes that arrived have another checksum than those that the server has.")
-    if said.get("verified") is False:
-        wrong.append("What the server has is not what the job wrote.")
-    if said.get("verified") is None or said.get("complete") is False:
-        wrong.append("The log is not complete yet.")
-    wrong += [
-        f"{gap.get('bytes') or 'Some'} bytes are missing at byte {gap.get('offset')}." for gap in said.get("gaps") or ()
-    ]
-    return wrong
-
-
 class Jobs(Collection[Job]):
     """The jobs that one may see."""
 
@@ -206,8 +172,8 @@ class Jobs(Collection[Job]):
 
         Filters: mine, user, state (one or a list), tag, name, q, sort.
         """
-        if not everywhere and "project" not in filters:
-            filters["project"] = await self._client.project_id()
+        if not everywhere:
+            filters["project"] = await self._client.project_named(filters.get("project"))
         async for job in super().each(limit=limit, **filters):
             yield job
 
@@ -240,8 +206,7 @@ class Jobs(Collection[Job]):
         """
         wish = _wished(spec, spec_file)
         data = specs.merged(wish.spec, name=name, command=command, **changes)
-        named = project or wish.project
-        where = await (self._client.project_id() if named is None else self._client.project_named(named))
+        where = await self._client.project_named(project or wish.project)
         body: dict[str, Any] = {"spec": data}
         if clone is not None:
             body |= {"clone": clone, "keep_files": Items(keep_files or ())}
@@ -266,8 +231,7 @@ class Jobs(Collection[Job]):
     ) -> Check:
         """What `create` would submit, without doing it. Raises Invalid with all that is wrong."""
         wish = _wished(spec, spec_file)
-        named = project or wish.project
-        where = await (self._client.project_id() if named is None else self._client.project_named(named))
+        where = await self._client.project_named(project or wish.project)
         data = specs.merged(wish.spec, **changes)
         return Check.model_validate(
             await self._client.post(asking.path("projects", where, "jobs", "check"), {"spec": data})

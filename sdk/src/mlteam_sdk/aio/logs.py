@@ -3,8 +3,6 @@
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
@@ -12,39 +10,13 @@ from mlteam_sdk import asking
 from mlteam_sdk.aio import driver
 from mlteam_sdk.aio.transport import Transport
 from mlteam_sdk.asking import Ask
-from mlteam_sdk.errors import ApiError, ConnectionFailed, MLTeamError, Refused
-from mlteam_sdk.events import Event, Parser
+from mlteam_sdk.errors import ApiError, ConnectionFailed, MLTeamError
+from mlteam_sdk.events import Parser
+from mlteam_sdk.logparts import FINAL, Lines, Piece, State, following, log_path, meant
 
 PATIENCE = 15 * 60.0  # seconds for which a server may be away while its log is followed
-FINAL = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
 SHORTEST, LONGEST = 0.5, 5.0  # seconds between two looks at a job
 HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Some bytes of a log: which attempt's, and the offset of the first."""
-
-    attempt: int
-    offset: int
-    data: bytes
-
-    @property
-    def end(self) -> int:
-        return self.offset + len(self.data)
-
-
-@dataclass(frozen=True)
-class State:
-    """What became of the job: `name` is state or end, `data` what the server says."""
-
-    attempt: int
-    name: str
-    data: dict[str, Any]
-
-
-def log_path(job: str, attempt: int, *rest: str) -> str:
-    return asking.path("jobs", job, "attempts", attempt, "log", *rest)
 
 
 async def follow(
@@ -56,21 +28,13 @@ async def follow(
     """
     index: int | None = 0 if attempt is None else attempt
     while index is not None and await _begun(transport, job, index):
-        following: int | None = index + 1
+        then: int | None = index + 1
         async with aclosing(_attempt(transport, job, index, offset)) as said:
             async for one in said:
                 yield one
                 if isinstance(one, State) and one.name == "end":
-                    following = _following(one)
-        index, offset = following, 0
-
-
-def _following(end: State) -> int | None:
-    """The attempt to follow next; None when the job has ended too."""
-    named: int | None = end.data.get("next_attempt")
-    if named is None and end.data.get("state") not in FINAL:
-        return end.attempt + 1  # it is to come
-    return named
+                    then = following(one)
+        index, offset = then, 0
 
 
 async def _begun(transport: Transport, job: str, index: int) -> bool:
@@ -93,9 +57,11 @@ async def _attempt(transport: Transport, job: str, index: int, offset: int) -> A
         try:
             async with aclosing(_connection(transport, job, index, offset)) as said:
                 async for one in said:
-                    heard, wait = time.monotonic(), SHORTEST
+                    heard = time.monotonic()
+                    if one is None:
+                        continue
                     if isinstance(one, Piece):
-                        offset = one.end
+                        offset, wait = one.end, SHORTEST
                     yield one
                     if isinstance(one, State) and one.name == "end":
                         return
@@ -118,55 +84,21 @@ def _passing(error: httpx.TransportError | MLTeamError, transport: Transport) ->
     raise error
 
 
-async def _connection(transport: Transport, job: str, index: int, offset: int) -> AsyncGenerator[Piece | State, None]:
-    """What one connection brings from the offset on; nothing that was there before."""
+async def _connection(
+    transport: Transport, job: str, index: int, offset: int
+) -> AsyncGenerator[Piece | State | None, None]:
+    """What one connection brings from the offset on, nothing that was there before; None says that the server is still there."""
     ask = Ask("GET", log_path(job, index, "events"), {"from": offset}, headers=HEADERS)
     parser = Parser()
     async with transport.stream(ask, events=True) as response:
         async for received in response.aiter_bytes():
             for event in parser.feed(received):
-                one = _meant(event, index, offset)
+                one = meant(event, index, offset)
                 if isinstance(one, Piece):
                     offset = one.end
                 if one is not None:
                     yield one
-
-
-def _meant(event: Event, index: int, offset: int) -> Piece | State | None:
-    """What an event says to whoever has read up to `offset`."""
-    if event.name == "log":
-        data = event.data["text"].encode("utf-8", "surrogateescape")
-        begin = int(event.data["offset"])
-        if begin > offset:
-            raise ConnectionFailed(f"The log went on at byte {begin} and not at {offset}.")
-        new = data[offset - begin :]
-        return Piece(index, offset, new) if new else None
-    if event.name in {"state", "end"}:
-        return State(index, event.name, event.data)
-    if event.name == "gone":
-        raise Refused(403, event.data)
-    return None
-
-
-class Lines:
-    """Makes lines of pieces of a log: text without line ends; what is no UTF-8 is shown as �."""
-
-    def __init__(self) -> None:
-        self._left = b""
-
-    def feed(self, data: bytes) -> list[str]:
-        """The lines that these bytes complete."""
-        *lines, self._left = (self._left + data).split(b"\n")
-        return [_text(line) for line in lines]
-
-    def rest(self) -> list[str]:
-        """What was written after the last line end, as a line."""
-        left, self._left = self._left, b""
-        return [_text(left)] if left else []
-
-
-def _text(line: bytes) -> str:
-    return line.removesuffix(b"\r").decode("utf-8", "replace")
+            yield None
 
 
 async def lines(

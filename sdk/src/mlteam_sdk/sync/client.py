@@ -152,8 +152,10 @@ class MLTeam(Transport):
             return f"{said} The id of {name} is {found[0]['id']}."
         return f"{said} These projects have that name: {_candidates(found)}."
 
-    def project_named(self, name: str) -> str:
-        """The id of the project with this id, name or full name. Raises SettingsError when there is none, or several."""
+    def project_named(self, name: str | None) -> str:
+        """The id of the project with this id, name or full name; of the one in use for None. Raises SettingsError for none, or several."""
+        if name is None:
+            return self.project_id()
         if settings.is_id(name):
             return name
         found = self._projects_named(name)
