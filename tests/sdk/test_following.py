@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -156,6 +157,24 @@ def test_a_job_that_is_not_there_is_said(loopback, follow):
     loopback.say(Says(404, {"code": "not_found", "detail": "Nothing."}))
     with pytest.raises(NotFound):
         follow("lines")
+
+
+def test_a_log_may_be_silent_for_hours(loopback, follow, monkeypatch):
+    """The server says only that it is there; that its connections break then is no reason to give up."""
+    from mlteam_sdk.aio import logs as aio
+    from mlteam_sdk.sync import logs as sync
+
+    now = [0.0]
+
+    def silent(asked: Asked) -> Says:
+        now[0] += 0.8 * sync.PATIENCE
+        return Says(body=b": still here\n\n" * 50, headers=STREAM, cut=100)
+
+    for module in (aio, sync):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    job = Site(b"x\n")
+    loopback.say(job, *[silent] * 5, job)
+    assert follow("lines") == ["x"]
 
 
 def test_what_is_no_event_is_said(loopback, follow):
