@@ -91,6 +91,16 @@ def test_an_edit_that_is_cut_off_is_not_sent_again(loopback, run):
     assert asked.headers["if-match"] == '"tag"'
 
 
+def test_a_removal_whose_answer_was_lost_is_done(loopback, run):
+    from mlteam_sdk import NotFound
+
+    loopback.say(Says(silent=True), problem(404, "not_found"))
+    assert run("delete", "/jobs/x") == {}
+    loopback.say(problem(404, "not_found"))
+    with pytest.raises(NotFound):
+        run("delete", "/jobs/x")
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_server_that_is_being_started_is_asked_again(loopback, run, status):
     loopback.say(Says(status, body=b"<html>"), Says(data={"ok": 1}))

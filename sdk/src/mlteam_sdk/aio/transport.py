@@ -108,7 +108,7 @@ class Transport:
             else:
                 wait = patience.after_answer(ask, response)
                 if wait is None:
-                    return asking.check(response)
+                    return patience.counted(ask, response)
             await driver.sleep(wait)
 
     async def _once(self, ask: Ask, timeout: httpx.Timeout, whole: bool) -> httpx.Response:

@@ -109,7 +109,7 @@ class Transport:
             else:
                 wait = patience.after_answer(ask, response)
                 if wait is None:
-                    return asking.check(response)
+                    return patience.counted(ask, response)
             driver.sleep(wait)
 
     def _once(self, ask: Ask, timeout: httpx.Timeout, whole: bool) -> httpx.Response:
