@@ -7,6 +7,22 @@ import pytest
 
 # What the API's document calls it -> what the SDK does.
 NAMES = {
+    "AmountsOut": "Amounts",
+    "ArtifactOut": "Artifact",
+    "BalanceOut": "Balance",
+    "BudgetOut": "Budget",
+    "ChargeOut": "Charge",
+    "ComputeOut": "Compute",
+    "EntryOut": "AuditEntry",
+    "GpusOut": "Gpus",
+    "HostOut": "Host",
+    "NestedOut": "NestedTeam",
+    "OfferOut": "Offer",
+    "SumsOut": "Sums",
+    "TeamInvitationOut": "Invitation",
+    "TeamRef": "Ref",
+    "UsageOut": "Usage",
+    "UsagePart": "UsagePart",
     "AttemptOut": "Attempt",
     "CheckOut": "Check",
     "DecisionOut": "Decision",

@@ -120,6 +120,8 @@ class ProjectTeam(Thing):
 
 
 class Invitation(Thing):
+    """An invitation that nobody has accepted yet: to a project with levels, or to a team with a role."""
+
     id: str = ""
     email: str = ""
     levels: Levels | None = None
@@ -127,7 +129,9 @@ class Invitation(Thing):
     created_at: datetime | None = None
     expires_at: datetime | None = None
     sent: str = ""
+    error: str = ""
     link: str | None = None
+    role: str | None = None
     mine: bool = False
 
 
@@ -243,6 +247,8 @@ class Artifact(Thing):
 class TeamFacts(Ref):
     """A team. `mine`: who asks is in it."""
 
+    slug: str = ""
+    url: str = ""
     mine: bool = False
     people: int | None = None
     created_at: datetime | None = None
@@ -251,11 +257,13 @@ class TeamFacts(Ref):
 class TeamMember(Thing):
     user: UserFacts = UserFacts()
     role: str = ""
+    joined_at: datetime | None = None
     mine: bool = False
 
 
 class NestedTeam(Thing):
     team: Ref = Ref()
+    mine: bool = False
 
 
 class Place(Thing):
@@ -349,3 +357,143 @@ class Health(Thing):
     version: str = ""
     time: datetime | None = None
     parts: list[Part] | None = None
+
+
+class Offer(Thing):
+    """A project's ownership that is offered to somebody. `mine`: to who asks."""
+
+    user: UserFacts = UserFacts()
+    offered_at: datetime | None = None
+    mine: bool = False
+
+
+class AuditEntry(Thing):
+    """Who did what, when, and from where."""
+
+    id: int = 0
+    at: datetime | None = None
+    by: str = ""
+    by_id: str = ""
+    came_from: str = Field("", alias="from")
+    address: str = ""
+    action: str = ""
+    said: str = ""
+    urn: str = ""
+    before: Any = None
+    after: Any = None
+    details: Any = None
+    mine: bool = False
+
+
+class Sums(Thing):
+    """Hours of GPUs, CPU cores, GiB of memory and of storage, and what each cost: None where nothing costs anything."""
+
+    gpu_hours: Decimal = Decimal(0)
+    cpu_hours: Decimal = Decimal(0)
+    memory_hours: Decimal = Decimal(0)
+    storage_hours: Decimal = Decimal(0)
+    gpu_cost: Decimal | None = None
+    cpu_cost: Decimal | None = None
+    memory_cost: Decimal | None = None
+    storage_cost: Decimal | None = None
+    amount: Decimal | None = None
+
+
+class UsagePart(Thing):
+    """A part of the use: of a member, a month or a kind."""
+
+    id: str = ""
+    name: str = ""
+    hours: Decimal | None = None
+    unit: str | None = None
+    amount: Decimal | None = None
+    sums: Sums | None = None
+    mine: bool = False
+
+
+class Usage(Thing):
+    """What was used in a month (UTC), in parts. `whole`: all of the project's, not only one's own."""
+
+    month: str = ""
+    by: str = ""
+    whole: bool = False
+    currency: str = ""
+    payer: str = ""
+    balance: Decimal | None = None
+    total: Sums = Sums()
+    items: list[UsagePart] = []
+    others: Sums | None = None
+    next: str | None = None
+    previous: str | None = None
+
+
+class Charge(Thing):
+    """What one attempt of a job used in one hour of the clock."""
+
+    id: int = 0
+    hour: datetime | None = None
+    line: str = "use"
+    project: str = ""
+    member: str = ""
+    job: str = ""
+    job_id: str = ""
+    gpus: str = ""
+    milliseconds: int = 0
+    sums: Sums = Sums()
+    mine: bool = False
+
+
+class Budget(Thing):
+    """What a project, or one member of it, may cost in a month; `spent`: this month's; `share` of it in percent."""
+
+    member: UserFacts | None = None
+    amount: Decimal = Decimal(0)
+    when_full: str = "finish"
+    spent: Decimal = Decimal(0)
+    share: int = 0
+    currency: str = ""
+    mine: bool = False
+
+
+class Balance(Thing):
+    """What is left of who pays for one's projects; None where nothing costs anything."""
+
+    payer: str = ""
+    amount: Decimal | None = None
+    currency: str = ""
+    mine: bool = False
+
+
+class Amounts(Thing):
+    """CPU cores, GiB of memory, GPUs."""
+
+    cpu: float = 0
+    mem: float = 0
+    gpu: int = 0
+
+
+class Gpus(Thing):
+    """GPUs of one type."""
+
+    type: str = ""
+    count: int = 0
+
+
+class Host(Amounts):
+    """A host, with what it has in all; `problems` say why it runs no jobs, or not all."""
+
+    name: str = ""
+    gpus: list[Gpus] = []
+    seen_at: datetime | None = None
+    isolation: str = ""
+    problems: list[str] = []
+
+
+class Compute(Thing):
+    """What jobs can run on: hosts, the most that one job can have, GPUs by type, and why nothing runs where `runs_jobs` is false."""
+
+    hosts: list[Host] = []
+    largest: Amounts = Amounts()
+    gpus: list[Gpus] = []
+    problems: list[str] = []
+    runs_jobs: bool = True

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlteam_sdk import asking
 from mlteam_sdk.aio import ranges
@@ -24,7 +24,9 @@ class TooMany(MLTeamError):
 
 
 class Artifacts(Listing[Artifact]):
-    """The files of one job."""
+    """The files of one job; the first 2000 are listed."""
+
+    _paged = False
 
     def __init__(self, client: "MLTeam", job: str) -> None:
         super().__init__(client, asking.path("jobs", job, "artifacts"), Artifact)
@@ -36,11 +38,6 @@ class Artifacts(Listing[Artifact]):
         async with aclosing(ranges.read(self._client, address, offset=offset, end=end)) as pieces:
             async for piece in pieces:
                 yield piece
-
-    async def each(self, *, limit: int | None = None, **filters: Any) -> AsyncGenerator[Artifact, None]:
-        """What is listed: the first 2000."""
-        for data in (await self._client.get(self._path, **filters))["items"][:limit]:
-            yield self._told(data)
 
     async def download(self, path: str | None = None, to: str | os.PathLike[str] = ".") -> Items[Path]:
         """Brings a file, those in a directory, or all, below `to`; returns where they are.

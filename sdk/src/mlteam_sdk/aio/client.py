@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mlteam_sdk.aio.jobs import Jobs
     from mlteam_sdk.aio.people import Projects, Roles, Rules, Teams, Tokens, Users
-    from mlteam_sdk.models import Health, Installation, Me
+    from mlteam_sdk.models import Balance, Compute, Health, Installation, Me
 
 
 class MLTeam(Transport):
@@ -112,10 +112,17 @@ class MLTeam(Transport):
 
         return Health.model_validate(await self.get("/health"))
 
-    async def compute(self) -> dict[str, Any]:
+    async def compute(self) -> "Compute":
         """What jobs can run on: hosts, the largest job, GPU types, and what is wrong."""
-        found: dict[str, Any] = await self.get("/compute")
-        return found
+        from mlteam_sdk.models import Compute
+
+        return Compute.model_validate(await self.get("/compute"))
+
+    async def balance(self) -> "Balance":
+        """What is left of who pays for one's projects."""
+        from mlteam_sdk.models import Balance
+
+        return Balance.model_validate(await self.get("/me/balance"))
 
     # The project in use
 

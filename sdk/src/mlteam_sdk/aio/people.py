@@ -1,16 +1,21 @@
 """Projects, teams, roles and who is in them."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mlteam_sdk import asking
 from mlteam_sdk.aio.things import Bound, Collection, Items, Listing
 from mlteam_sdk.models import (
+    AuditEntry,
+    Budget,
+    Charge,
     Decision,
     Holder,
     Invitation,
     Member,
     NestedTeam,
+    Offer,
     Policy,
     ProjectFacts,
     ProjectTeam,
@@ -21,48 +26,71 @@ from mlteam_sdk.models import (
     TeamFacts,
     TeamMember,
     TokenFacts,
+    Usage,
     UserFacts,
 )
 
 if TYPE_CHECKING:
     from mlteam_sdk.aio.client import MLTeam
 
+WHOLE = "project"  # whose budget the whole project's is
+
 LevelsWanted = Mapping[str, str]  # {"job": "all", "dataset": "read", …}
 
 
-class Members(Listing[Member]):
-    """Who is in a project."""
+def _wished(levels: LevelsWanted | None, preset: str | None) -> dict[str, Any]:
+    return {"levels": dict(levels)} if levels is not None else {"preset": preset}
 
-    async def set_levels(self, user: str, levels: LevelsWanted) -> Member:
-        """Changes what a member (the user's id) may do."""
-        return self._told(await self._client.patch(self._path + asking.path(user), {"levels": dict(levels)}))
+
+class Members(Collection[Member]):
+    """Who is in a project; `get`, `set_levels` and `remove` take a user's id."""
+
+    async def set_levels(self, user: str, levels: LevelsWanted | None = None, *, preset: str | None = None) -> Member:
+        """Changes what a member may do: by levels, or by a preset such as "Viewer"."""
+        return self._told(await self._client.patch(self._path + asking.path(user), _wished(levels, preset)))
 
     async def remove(self, user: str) -> None:
         await self._client.delete(self._path + asking.path(user))
 
 
-class ProjectTeams(Listing[ProjectTeam]):
-    """The teams that are in a project."""
+class ProjectTeams(Collection[ProjectTeam]):
+    """The teams that are in a project; `get`, `set_levels` and `remove` take a team's id."""
 
-    async def add(self, team: str, levels: LevelsWanted) -> ProjectTeam:
-        return self._told(await self._client.post(self._path, {"team": team, "levels": dict(levels)}))
+    async def add(self, team: str, levels: LevelsWanted | None = None, *, preset: str | None = None) -> ProjectTeam:
+        return self._told(await self._client.post(self._path, {"team": team, **_wished(levels, preset)}))
 
-    async def set_levels(self, team: str, levels: LevelsWanted) -> ProjectTeam:
-        return self._told(await self._client.patch(self._path + asking.path(team), {"levels": dict(levels)}))
+    async def set_levels(
+        self, team: str, levels: LevelsWanted | None = None, *, preset: str | None = None
+    ) -> ProjectTeam:
+        return self._told(await self._client.patch(self._path + asking.path(team), _wished(levels, preset)))
 
     async def remove(self, team: str) -> None:
         await self._client.delete(self._path + asking.path(team))
 
 
-class Invitations(Listing[Invitation]):
+class Budgets(Listing[Budget]):
+    """What a project may cost in a month, in all and by member."""
+
+    _paged = False
+
+    async def set(self, amount: Decimal | str | int, *, member: str | None = None, when_full: str = "finish") -> Budget:
+        """Sets a member's budget (a user's id) or the whole project's. `when_full`: running jobs "finish", or "stop"."""
+        data = {"amount": str(amount), "when_full": when_full}
+        return self._told(await self._client.put(self._path + asking.path(member or WHOLE), data))
+
+    async def remove(self, member: str | None = None) -> None:
+        await self._client.delete(self._path + asking.path(member or WHOLE))
+
+
+class Invitations(Collection[Invitation]):
     """Invitations that nobody has accepted yet."""
 
     async def send(self, email: str, **wished: Any) -> Invitation:
         """Invites somebody: with `levels`, or a `preset` such as "Viewer"; to a team with a `role`."""
         return self._told(await self._client.post(self._path, {"email": email, **wished}))
 
-    async def send_again(self, invitation: str) -> None:
-        await self._client.post(f"{self._path}{asking.path(invitation)}/send")
+    async def send_again(self, invitation: str) -> Invitation:
+        return self._told(await self._client.post(f"{self._path}{asking.path(invitation)}/send"))
 
     async def remove(self, invitation: str) -> None:
         await self._client.delete(self._path + asking.path(invitation))
@@ -155,17 +183,42 @@ class Project(ProjectFacts, Bound):
     async def leave(self) -> None:
         await self._client.post(f"{self._path}/leave")
 
-    async def offer(self, user: str) -> None:
+    async def offer(self, user: str) -> Offer:
         """Offers its ownership to a member, by id; they accept or decline."""
-        await self._client.post(f"{self._path}/offer", {"user": user})
+        return Offer.model_validate(await self._client.post(f"{self._path}/offer", {"user": user}))
 
-    async def usage(self, *, month: str | None = None, by: str | None = None) -> Any:
+    async def offered(self) -> Offer:
+        """To whom it is offered. Raises NotFound."""
+        return Offer.model_validate(await self._client.get(f"{self._path}/offer"))
+
+    async def withdraw_offer(self) -> None:
+        await self._client.delete(f"{self._path}/offer")
+
+    async def accept_offer(self) -> "Project":
+        """Becomes its owner."""
+        self._take(await self._client.post(f"{self._path}/offer/accept"))
+        return self
+
+    async def decline_offer(self) -> None:
+        await self._client.post(f"{self._path}/offer/decline")
+
+    async def usage(self, *, month: str | None = None, by: str | None = None) -> Usage:
         """What was used and what it cost: month "2026-11", by member, kind or month."""
-        return await self._client.get(f"{self._path}/usage", month=month, by=by)
+        return Usage.model_validate(await self._client.get(f"{self._path}/usage", month=month, by=by))
 
-    async def audit(self, *, limit: int | None = 200, **filters: Any) -> Items[dict[str, Any]]:
+    @property
+    def charges(self) -> Listing[Charge]:
+        """What each attempt of a job used in each hour."""
+        return Listing(self._client, f"{self._path}/charges", Charge)
+
+    @property
+    def audit(self) -> Listing[AuditEntry]:
         """What was done in it, the newest first. Filters: from_, to, by, action, q."""
-        return [one async for one in self._client.pages(f"{self._path}/audit", most=limit, **filters)]
+        return Listing(self._client, f"{self._path}/audit", AuditEntry)
+
+    @property
+    def budgets(self) -> Budgets:
+        return Budgets(self._client, f"{self._path}/budgets", Budget)
 
     @property
     def members(self) -> Members:
@@ -192,11 +245,18 @@ class Projects(Collection[Project]):
         wished = {"name": name, **({"parent": parent} if parent else {})}
         return self._told(await self._client.post(self._path, wished))
 
+    async def accept(self, token: str) -> Project:
+        """Joins the project that an invitation's token is for."""
+        return self._told(await self._client.post("/invitations/accept", {"token": token}))
 
-class TeamMembers(Listing[TeamMember]):
-    async def add(self, user: str, role: str = "user") -> TeamMember:
-        """Adds somebody by username or email; role: admin or user."""
-        return self._told(await self._client.post(self._path, {"user": user, "role": role}))
+
+class TeamMembers(Collection[TeamMember]):
+    """Who is in a team by themselves; `get`, `set_role` and `remove` take a user's id."""
+
+    async def add(self, user: str, role: str = "user") -> TeamMember | Invitation:
+        """Adds somebody by username, or invites an email; role: owner, admin or user."""
+        said = await self._client.post(self._path, {"user": user, "role": role})
+        return self._told(said) if "user" in said else Invitation.model_validate(said)
 
     async def set_role(self, user: str, role: str) -> TeamMember:
         return self._told(await self._client.patch(self._path + asking.path(user), {"role": role}))
@@ -232,6 +292,16 @@ class Team(TeamFacts, Bound):
     async def leave(self) -> None:
         await self._client.post(f"{self._path}/leave")
 
+    async def refresh(self) -> "Team":
+        """Reads again how it is."""
+        self._take(await self._client.get(self._path))
+        return self
+
+    @property
+    def everybody(self) -> Listing[UserFacts]:
+        """All who belong to it, also by a team in it."""
+        return Listing(self._client, f"{self._path}/people", UserFacts)
+
     @property
     def members(self) -> TeamMembers:
         return TeamMembers(self._client, f"{self._path}/members", TeamMember)
@@ -258,6 +328,10 @@ class Teams(Collection[Team]):
 
     async def create(self, name: str) -> Team:
         return self._told(await self._client.post(self._path, {"name": name}))
+
+    async def accept(self, token: str) -> Team:
+        """Joins the team that an invitation's token is for."""
+        return self._told(await self._client.post("/team-invitations/accept", {"token": token}))
 
 
 class User(UserFacts, Bound):

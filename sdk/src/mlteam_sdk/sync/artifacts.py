@@ -5,7 +5,7 @@ import os
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlteam_sdk import asking
 from mlteam_sdk.errors import MLTeamError, NotFound
@@ -25,7 +25,9 @@ class TooMany(MLTeamError):
 
 
 class Artifacts(Listing[Artifact]):
-    """The files of one job."""
+    """The files of one job; the first 2000 are listed."""
+
+    _paged = False
 
     def __init__(self, client: "MLTeam", job: str) -> None:
         super().__init__(client, asking.path("jobs", job, "artifacts"), Artifact)
@@ -37,11 +39,6 @@ class Artifacts(Listing[Artifact]):
         with closing(ranges.read(self._client, address, offset=offset, end=end)) as pieces:
             for piece in pieces:
                 yield piece
-
-    def each(self, *, limit: int | None = None, **filters: Any) -> Generator[Artifact, None, None]:
-        """What is listed: the first 2000."""
-        for data in (self._client.get(self._path, **filters))["items"][:limit]:
-            yield self._told(data)
 
     def download(self, path: str | None = None, to: str | os.PathLike[str] = ".") -> Items[Path]:
         """Brings a file, those in a directory, or all, below `to`; returns where they are.

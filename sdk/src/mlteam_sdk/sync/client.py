@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from mlteam_sdk.models import Health, Installation, Me
+    from mlteam_sdk.models import Balance, Compute, Health, Installation, Me
     from mlteam_sdk.sync.jobs import Jobs
     from mlteam_sdk.sync.people import Projects, Roles, Rules, Teams, Tokens, Users
 
@@ -113,10 +113,17 @@ class MLTeam(Transport):
 
         return Health.model_validate(self.get("/health"))
 
-    def compute(self) -> dict[str, Any]:
+    def compute(self) -> "Compute":
         """What jobs can run on: hosts, the largest job, GPU types, and what is wrong."""
-        found: dict[str, Any] = self.get("/compute")
-        return found
+        from mlteam_sdk.models import Compute
+
+        return Compute.model_validate(self.get("/compute"))
+
+    def balance(self) -> "Balance":
+        """What is left of who pays for one's projects."""
+        from mlteam_sdk.models import Balance
+
+        return Balance.model_validate(self.get("/me/balance"))
 
     # The project in use
 

@@ -2,15 +2,20 @@
 """Projects, teams, roles and who is in them."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mlteam_sdk import asking
 from mlteam_sdk.models import (
+    AuditEntry,
+    Budget,
+    Charge,
     Decision,
     Holder,
     Invitation,
     Member,
     NestedTeam,
+    Offer,
     Policy,
     ProjectFacts,
     ProjectTeam,
@@ -21,6 +26,7 @@ from mlteam_sdk.models import (
     TeamFacts,
     TeamMember,
     TokenFacts,
+    Usage,
     UserFacts,
 )
 from mlteam_sdk.sync.things import Bound, Collection, Items, Listing
@@ -28,42 +34,62 @@ from mlteam_sdk.sync.things import Bound, Collection, Items, Listing
 if TYPE_CHECKING:
     from mlteam_sdk.sync.client import MLTeam
 
+WHOLE = "project"  # whose budget the whole project's is
+
 LevelsWanted = Mapping[str, str]  # {"job": "all", "dataset": "read", …}
 
 
-class Members(Listing[Member]):
-    """Who is in a project."""
+def _wished(levels: LevelsWanted | None, preset: str | None) -> dict[str, Any]:
+    return {"levels": dict(levels)} if levels is not None else {"preset": preset}
 
-    def set_levels(self, user: str, levels: LevelsWanted) -> Member:
-        """Changes what a member (the user's id) may do."""
-        return self._told(self._client.patch(self._path + asking.path(user), {"levels": dict(levels)}))
+
+class Members(Collection[Member]):
+    """Who is in a project; `get`, `set_levels` and `remove` take a user's id."""
+
+    def set_levels(self, user: str, levels: LevelsWanted | None = None, *, preset: str | None = None) -> Member:
+        """Changes what a member may do: by levels, or by a preset such as "Viewer"."""
+        return self._told(self._client.patch(self._path + asking.path(user), _wished(levels, preset)))
 
     def remove(self, user: str) -> None:
         self._client.delete(self._path + asking.path(user))
 
 
-class ProjectTeams(Listing[ProjectTeam]):
-    """The teams that are in a project."""
+class ProjectTeams(Collection[ProjectTeam]):
+    """The teams that are in a project; `get`, `set_levels` and `remove` take a team's id."""
 
-    def add(self, team: str, levels: LevelsWanted) -> ProjectTeam:
-        return self._told(self._client.post(self._path, {"team": team, "levels": dict(levels)}))
+    def add(self, team: str, levels: LevelsWanted | None = None, *, preset: str | None = None) -> ProjectTeam:
+        return self._told(self._client.post(self._path, {"team": team, **_wished(levels, preset)}))
 
-    def set_levels(self, team: str, levels: LevelsWanted) -> ProjectTeam:
-        return self._told(self._client.patch(self._path + asking.path(team), {"levels": dict(levels)}))
+    def set_levels(self, team: str, levels: LevelsWanted | None = None, *, preset: str | None = None) -> ProjectTeam:
+        return self._told(self._client.patch(self._path + asking.path(team), _wished(levels, preset)))
 
     def remove(self, team: str) -> None:
         self._client.delete(self._path + asking.path(team))
 
 
-class Invitations(Listing[Invitation]):
+class Budgets(Listing[Budget]):
+    """What a project may cost in a month, in all and by member."""
+
+    _paged = False
+
+    def set(self, amount: Decimal | str | int, *, member: str | None = None, when_full: str = "finish") -> Budget:
+        """Sets a member's budget (a user's id) or the whole project's. `when_full`: running jobs "finish", or "stop"."""
+        data = {"amount": str(amount), "when_full": when_full}
+        return self._told(self._client.put(self._path + asking.path(member or WHOLE), data))
+
+    def remove(self, member: str | None = None) -> None:
+        self._client.delete(self._path + asking.path(member or WHOLE))
+
+
+class Invitations(Collection[Invitation]):
     """Invitations that nobody has accepted yet."""
 
     def send(self, email: str, **wished: Any) -> Invitation:
         """Invites somebody: with `levels`, or a `preset` such as "Viewer"; to a team with a `role`."""
         return self._told(self._client.post(self._path, {"email": email, **wished}))
 
-    def send_again(self, invitation: str) -> None:
-        self._client.post(f"{self._path}{asking.path(invitation)}/send")
+    def send_again(self, invitation: str) -> Invitation:
+        return self._told(self._client.post(f"{self._path}{asking.path(invitation)}/send"))
 
     def remove(self, invitation: str) -> None:
         self._client.delete(self._path + asking.path(invitation))
@@ -156,17 +182,42 @@ class Project(ProjectFacts, Bound):
     def leave(self) -> None:
         self._client.post(f"{self._path}/leave")
 
-    def offer(self, user: str) -> None:
+    def offer(self, user: str) -> Offer:
         """Offers its ownership to a member, by id; they accept or decline."""
-        self._client.post(f"{self._path}/offer", {"user": user})
+        return Offer.model_validate(self._client.post(f"{self._path}/offer", {"user": user}))
 
-    def usage(self, *, month: str | None = None, by: str | None = None) -> Any:
+    def offered(self) -> Offer:
+        """To whom it is offered. Raises NotFound."""
+        return Offer.model_validate(self._client.get(f"{self._path}/offer"))
+
+    def withdraw_offer(self) -> None:
+        self._client.delete(f"{self._path}/offer")
+
+    def accept_offer(self) -> "Project":
+        """Becomes its owner."""
+        self._take(self._client.post(f"{self._path}/offer/accept"))
+        return self
+
+    def decline_offer(self) -> None:
+        self._client.post(f"{self._path}/offer/decline")
+
+    def usage(self, *, month: str | None = None, by: str | None = None) -> Usage:
         """What was used and what it cost: month "2026-11", by member, kind or month."""
-        return self._client.get(f"{self._path}/usage", month=month, by=by)
+        return Usage.model_validate(self._client.get(f"{self._path}/usage", month=month, by=by))
 
-    def audit(self, *, limit: int | None = 200, **filters: Any) -> Items[dict[str, Any]]:
+    @property
+    def charges(self) -> Listing[Charge]:
+        """What each attempt of a job used in each hour."""
+        return Listing(self._client, f"{self._path}/charges", Charge)
+
+    @property
+    def audit(self) -> Listing[AuditEntry]:
         """What was done in it, the newest first. Filters: from_, to, by, action, q."""
-        return [one for one in self._client.pages(f"{self._path}/audit", most=limit, **filters)]
+        return Listing(self._client, f"{self._path}/audit", AuditEntry)
+
+    @property
+    def budgets(self) -> Budgets:
+        return Budgets(self._client, f"{self._path}/budgets", Budget)
 
     @property
     def members(self) -> Members:
@@ -193,11 +244,18 @@ class Projects(Collection[Project]):
         wished = {"name": name, **({"parent": parent} if parent else {})}
         return self._told(self._client.post(self._path, wished))
 
+    def accept(self, token: str) -> Project:
+        """Joins the project that an invitation's token is for."""
+        return self._told(self._client.post("/invitations/accept", {"token": token}))
 
-class TeamMembers(Listing[TeamMember]):
-    def add(self, user: str, role: str = "user") -> TeamMember:
-        """Adds somebody by username or email; role: admin or user."""
-        return self._told(self._client.post(self._path, {"user": user, "role": role}))
+
+class TeamMembers(Collection[TeamMember]):
+    """Who is in a team by themselves; `get`, `set_role` and `remove` take a user's id."""
+
+    def add(self, user: str, role: str = "user") -> TeamMember | Invitation:
+        """Adds somebody by username, or invites an email; role: owner, admin or user."""
+        said = self._client.post(self._path, {"user": user, "role": role})
+        return self._told(said) if "user" in said else Invitation.model_validate(said)
 
     def set_role(self, user: str, role: str) -> TeamMember:
         return self._told(self._client.patch(self._path + asking.path(user), {"role": role}))
@@ -233,6 +291,16 @@ class Team(TeamFacts, Bound):
     def leave(self) -> None:
         self._client.post(f"{self._path}/leave")
 
+    def refresh(self) -> "Team":
+        """Reads again how it is."""
+        self._take(self._client.get(self._path))
+        return self
+
+    @property
+    def everybody(self) -> Listing[UserFacts]:
+        """All who belong to it, also by a team in it."""
+        return Listing(self._client, f"{self._path}/people", UserFacts)
+
     @property
     def members(self) -> TeamMembers:
         return TeamMembers(self._client, f"{self._path}/members", TeamMember)
@@ -259,6 +327,10 @@ class Teams(Collection[Team]):
 
     def create(self, name: str) -> Team:
         return self._told(self._client.post(self._path, {"name": name}))
+
+    def accept(self, token: str) -> Team:
+        """Joins the team that an invitation's token is for."""
+        return self._told(self._client.post("/team-invitations/accept", {"token": token}))
 
 
 class User(UserFacts, Bound):

@@ -44,6 +44,8 @@ Items = list  # inside classes that have a method of that name
 class Listing(Generic[Kind]):
     """The things below one address."""
 
+    _paged = True
+
     def __init__(self, client: "MLTeam", path: str, kind: type[Kind]) -> None:
         self._client, self._path, self._kind = client, path, kind
 
@@ -52,8 +54,12 @@ class Listing(Generic[Kind]):
 
     def each(self, *, limit: int | None = None, **filters: Any) -> Generator[Kind, None, None]:
         """One after the other, asked for page by page; at most `limit`. Filters are those of the API: q, sort, mine …"""
-        for data in self._client.pages(self._path, most=limit, **filters):
-            yield self._told(data)
+        if self._paged:
+            for data in self._client.pages(self._path, most=limit, **filters):
+                yield self._told(data)
+        else:
+            for data in (self._client.get(self._path, **filters))["items"][:limit]:
+                yield self._told(data)
 
     def list(self, *, limit: int | None = None, **filters: Any) -> Items[Kind]:
         """All of them, or the first `limit`."""
