@@ -1,0 +1,114 @@
+"""Reads a job's log to its end, and waits for jobs."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mlteam_sdk.cli.command import Trouble
+from mlteam_sdk.cli.names import ENDED
+from mlteam_sdk.cli.texts import copy_log, note
+
+if TYPE_CHECKING:
+    from mlteam_sdk.cli.session import Session
+
+Job = dict[str, Any]
+SOONEST: Final = 0.5  # seconds between two looks at a job, at first
+SLOWEST: Final = 5.0
+INTERRUPTED: Final = 130  # the exit status after Ctrl-C, as shells have it
+
+
+def status_of(job: Job) -> int:
+    """The job's own exit status; 1 for one that was stopped, ended by a signal or never started. 0 only for one that ended well."""
+    if job["state"] == "succeeded":
+        return 0
+    status = job.get("exit_status")
+    if job["state"] == "failed" and isinstance(status, int) and 0 < status < 256:
+        return status
+    return 1
+
+
+def wait(session: "Session", job: Job) -> Job:
+    """The job once it has ended. Ctrl-C leaves it running and says so."""
+    pause, state = SOONEST, ""
+    with _leaving_it(job):
+        while True:
+            now = session.get(f"/jobs/{job['id']}")
+            if now["state"] in ENDED:
+                return dict(now)
+            if sys.stderr.isatty() and now["state"] != state:
+                note(f"{now['state']}: {now.get('waiting_for') or now.get('sentence') or ''}".rstrip(": "))
+            state = now["state"]
+            time.sleep(pause)
+            pause = min(SLOWEST, pause * 1.3)
+
+
+def follow(session: "Session", job: Job) -> Job:
+    """Prints what the job writes, attempt after attempt, until it ends; answers the job as it is then."""
+    with _leaving_it(job):
+        copy_log(_pieces(session, job))
+        return dict(session.get(f"/jobs/{job['id']}"))
+
+
+def _pieces(session: "Session", job: Job) -> Iterator[bytes]:
+    index: int | None = _first_attempt(session, job)
+    while index is not None:
+        end: Job = {}
+        for event, data in session.log_events(job["id"], index):
+            if event == "log":
+                yield data["text"].encode("utf-8", "surrogateescape")
+            elif event == "gone":
+                raise Trouble(f"The log is not yours to read any more: {data.get('detail', '')}")
+            elif event == "end":
+                end = data
+        if end and not end.get("complete", True):
+            note(f"The log of attempt {index} is not complete: {_missing(end)}")
+        index = end.get("next_attempt")
+        if index is not None:
+            note(f"Attempt {index} begins.")
+
+
+def _missing(end: Job) -> str:
+    """What is not there, in words."""
+    gaps = end.get("gaps") or []
+    return f"{len(gaps)} gaps, where lines past the largest size were left out" if gaps else "its end did not arrive"
+
+
+def _first_attempt(session: "Session", job: Job) -> int | None:
+    """The newest attempt's index, once there is one; None for a job that ended without."""
+    said = ""
+    while True:
+        now = session.get(f"/jobs/{job['id']}")
+        if now["attempts"]:
+            return int(now["attempts"][-1]["index"])
+        if now["state"] in ENDED:
+            return None
+        waiting = now.get("waiting_for") or "It waits in the queue."
+        if waiting != said:
+            note(waiting)
+        said = waiting
+        time.sleep(SOONEST)
+
+
+class _leaving_it:
+    """Within it Ctrl-C ends the command and not the job, and says so."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            note(
+                f"\nThe job runs on. Watch it again: mlteam job logs -f {self.job['id']}; stop it: mlteam job kill {self.job['id']}"
+            )
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def say_end(job: Job) -> None:
+    """How the job ended, for who sits there."""
+    note(f"{job['name']} ({job['id']}) {job['state']}: {job.get('sentence') or ''}".rstrip(": "))

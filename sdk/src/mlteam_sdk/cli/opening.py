@@ -1,0 +1,71 @@
+"""`mlteam open`: the page of anything."""
+
+import os
+import sys
+from urllib.parse import urlsplit
+
+import click
+
+from mlteam_sdk.cli.command import Trouble, command, session
+from mlteam_sdk.cli.names import Missing
+from mlteam_sdk.cli.texts import clean, note
+
+KINDS = ("job", "project", "team", "user")
+
+
+def browse(address: str, server: str) -> bool:
+    """Opens a page of this server in the browser, where there is one. Whether it did."""
+    theirs, ours = urlsplit(address), urlsplit(server)
+    if theirs.scheme not in ("http", "https") or theirs.hostname != ours.hostname:
+        return False  # whatever a server answers, nothing else of this machine is opened
+    if not has_browser():
+        return False
+    import webbrowser
+
+    try:
+        return webbrowser.open(address)
+    except (webbrowser.Error, OSError):
+        return False
+
+
+def has_browser() -> bool:
+    """Whether there is a screen for a browser, or one is named in BROWSER."""
+    if os.environ.get("BROWSER"):
+        return True
+    if sys.platform in ("darwin", "win32"):
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+@command("open")
+@click.argument("thing", required=False, metavar="[THING]")
+@click.option("--print", "only_print", is_flag=True, help="Print the address and open nothing.")
+def open_page(thing: str | None, only_print: bool) -> None:
+    """Opens the page of a job, a project, a team, by its id, name or URN; the dashboard, if nothing is named.
+
+    The address is printed, too.
+    """
+    said = session()
+    address = page_of(thing) if thing else said.settings.url + "/"
+    click.echo(clean(address))
+    if not only_print and not browse(address, said.settings.url):
+        note("There is no browser here; open the address elsewhere.")
+
+
+def page_of(text: str) -> str:
+    """The address of the page of whatever this names. A job comes before a project, a project before a team."""
+    from mlteam_sdk.cli import names
+
+    said = session()
+    kinds = [text.split(":")[-2]] if text.count(":") >= 2 else ["job"] if ":" in text else list(KINDS)
+    for kind in kinds:
+        find = {"job": names.job, "project": names.project, "team": names.team}.get(kind)
+        try:
+            found = find(said, text) if find else {}
+        except Missing:
+            continue
+        if found.get("url"):
+            return str(found["url"])
+        if kind == "team" and found:
+            return f"{said.settings.url}/t/{found['id']}"
+    raise Trouble(f"There is nothing called {clean(text)} that has a page and that you may see.")

@@ -1,0 +1,227 @@
+"""One run of a command at the server: whose token, which project, and what is asked there."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from mlteam_sdk import errors
+from mlteam_sdk import settings as machine
+from mlteam_sdk.asking import Ask
+from mlteam_sdk.cli import names
+from mlteam_sdk.events import Parser
+from mlteam_sdk.sync.client import MLTeam
+from mlteam_sdk.sync.transport import Transport
+
+Thing = dict[str, Any]
+PIECE: Final = 64 * 1024  # bytes that are read at once
+PAUSE: Final = 0.5  # seconds before a broken stream is asked for again
+AS_IS: Final = {"Accept-Encoding": "identity"}  # offsets count the bytes of the log itself
+
+
+class Session:
+    """The server, asked when it is first needed. `project` is a name or an id that was given on the command line."""
+
+    def __init__(self, *, profile: str | None = None, url: str | None = None, project: str | None = None) -> None:
+        self.profile, self.url = profile, url
+        self._wished = project
+
+    @cached_property
+    def settings(self) -> machine.Settings:
+        """What holds here. Raises SettingsError."""
+        return machine.load(url=self.url, profile=self.profile)
+
+    @cached_property
+    def client(self) -> MLTeam:
+        return MLTeam(url=self.url, profile=self.profile)
+
+    def close(self) -> None:
+        if "client" in self.__dict__:
+            self.client.close()
+
+    # Asking
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.client.get(path, **params)
+
+    def get_or_none(self, path: str) -> Thing | None:
+        """The thing there; None when there is none that one may see."""
+        try:
+            found: Thing = self.client.get(path)
+        except errors.NotFound:
+            return None
+        return found
+
+    def post(self, path: str, data: Any = None, *, key: str | None = None) -> Any:
+        return self.client.post(path, data, idempotency_key=key)
+
+    def patch(self, path: str, data: Any) -> Any:
+        return self.client.patch(path, data)
+
+    def delete(self, path: str, **params: Any) -> Any:
+        return self.client.delete(path, **params)
+
+    def items(self, path: str, limit: int | None, **params: Any) -> Iterator[Thing]:
+        """The items of a list, page after page; at most `limit`."""
+        return self.client.pages(path, most=limit, **params)
+
+    def some(self, path: str, limit: int, **params: Any) -> list[Thing]:
+        return list(self.items(path, limit, **params))
+
+    # Me and my project
+
+    @cached_property
+    def me(self) -> Thing:
+        found: Thing = self.get("/me")
+        return found
+
+    @property
+    def project_named(self) -> bool:
+        """Whether a project was named on the command line."""
+        return bool(self._wished)
+
+    @cached_property
+    def project_id(self) -> str:
+        """The id of the active project. Raises SettingsError for a name in MLTEAM_PROJECT, and tells its id."""
+        return str(names.project(self, self._wished)["id"]) if self._wished else self.client.project_id()
+
+    @property
+    def project_id_or_none(self) -> str | None:
+        """The same; None where there is no project, as for a role's key."""
+        try:
+            return self.project_id
+        except (errors.SettingsError, errors.Refused):
+            if self._wished or self.settings.project:
+                raise
+            return None
+
+    @cached_property
+    def project(self) -> Thing:
+        """The active project."""
+        found: Thing = self.get(f"/projects/{self.project_id}")
+        return found
+
+    @property
+    def stored_project(self) -> str | None:
+        """The id in config.json; None when nothing is stored."""
+        return self._stored.project if self._stored.source == "file" else None
+
+    @cached_property
+    def _stored(self) -> machine.Settings:
+        without = {name: value for name, value in os.environ.items() if name != "MLTEAM_PROJECT"}
+        return machine.load(url=self.url, profile=self.profile, environ=without)
+
+    def store_project(self, project: str | None) -> None:
+        machine.store_project(self.settings, project)
+
+    # Signing in
+
+    def address_for(self, server: str | None) -> str:
+        """The address to sign in at: what was typed, else the one that is known. An address without https:// gets it."""
+        typed = server or self.url
+        if not typed:
+            return self.settings.url
+        return machine.address(typed if "://" in typed else f"https://{typed}")
+
+    def form(self, url: str, path: str, fields: Mapping[str, str]) -> tuple[int, Thing]:
+        """Status and answer to a form, sent without a token."""
+        transport = Transport(_as(url, None))
+        try:
+            return 200, transport.ask(Ask("POST", path, form=fields))
+        except errors.ApiError as error:
+            return error.status, {"error": error.code, "error_description": error.detail}
+        finally:
+            transport.close()
+
+    def check_token(self, url: str, token: str) -> Thing:
+        """Whose this token is. Raises NotSignedIn for one that is worth nothing."""
+        transport = Transport(_as(url, token))
+        try:
+            found: Thing = transport.get("/me")
+            return found
+        finally:
+            transport.close()
+
+    def keep_login(self, url: str, token: str, me: Thing, profile: str | None) -> str:
+        about = {"username": me.get("username")} if me.get("username") else {}
+        return machine.store_login(url, token, profile=profile, about=about)
+
+    def health(self) -> tuple[Thing, Mapping[str, str], float]:
+        """What the server says of itself, its headers, and the seconds that it took."""
+        begun = time.monotonic()
+        with self.client.stream(Ask("GET", "/health")) as response:
+            found: Thing = json.loads(response.read())
+            return found, response.headers, time.monotonic() - begun
+
+    # Jobs
+
+    def submit(self, spec: Thing, files: list[tuple[str, Path]], *, key: str | None, **more: Any) -> Thing:
+        """Makes a job, once, however often it has to be sent."""
+        where = f"/projects/{self.project_id}/jobs"
+        if not files:
+            made: Thing = self.client.post(where, {"spec": spec, **more}, idempotency_key=key)
+            return made
+        form = {"spec": json.dumps(spec), **more}
+        made = self.client.post(f"{where}/with-files", form=form, files=tuple(files), idempotency_key=key)
+        return made
+
+    def log_events(self, job: str, index: int) -> Iterator[tuple[str, Thing]]:
+        """The events of a log from its beginning: ("log", {offset, text}), ("state", …), and ("end", …) or ("gone", …) at last.
+
+        A stream that breaks, as when the server is started anew, goes on at the byte where it was.
+        """
+        position = 0
+        while True:
+            try:
+                for event in self._events(f"/jobs/{job}/attempts/{index}/log/events", position):
+                    position = int(event.id) if event.name == "log" and event.id else position
+                    yield event.name, event.data
+                    if event.name in ("end", "gone"):
+                        return
+            except httpx.TransportError:
+                pass
+            time.sleep(PAUSE)
+
+    def _events(self, path: str, position: int) -> Iterator[Any]:
+        parser = Parser()
+        with self.client.stream(Ask("GET", path, {"from": position}, headers=_STREAMED), events=True) as response:
+            for piece in response.iter_bytes():
+                yield from parser.feed(piece)
+
+    def bytes_of(self, path: str, start: int = 0, **params: Any) -> Iterator[bytes]:
+        """The bytes there, from one on. A connection that breaks goes on where it was, if the file is still the same one."""
+        position, tag = start, ""
+        while True:
+            try:
+                for piece, told in self._piece(path, position, tag, params):
+                    position, tag = position + len(piece), told
+                    yield piece
+                return
+            except httpx.TransportError as error:
+                if params:  # the last lines, say: they are others now
+                    raise errors.ConnectionFailed(f"The connection broke ({error}). Try again.") from error
+                time.sleep(PAUSE)
+
+    def _piece(self, path: str, position: int, tag: str, params: Thing) -> Iterator[tuple[bytes, str]]:
+        headers = AS_IS | ({"Range": f"bytes={position}-"} if position else {}) | ({"If-Range": tag} if tag else {})
+        try:
+            with self.client.stream(Ask("GET", path, params, headers=headers)) as response:
+                if position and response.status_code != httpx.codes.PARTIAL_CONTENT:
+                    raise errors.Damaged("The file changed while it was fetched. Try again.")
+                for piece in response.iter_raw(PIECE):
+                    yield piece, response.headers.get("ETag", "")
+        except errors.ApiError as error:
+            if error.status != httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise
+
+
+_STREAMED: Final = {"Accept": "text/event-stream"}
+
+
+def _as(url: str, token: str | None) -> machine.Settings:
+    return machine.Settings(url, token, None, "personal", machine.DEFAULT_PROFILE, machine.directory_of(None))
