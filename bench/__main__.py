@@ -23,6 +23,7 @@ ALL = {
     "lists": "the jobs page with 100,000 jobs in 1,000 projects",
     "access_questions": "who may do what, with 100,000 members and 100,000 statements",
     "people_lists": "lists of projects, members, teams, invitations, entries and charges with 10,000 rows each",
+    "command": "how soon the mlteam command is there, and lists jobs",
     "memory": "a runner, and the whole server",
 }
 

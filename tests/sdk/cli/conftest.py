@@ -236,6 +236,20 @@ def job(name: str, number: int, owner: str = "ada", **more: Any) -> dict[str, An
         "exit_status": 0,
         "project": {"id": ID.format(2), "name": "Vision", "full_name": "vision"},
         "elapsed": 12,
+        "tags": ["night", "a"],
         "attempts": [{"index": 0, "exit_status": 0}],
     }
     return known | more
+
+
+@pytest.fixture
+def person_at(site: Any, tmp_path: Path) -> Callable[..., Any]:
+    """person_at("ada") sits at a terminal of their own, with a token in MLTEAM_TOKEN; person_at(None) is not signed in."""
+    from tests.sdk.cli.live import Person
+
+    def sit(name: str | None) -> Person:
+        directory = tmp_path / (name or "nobody")
+        directory.mkdir(exist_ok=True)
+        return Person(site, name, directory)
+
+    return sit

@@ -219,7 +219,7 @@ def test_states_and_tags_are_asked_of_the_server(at: Command, desk: Desk) -> Non
     assert (asked["state"], asked["tag"], asked["limit"]) == (
         ["running", "queued"],
         ["a"],
-        ["7"],
+        ["200"],
     ) and "project" not in asked
     assert at("job", "ls", "--state", "sleeping").status == 2
 

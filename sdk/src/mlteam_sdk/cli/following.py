@@ -21,7 +21,7 @@ INTERRUPTED: Final = 130  # the exit status after Ctrl-C, as shells have it
 
 
 def status_of(job: Job) -> int:
-    """The job's own exit status; 1 for one that was stopped, ended by a signal or never started. 0 only for one that ended well."""
+    """The job's own exit status; 1 for one that was stopped or never started. 0 only for one that ended well."""
     if job["state"] == "succeeded":
         return 0
     status = job.get("exit_status")

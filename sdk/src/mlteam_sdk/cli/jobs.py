@@ -7,7 +7,7 @@ import click
 
 from mlteam_sdk.cli import completing
 from mlteam_sdk.cli.command import Trouble, command, group, session, sure
-from mlteam_sdk.cli.listing import WHO, chooses_jobs, jobs
+from mlteam_sdk.cli.listing import WHO, chooses_jobs, jobs, tagged
 from mlteam_sdk.cli.output import Output, prints
 from mlteam_sdk.cli.texts import note
 
@@ -140,7 +140,7 @@ def _meant(words: tuple[str, ...], tags: tuple[str, ...], last: bool, states: st
     found += [names.last_job(said)] if last else []
     if tags:
         place = {"project": said.project_id} if said.project_named else {}
-        mine = said.items("/jobs", None, mine=True, tag=list(tags), **place)
+        mine = tagged(said, tags, mine=True, **place)
         found += [thing for thing in mine if (thing["state"] in names.ENDED) == (states == "ended")]
     return list({thing["id"]: thing for thing in found}.values())
 

@@ -96,7 +96,7 @@ def _jobs_named(session: "Session", name: str) -> list[Thing]:
 
 def _newest(found: list[Thing], text: str) -> Thing:
     if not found:
-        raise Trouble(f"There is no job {clean(text)} that you may see. `mlteam job ls --all` lists yours.")
+        raise Missing(f"There is no job {clean(text)} that you may see. `mlteam job ls --all` lists yours.")
     newest = found[0]
     whose = "" if newest.get("mine", True) else f" of {_person(newest.get('created_by'))}"
     if len(found) > 1:

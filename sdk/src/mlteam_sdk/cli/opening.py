@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -9,6 +10,9 @@ import click
 from mlteam_sdk.cli.command import Trouble, command, session
 from mlteam_sdk.cli.names import Missing
 from mlteam_sdk.cli.texts import clean, note
+
+if TYPE_CHECKING:
+    from mlteam_sdk.cli.session import Session
 
 KINDS = ("job", "project", "team", "user")
 
@@ -39,17 +43,26 @@ def has_browser() -> bool:
 
 @command("open")
 @click.argument("thing", required=False, metavar="[THING]")
+@click.option("--last", is_flag=True, help="My newest job.")
 @click.option("--print", "only_print", is_flag=True, help="Print the address and open nothing.")
-def open_page(thing: str | None, only_print: bool) -> None:
+def open_page(thing: str | None, last: bool, only_print: bool) -> None:
     """Opens the page of a job, a project, a team, by its id, name or URN; the dashboard, if nothing is named.
 
     The address is printed, too.
     """
     said = session()
-    address = page_of(thing) if thing else said.settings.url + "/"
+    if thing and last:
+        raise click.UsageError("Give a thing or --last, not both.")
+    address = page_of(thing) if thing else _last(said) if last else said.settings.url + "/"
     click.echo(clean(address))
     if not only_print and not browse(address, said.settings.url):
         note("There is no browser here; open the address elsewhere.")
+
+
+def _last(said: "Session") -> str:
+    from mlteam_sdk.cli import names
+
+    return str(names.last_job(said)["url"])
 
 
 def page_of(text: str) -> str:

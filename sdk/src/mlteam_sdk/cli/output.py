@@ -180,7 +180,12 @@ def _cell(path: str, value: Any) -> str:
         return clean(f"[{' '.join(map(str, value))}]")
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return clean(_short(value)) or NOTHING
+    if isinstance(value, float):
+        value = round(value, 2)
+    return _FRACTION.sub("", clean(_short(value))) or NOTHING
+
+
+_FRACTION: Final = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+(?=Z\Z)")  # of a second, which tables leave out
 
 
 def _short(value: Any) -> str:

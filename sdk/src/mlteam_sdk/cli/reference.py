@@ -21,10 +21,9 @@ Made from the commands by `make docs`. Coming from another system? [Their comman
     mlteam job submit --wait -- python train.py --epochs 3
 
 **Names and ids.** A project, person, team, role or job is named by its id, its URN or its name; a project also by its
-full name,
-`vision.production`, and somebody's job by `USER:NAME`. Several things of one name are listed with their ids. Of jobs,
-the newest is taken, which is
-said on standard error; `kill` and `rm` take only a name that one job has. `MLTEAM_PROJECT` takes an id.
+full name, `vision.production`, and somebody's job by `USER:NAME`. Several things of one name are listed with their ids.
+Of jobs, the newest is taken, which is said on standard error; `kill` and `rm` take only a name that one job has.
+`MLTEAM_PROJECT` takes an id.
 
 **What is printed.** Standard output holds what was asked for and nothing else; notes and warnings go to standard error.
 Commands that print take
@@ -37,16 +36,13 @@ Commands that print take
 | `--no-header`, `-H` | without the names of the columns |
 
 On a terminal, columns are cut to its width; into a pipe or a file they are written whole, with `-` for what is empty.
-Names that others chose are
-written with their control characters as codes, such as `\\x1b`. Logs go into a pipe or a file byte for byte; on a
-terminal only their colours,
-tabs and carriage returns have an effect.
+Names that others chose are written with their control characters as codes, such as `\\x1b`. Logs go into a pipe or a
+file byte for byte; on a terminal only their colours, tabs and carriage returns have an effect.
 
 **Exit status.** 0; 1 when something failed or was refused, with a line that says what to do; 2 for wrong usage; 130
-after Ctrl-C. `rule allowed`
-ends with 0 or 1. `job submit --wait` and `--follow` end with the job's own status, and with 1 for a job that was
-stopped, ended by a signal or
-never started. Ctrl-C while a log is followed or a job waited for leaves the job running.
+after Ctrl-C. `rule allowed` ends with 0 or 1. `job submit --wait` and `--follow` end with the job's own status, with
+128 and the number for one that a signal ended, and with 1 for one that was stopped or never started. Ctrl-C while a log
+is followed or a job waited for leaves the job running.
 
 **Everywhere.** `--project NAME|ID`, `--profile NAME`, `--url URL` and `--debug` go with every command, before or after
 its name.

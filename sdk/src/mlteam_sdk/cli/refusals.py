@@ -32,7 +32,8 @@ def _called(thing: dict[str, Any]) -> str:
 
 
 def _fields(error: Any) -> list[str]:
-    return [f"{item['field']}: {item['message']}" for item in error.errors or ()]
+    said = [f"{item['field']}: {item['message']}" for item in error.errors or ()]
+    return [] if said == [error.detail] else said
 
 
 def _rights(error: Any, thing: dict[str, Any] | None) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from mlteam_sdk import errors
 from mlteam_sdk import settings as machine
 from mlteam_sdk.asking import Ask
 from mlteam_sdk.cli import names
+from mlteam_sdk.cli.command import Trouble
 from mlteam_sdk.events import Parser
 from mlteam_sdk.sync.client import MLTeam
 from mlteam_sdk.sync.transport import Transport
@@ -47,7 +49,8 @@ class Session:
     # Asking
 
     def get(self, path: str, **params: Any) -> Any:
-        return self.client.get(path, **params)
+        with self._active_project_is_there(path, params):
+            return self.client.get(path, **params)
 
     def get_or_none(self, path: str) -> Thing | None:
         """The thing there; None when there is none that one may see."""
@@ -58,7 +61,8 @@ class Session:
         return found
 
     def post(self, path: str, data: Any = None, *, key: str | None = None) -> Any:
-        return self.client.post(path, data, idempotency_key=key)
+        with self._active_project_is_there(path, {}):
+            return self.client.post(path, data, idempotency_key=key)
 
     def patch(self, path: str, data: Any) -> Any:
         return self.client.patch(path, data)
@@ -68,10 +72,25 @@ class Session:
 
     def items(self, path: str, limit: int | None, **params: Any) -> Iterator[Thing]:
         """The items of a list, page after page; at most `limit`."""
-        return self.client.pages(path, most=limit, **params)
+        with self._active_project_is_there(path, params):
+            yield from self.client.pages(path, most=limit, **params)
 
     def some(self, path: str, limit: int, **params: Any) -> list[Thing]:
         return list(self.items(path, limit, **params))
+
+    @contextmanager
+    def _active_project_is_there(self, path: str, params: Mapping[str, Any]) -> Iterator[None]:
+        """Within it, an active project that is not to be seen (any more) is said to be just that."""
+        try:
+            yield
+        except errors.NotFound as error:
+            active = None if self._wished else self.settings.project
+            if active and (params.get("project") == active or path.startswith(f"/projects/{active}")):
+                said = (
+                    f"The active project, {active}, is not there, or not for you. `mlteam configure` chooses another."
+                )
+                raise Trouble(said) from error
+            raise
 
     # Me and my project
 

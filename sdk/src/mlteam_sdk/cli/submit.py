@@ -6,10 +6,12 @@ from typing import Any, Final
 
 import click
 
+from mlteam_sdk import errors
 from mlteam_sdk.cli import jobfile
 from mlteam_sdk.cli.command import Command, command, session
 from mlteam_sdk.cli.jobs import COLUMNS, chosen, one_job
 from mlteam_sdk.cli.output import Output, prints
+from mlteam_sdk.cli.refusals import trouble
 from mlteam_sdk.cli.texts import note
 
 # Flags of one value, and the key of the job file that each sets.
@@ -138,7 +140,8 @@ def submit(out: Output, job_yml: str | None, words: tuple[str, ...], **given: An
     Words that are no flags, and all that follows --, are the command. One quoted word with spaces in it is a line for the shell:
     `mlteam job submit 'python train.py > out.txt'`.
 
-    With --wait and --follow the exit status is the job's own; 1 for a job that was stopped, ended by a signal or never started.
+    With --wait and --follow the exit status is the job's own: 128 and the number for one that a signal ended, 1 for one that was stopped
+    or never started.
     """
     spec = jobfile.load(job_yml) if job_yml else {}
     spec = jobfile.merged(spec, _flags(given), words, after_dashes=_all_follow_dashes(words))
@@ -175,7 +178,10 @@ def _go(out: Output, spec: dict[str, Any], files: list[tuple[str, Path]], given:
         checked = said.post(f"/projects/{said.project_id}/jobs/check", {"spec": spec})
         out.text(checked["spec_yaml"])
         return
-    job = said.submit(spec, files, key=given["idempotency_key"], **more)
+    try:
+        job = said.submit(spec, files, key=given["idempotency_key"], **more)
+    except errors.Refused as error:
+        raise trouble(error, said.project) from error
     _after(out, job, given)
 
 
