@@ -198,3 +198,24 @@ def test_pages_of_things(ada: Person, site: Site) -> None:
     made = ada.submit("--name", "with-a-page", "--", "true")
     assert ada("open", "--print", "with-a-page").out == f"{site.server.url}/p/vision/jobs/{made}\n"
     assert ada("open", "vision", "--print").out.startswith(f"{site.server.url}/p/vision/")
+
+
+def test_artifacts_are_listed_and_fetched_and_logs_verified(ada: Person, grace: Person) -> None:
+    lines = (
+        "mkdir -p $MLTEAM_OUTPUT/plots; cd $MLTEAM_OUTPUT",
+        "echo 1 > model.bin",
+        "echo 22 > plots/a\\ b.txt",
+        "echo done",
+    )
+    command = "; ".join(lines)
+    made = ada.submit("--name", "artist", "--wait", command)
+    listed = ada.rows("job", "artifacts", made)
+    assert {str(one["path"]) for one in listed} >= {"model.bin", "plots/a b.txt"}
+    grace("artifacts", "ada:artist")
+    target = grace.directory / f"artist-{made}"
+    assert (target / "plots" / "a b.txt").read_text() == "22\n" and (target / "model.bin").read_text() == "1\n"
+    ada("job", "artifacts", made, "--download", "elsewhere")
+    assert (ada.directory / "elsewhere" / "model.bin").read_text() == "1\n"
+    verified = ada("logs", "--verify", made)
+    assert "complete, 1 lines" in verified.err
+    assert verified.lines[1].split() == ["0", "5", "1", "yes", "yes"]

@@ -1,11 +1,13 @@
 """`mlteam logs`, `mlteam artifacts`: bytes as they were written, a log that breaks off, files that lead astray."""
 
 import hashlib
+import io
 import json
 import re
 import signal
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -143,7 +145,7 @@ def serve_files(desk: Desk, files: dict[str, bytes]) -> None:
     desk.on(
         f"GET /jobs/{ONE['id']}/artifacts",
         [
-            {"path": path, "size": len(held), "kind": "file", "modified": "2026-11-21T10:00:00Z"}
+            {"path": path, "size": len(held), "kind": "other", "modified": "2026-11-21T10:00:00Z"}
             for path, held in files.items()
         ],
     )
@@ -174,7 +176,7 @@ def test_artifacts_are_fetched_once_into_a_directory_of_the_job(at: Command, des
 @pytest.mark.parametrize("path", ["../evil", "/etc/evil", "a/../../evil"])
 def test_nothing_is_written_outside_of_the_directory(at: Command, desk: Desk, tmp_path: Path, path: str) -> None:
     serve_files(desk, {"fine": b"fine"})
-    listed = [{"path": path, "size": 4, "kind": "file"}, {"path": "fine", "size": 4, "kind": "file"}]
+    listed = [{"path": path, "size": 4, "kind": "other"}, {"path": "fine", "size": 4, "kind": "file"}]
     desk.on(f"GET /jobs/{ONE['id']}/artifacts", listed)
     ran = at("artifacts", ONE["id"], "out")
     assert ran.status == 1 and "outside of the directory" in ran.err
@@ -200,3 +202,24 @@ def test_what_was_interrupted_goes_on(at: Command, desk: Desk, tmp_path: Path) -
     )
     assert at("artifacts", ONE["id"], "out").status == 0
     assert (tmp_path / "out" / "x").read_bytes() == b"0123456789"
+
+
+def archive(*entries: tuple[str, bytes]) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as written:
+        for name, text in entries:
+            written.writestr(name, text)
+    return held.getvalue()
+
+
+def test_more_files_than_a_list_holds_come_as_one_archive(at: Command, desk: Desk, tmp_path: Path) -> None:
+    listed = {"items": [{"path": "a", "size": 1, "kind": "other", "modified": ""}], "next": None, "truncated": True}
+    desk.on(f"GET /jobs/{ONE['id']}/artifacts", listed)
+    desk.on(f"GET /jobs/{ONE['id']}/artifacts.zip", archive(("a", b"1"), ("sub/b", b"22")))
+    ran = at("artifacts", ONE["id"], "out")
+    assert ran.status == 0 and "2 files fetched" in ran.err, ran.err
+    assert (tmp_path / "out" / "sub" / "b").read_bytes() == b"22"
+    desk.on(f"GET /jobs/{ONE['id']}/artifacts.zip", archive(("fine", b"1"), ("../evil", b"22")))
+    assert at("artifacts", ONE["id"], "out2").status == 1
+    assert not list(tmp_path.rglob("evil")) and not list(tmp_path.rglob("fine"))
+    assert "more than these 1" in at("job", "artifacts", ONE["id"]).err

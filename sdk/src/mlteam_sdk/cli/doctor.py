@@ -96,8 +96,8 @@ def _server(health: dict[str, Any]) -> Iterator[Check]:
     yield _check(
         "server", "health", OK if health.get("status") == "ok" else WRONG, f"mlteam {health.get('version', '')}"
     )
-    for part in health.get("parts", ()):
-        status = OK if part["status"] in (OK, "fine", True) else WRONG
+    for part in health.get("parts") or ():
+        status = WRONG if part["status"] == WRONG else OK
         yield _check("server", part["name"], status, part.get("detail", ""))
 
 

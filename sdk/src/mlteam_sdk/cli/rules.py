@@ -30,13 +30,17 @@ QUESTION = click.argument("question", metavar="ACTION@URN")
 def ls(out: Output, inside: str | None) -> None:
     """Lists all rules that I hold, from ownership, membership, teams, roles and policies.
 
+    Where one is of my own things only, a third column, only_mine, says so.
+
     `--fields action,expression,source` says from which of them each comes.
     """
     from mlteam_sdk.cli import names
 
     said = session()
     asked = {"project": names.project(said, inside)["id"]} if inside else {}
-    out.rows(said.items("/rules", None, **asked))
+    found = list(said.items("/rules", None, **asked))
+    only_mine = any(thing.get("only_mine") for thing in found)
+    out.rows(found, ("action", "expression", "only_mine") if only_mine else ())
 
 
 def _asked(question: str) -> dict[str, str]:
@@ -48,13 +52,19 @@ def _asked(question: str) -> dict[str, str]:
 
 @command("allowed")
 @QUESTION
+@click.option(
+    "--user", metavar="USER", help="Whether this person may, where I may share.", shell_complete=completing.users
+)
 @prints("allowed", "action", "urn")
-def allowed(out: Output, question: str) -> None:
+def allowed(out: Output, question: str, user: str | None) -> None:
     """Says whether I may do ACTION to the thing with that URN. Exit status 0 when I may, 1 when not.
 
     When not, it says the rule that is missing and who can grant it.
     """
-    decision = session().get("/rules/allowed", **_asked(question))
+    from mlteam_sdk.cli import names
+
+    whose = {"user": names.user(session(), user)["username"]} if user else {}
+    decision = session().get("/rules/allowed", **_asked(question), **whose)
     out.one(decision)
     if not decision["allowed"]:
         _explain(decision)
