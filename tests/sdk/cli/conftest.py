@@ -1,10 +1,12 @@
 """The command as people run it, and a small server on loopback for what needs no whole one."""
 
+import io
 import json
 import os
 import pty
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ ID = "a234567a234567a{}"
 
 @pytest.fixture(scope="session", autouse=True)
 def _installed_command(installed: Path) -> None:
-    """Every command of these tests is that of the installed wheel."""
+    """What tests start is the command of the installed wheel; what they run within their process comes from the wheel, too."""
     RUN[:] = [str(installed / "mlteam")]
 
 
@@ -61,18 +63,24 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mlteam(home: Path, tmp_path: Path) -> Command:
-    """mlteam("job", "ls", input="", MLTEAM_URL=…) runs the command in a directory of the test's own."""
+    """mlteam("job", "ls", input="", MLTEAM_URL=…) runs the command, within this process, in a directory of the test's own."""
 
     def run(*words: str, input: str = "", **variables: str) -> Ran:
-        done = subprocess.run(
-            [*RUN, *words],
-            input=input.encode(),
-            capture_output=True,
-            cwd=tmp_path,
-            env=environment(home, **variables),
-            timeout=60,
-        )
-        return Ran(done.returncode, done.stdout.decode("utf-8", "backslashreplace"), done.stderr.decode())
+        from mlteam_sdk.cli.app import run as command
+
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+            for name in set(os.environ) - set(environment(home)):
+                patch.delenv(name)
+            for name, value in environment(home, **variables).items():
+                patch.setenv(name, value)
+            patch.chdir(tmp_path)
+            for name, stream in (("stdin", io.StringIO(input)), ("stdout", out), ("stderr", err)):
+                patch.setattr(sys, name, stream)
+            command(list(words))
+        status = ended.value.code
+        assert isinstance(status, int)
+        return Ran(status, *(stream.buffer.getvalue().decode("utf-8", "backslashreplace") for stream in (out, err)))
 
     return run
 

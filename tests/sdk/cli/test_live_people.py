@@ -59,3 +59,40 @@ project = Project.objects.get(pk="{project}")
 offer = actions.invite(project=project, email="stan@example.com", levels=PRESETS["Viewer"], by=project.owner)
 actions.accept(token=links.token_of(offer, links.EMAILED), by=User.objects.get(username="stan"))
 """
+
+
+TEAM = """
+from accounts.models import User
+from teams import actions
+people = {user.username: user for user in User.objects.all()}
+team = actions.create(name="vision-people", by=people["ada"])
+actions.add_user(team=team, user=people["grace"], role="admin", by=people["ada"])
+inner = actions.create(name="night-shift", by=people["ada"])
+actions.add_team(outer=team, inner=inner, by=people["ada"])
+"""
+
+
+def test_a_team_is_shown_as_grid_shows_it_and_holds_roles_and_policies(ada: Person, site: Site) -> None:
+    site.server.manage("shell", "--no-imports", "-v", "0", "-c", TEAM)
+    shown = ada("teams", "vision-people")
+    assert shown.out == ada("team", "vision-people").out == ada("team", "get", "vision-people").out
+    assert [line.split()[1:] for line in shown.lines] == [
+        ["name", "type", "role"],
+        ["ada", "user", "owner"],
+        ["grace", "user", "admin"],
+        ["night-shift", "team", "user"],
+    ]
+    urn = ada("team", "vision-people", "--field", "urn").out.strip()
+    assert urn.startswith("mlteam:team:") and ada("team", "get", urn, "--field", "name").out == "vision-people\n"
+    assert {"vision-people", "night-shift"} <= set(ada("team", "ls", "--field", "name").lines)
+    assert ada("open", urn, "--print").out.startswith(f"{site.server.url}/t/")
+    assert "no team nobody" in ada("team", "nobody", status=1).err
+    made = ada("team", "policy", "new", "vision-people", f"job:get@mlteam:project:{site.vision}:job:*", "--field", "id")
+    assert made.out.strip() in ada("team", "policy", "ls", "vision-people").out
+    ada("team", "policy", "rm", made.out.strip())
+    ada("role", "new", "vision-people.watchers")
+    assert "watchers" in ada("team", "role", "ls", "vision-people", "--field", "name").lines
+    member = ("team", "role", "member")
+    added = ada(*member, "add", "vision-people.watchers", "--team", "night-shift")
+    assert added.lines[1].split()[1:] == ["night-shift", "team"]
+    assert ada(*member, "rm", "vision-people.watchers", "--team", "night-shift").lines == ["id  name  type"]

@@ -9,6 +9,11 @@ import click
 PATIENCE: Final = 1.0  # seconds
 MOST: Final = 50
 
+
+class TooLate(BaseException):
+    """A second is over. Whatever is under way takes other exceptions for a reason to try again."""
+
+
 Complete = Callable[[click.Context, click.Parameter, str], list[Any]]
 
 
@@ -20,7 +25,10 @@ def _from(address: str, name: str, said: str, **query: Any) -> Complete:
 
         try:
             things = _ask(context, address, query)
-        except Exception:  # no server, no token, no such list: there is nothing to complete, and no place to say so
+        except (
+            Exception,
+            TooLate,
+        ):  # no server, no token, no such list: there is nothing to complete, and no place to say so
             return []
         fitting = (thing for thing in things if str(thing[name]).startswith(incomplete))
         return [
@@ -47,7 +55,7 @@ def _ask(context: click.Context, address: str, query: dict[str, Any]) -> list[di
 
 
 def _too_late(number: int, frame: object) -> None:
-    raise TimeoutError
+    raise TooLate
 
 
 def _plain(text: str) -> bool:

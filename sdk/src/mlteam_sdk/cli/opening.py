@@ -79,6 +79,4 @@ def page_of(text: str) -> str:
             continue
         if found.get("url"):
             return str(found["url"])
-        if kind == "team" and found:
-            return f"{said.settings.url}/t/{found['id']}"
     raise Trouble(f"There is nothing called {clean(text)} that has a page and that you may see.")
