@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 WINDOW: Final = 60  # seconds
 AWAY: Final = 5.0  # seconds for which a Redis that did not answer is not asked again
 
-_asked_again = 0.0
+asked_again = 0.0  # when a Redis that did not answer is asked once more: a time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def tell(response: HttpResponseBase, rate: Rate | None) -> None:
 
 
 def _count(key: str) -> int:
-    global _asked_again
-    if time.monotonic() < _asked_again:
+    global asked_again
+    if time.monotonic() < asked_again:
         return 0
     try:
         both = redis().pipeline()
@@ -73,7 +73,7 @@ def _count(key: str) -> int:
         both.expire(key, 2 * WINDOW)
         return int(both.execute()[0])
     except RedisError as error:
-        _asked_again = time.monotonic() + AWAY
+        asked_again = time.monotonic() + AWAY
         log.debug("requests are not counted: %s", error)
         return 0
 

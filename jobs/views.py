@@ -18,6 +18,7 @@ from jobs.models import Job
 from jobs.querysets import JobQuerySet
 from jobs.spec import Spec, SpecErrors, as_yaml, load_yaml, parse
 from jobs.states import JobState
+from mlteam import copy_as
 from projects.models import Project
 from projects.named import BY_SLUG
 
@@ -139,22 +140,28 @@ def _form_page(
         "host": resources.what_there_is(),
         "cloned": cloned,
         "kept_files": cloned.files if cloned else [],
-        **_preview(form),
+        **_preview(project, form),
     }
     return render(request, "jobs/new.html", context, status=status)
 
 
-def _preview(form: JobForm) -> dict[str, Any]:
+def _preview(project: Project, form: JobForm) -> dict[str, Any]:
     """The job.yml that the form's fields mean. What is not typed yet is no error here."""
     bound = form if form.is_bound else JobForm(form.initial)
     if not hasattr(bound, "cleaned_data"):
         bound.is_valid()
     if getattr(bound, "spec", None):
-        return {"spec_yaml": bound.spec.as_yaml(), "errors": []}
+        return _shown(project, bound.spec)
     wrong = [
         (field, words) for field, said in bound.errors.items() if (words := " ".join(map(str, said))) != "is needed"
     ]
-    return {"spec_yaml": as_yaml(bound.as_data()), "errors": wrong}
+    return {"spec_yaml": as_yaml(bound.as_data()), "errors": wrong, "copies": []}
+
+
+def _shown(project: Project, spec: Spec) -> dict[str, Any]:
+    """A valid spec as a job.yml, and as what submits it."""
+    text = spec.as_yaml()
+    return {"spec_yaml": text, "errors": [], "copies": copy_as.of_job(project, spec.stored(), text)}
 
 
 @access.route("job:new")
@@ -162,7 +169,7 @@ def _preview(form: JobForm) -> dict[str, Any]:
 def preview(request: UserRequest, slug: str) -> HttpResponse:
     """The live job.yml beside the form."""
     project = project_for(request, slug, "job:new")
-    return render(request, "jobs/_spec.html", {"project": project, **_preview(JobForm(request.POST))})
+    return render(request, "jobs/_spec.html", {"project": project, **_preview(project, JobForm(request.POST))})
 
 
 @access.route("job:get")
@@ -189,7 +196,7 @@ def spec_tab(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
         job_id,
         "spec",
         "jobs/spec.html",
-        lambda job: {"spec_yaml": Spec.model_validate(job.spec).as_yaml(), "errors": []},
+        lambda job: _shown(job.project, Spec.model_validate(job.spec)),
     )
 
 

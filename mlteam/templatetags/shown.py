@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from mlteam import reference
+from mlteam import copy_as, reference
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -35,6 +35,7 @@ def span(seconds: float) -> str:
 
 register.simple_tag(reference.contact, name="contact")
 register.simple_tag(reference.current, name="reference")
+register.simple_tag(copy_as.of_page, takes_context=True, name="copy_as")
 
 
 @register.simple_tag(takes_context=True)

@@ -31,6 +31,22 @@ async function copy(button) {
   setTimeout(() => button.classList.remove("copied"), 1500);
 }
 
+/** How what is typed stands in a text: as a word of the shell, as Python or JSON writes it, as JSON within a word of the shell. */
+const QUOTED = {
+  shell: (value) => (/^[\w@.,:/+-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`),
+  python: JSON.stringify,
+  json: (value) => JSON.stringify(value).replaceAll("'", "'\\''"),
+};
+
+/** The blanks of what can be copied say what is typed into the form; empty ones keep their name. */
+function fillBlanks() {
+  for (const blank of document.querySelectorAll("var[data-field]")) {
+    blank.dataset.name ??= blank.textContent;
+    const value = document.querySelector(`.main [name="${blank.dataset.field}"]`)?.value;
+    blank.textContent = value ? QUOTED[blank.dataset.quoted](value) : blank.dataset.name;
+  }
+}
+
 /** A duration in its two largest units, as the server writes it: "3 min 20 s". */
 function span(seconds) {
   const parts = [];
@@ -102,6 +118,7 @@ for (const input of document.querySelectorAll("[data-must-equal]")) guard(input)
 
 for (const message of document.querySelectorAll(".message.success, .message.info")) setTimeout(() => message.remove(), 8000);
 
+document.getElementById("copy-as")?.addEventListener("toggle", fillBlanks);
 tick();
 setInterval(tick, 1000);
 document.addEventListener("htmx:afterSwap", tick);

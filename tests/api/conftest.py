@@ -67,6 +67,7 @@ def redis(settings, tmp_path) -> Iterator[None]:
     process = subprocess.Popen(broker.arguments(server, socket))
     settings.REDIS_URL = f"unix://{socket}"
     limits.redis.cache_clear()
+    limits.asked_again = 0.0
     while not socket.exists():
         assert process.poll() is None
         time.sleep(0.02)
