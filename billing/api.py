@@ -129,7 +129,7 @@ class BudgetIn(In):
 class Period(Schema):
     """Which month, as 2026-11; this one unless it is given."""
 
-    month: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    month: str = Field("", pattern="^(2[0-9]{3}-(0[1-9]|1[0-2]))?$")
 
 
 def _money(amount: Decimal) -> str:

@@ -160,7 +160,7 @@ def leave_project(request: ApiRequest, project: str) -> Status:
 def shared(request: ApiRequest, project: str) -> Project:
     """The project, when who asks may share it; its address answers strangers as if it were not there."""
     found = project_for(request, project, "project:get")
-    access.require(request.user, "project:share", found)
+    actions.require(request.user, "project:share", found, "shared")
     return found
 
 

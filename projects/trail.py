@@ -16,6 +16,9 @@ from projects.models import AuditEntry, Project
 if TYPE_CHECKING:
     from projects.querysets import AuditQuerySet
 
+FIRST: Final = date(1900, 1, 1)
+LAST: Final = date(9000, 1, 1)
+
 _words: dict[str, str] = {
     "project:new": "Created the project",
     "project:set": "Renamed the project",
@@ -132,15 +135,20 @@ def filtered(entries: "AuditQuerySet", chosen: dict[str, Any]) -> "AuditQuerySet
     if chosen.get("action"):
         entries = entries.filter(action=chosen["action"])
     if chosen.get("since"):
-        entries = entries.filter(at__gte=_midnight(chosen["since"]))
+        entries = entries.filter(at__gte=_midnight(_near(chosen["since"])))
     if chosen.get("until"):
-        entries = entries.filter(at__lt=_midnight(chosen["until"] + timedelta(days=1)))
+        entries = entries.filter(at__lt=_midnight(_near(chosen["until"]) + timedelta(days=1)))
     return entries.matching(chosen["q"]) if chosen.get("q") else entries
 
 
 def _midnight(day: date) -> datetime:
     """The beginning of a day in the reader's time zone."""
     return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def _near(day: date) -> date:
+    """The day, or the nearest of those that are days in every time zone."""
+    return min(max(day, FIRST), LAST)
 
 
 def prepare(entries: Iterable[AuditEntry]) -> list[AuditEntry]:

@@ -66,22 +66,22 @@ class NestedOut(Out):
     mine: bool
 
 
-class NameIn(In):
+class TeamNameIn(In):
     name: str = Field(max_length=100)
 
 
-class PersonIn(In):
+class TeamPersonIn(In):
     """Somebody by username; an email address is invited."""
 
     user: str = Field(max_length=254)
     role: RoleName = "user"
 
 
-class RoleIn(In):
+class TeamRoleIn(In):
     role: RoleName
 
 
-class TeamIn(In):
+class NestedTeamIn(In):
     """A team, by its id."""
 
     team: Id
@@ -154,7 +154,7 @@ def list_teams(request: ApiRequest, where: Query[TeamFilter], paging: Query[Pagi
 
 @router.post("/teams", response={201: TeamOut})
 @access.route("self")
-def new_team(request: ApiRequest, data: NameIn, response: HttpResponse) -> Status:
+def new_team(request: ApiRequest, data: TeamNameIn, response: HttpResponse) -> Status:
     """Creates a team, whose first owner is who asks."""
     team = actions.create(name=data.name, by=person(request))
     return Status(201, _shown(request, team, response))
@@ -169,7 +169,7 @@ def get_team(request: ApiRequest, team: str, response: HttpResponse) -> dict[str
 
 @router.patch("/teams/{team}", response=TeamOut)
 @access.route("team:set")
-def set_team(request: ApiRequest, team: str, data: NameIn, response: HttpResponse) -> dict[str, Any]:
+def set_team(request: ApiRequest, team: str, data: TeamNameIn, response: HttpResponse) -> dict[str, Any]:
     """Changes a team's name; its address stays."""
     with transaction.atomic():
         found = team_for(request, team, "team:set")
@@ -219,7 +219,7 @@ def list_team_people(request: ApiRequest, team: str, paging: Query[Paging]) -> d
 
 @router.post("/teams/{team}/members", response={201: TeamMemberOut, 202: TeamInvitationOut})
 @access.route("team:set")
-def add_team_member(request: ApiRequest, team: str, data: PersonIn, response: HttpResponse) -> Status:
+def add_team_member(request: ApiRequest, team: str, data: TeamPersonIn, response: HttpResponse) -> Status:
     """Takes somebody into a team; an email address is invited instead (202), whether it has an account or not."""
     by, found = person(request), team_for(request, team, "team:set")
     form = AddUserForm({"username": data.user, "role": data.role})
@@ -245,7 +245,9 @@ def get_team_member(request: ApiRequest, team: str, user: str, response: HttpRes
 
 @router.patch("/teams/{team}/members/{user}", response=TeamMemberOut)
 @access.route("team:set")
-def set_team_member(request: ApiRequest, team: str, user: str, data: RoleIn, response: HttpResponse) -> dict[str, Any]:
+def set_team_member(
+    request: ApiRequest, team: str, user: str, data: TeamRoleIn, response: HttpResponse
+) -> dict[str, Any]:
     """Changes somebody's role. Only owners make and unmake owners, and a team keeps one."""
     with transaction.atomic():
         found = team_for(request, team, "team:set")
@@ -320,7 +322,7 @@ def list_nested_teams(
 
 @router.post("/teams/{team}/teams", response={201: NestedOut})
 @access.route("team:set")
-def nest_team(request: ApiRequest, team: str, data: TeamIn) -> Status:
+def nest_team(request: ApiRequest, team: str, data: NestedTeamIn) -> Status:
     """Puts a team into another: all in it belong to the other too."""
     by, found = person(request), team_for(request, team, "team:set")
     inner = Team.objects.filter(pk=data.team).select_related("group").first()

@@ -67,7 +67,8 @@ def test_use_is_shown_in_parts(program, owner, viewer, used, here):
     assert [one["mine"] for one in asks.get("/me/usage").json()["items"]] == [True]
     assert asks.get("/me/usage", view="used").json()["total"]["amount"] == "0.2"
     assert asks.get(f"{here}/usage", month="2020-02").json()["items"] == []
-    problem(asks.get(f"{here}/usage", month="2020-13"), 422, "invalid")
+    for month in ("2020-13", "0000-01", "٢٠٢٠-01", "2020-1"):
+        problem(asks.get(f"{here}/usage", month=month), 422, "invalid")
     problem(asks.get(f"{here}/usage", by="colour"), 422, "invalid")
 
 

@@ -145,7 +145,7 @@ def test_an_invitation_is_accepted_by_whom_it_is_for(program, owner, stranger, m
 def test_a_personal_project_is_shared_with_nobody(program, owner):
     personal = owner.owned_projects.get(personal=True)
     sent = {"email": "x@example.com", "preset": "Viewer"}
-    assert program(owner).post(f"/projects/{personal.pk}/invitations", sent).status_code == 403
+    problem(program(owner).post(f"/projects/{personal.pk}/invitations", sent), 403, "personal")
     assert not Invitation.objects.exists()
 
 

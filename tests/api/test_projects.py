@@ -85,6 +85,7 @@ def test_the_trail_is_filtered(program, owner, viewer, here, project):
     assert found(to="2020-01-01") == []
     assert found(**{"from": "2999-01-01"}) == []
     assert len(found(**{"from": "2020-01-01", "to": "2999-01-01"})) == 5
+    assert len(found(**{"from": "0001-01-01", "to": "9999-12-31"})) == 5
     problem(asks.get(f"{here}/audit", **{"from": "yesterday"}), 422, "invalid")
     lines = asks.get(f"{here}/audit.jsonl", action="project:set")
     assert lines["Content-Type"] == "application/jsonl"

@@ -259,6 +259,7 @@ def test_filters(as_user, owner, project, viewer):
     today = timezone.localdate()
     assert len(found(f"since={today - timedelta(days=1)}&until={today + timedelta(days=1)}")) == 5
     assert found(f"until={today - timedelta(days=2)}") == []
+    assert len(found("since=0001-01-01&until=9999-12-31")) == 5
     assert found(f"since={today + timedelta(days=2)}") == []
     assert len(found("q=%25&page=x")) == 0  # no wildcard, and a cursor that makes no sense
     assert len(exported(client, "?action=project:set")[0]) == 1
