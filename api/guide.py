@@ -31,6 +31,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "owner": (403, "This is for, or not for, the owner of a project; `detail` says which."),
     "by_rules": (403, "You are here by a team, role or policy, and cannot leave it as a member does."),
     "by_team": (403, "Somebody is here by a team: change the team."),
+    "from_above": (403, "Somebody is here by a project above this one: change it there."),
+    "child": (403, "A project in another has the owner of that one."),
     "not_staff": (403, "Only the installation's staff may do this."),
     "seen_as": (403, "You look at the project as somebody else, and change nothing meanwhile."),
     "predefined": (403, "Every project has this role as it is."),

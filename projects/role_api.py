@@ -56,7 +56,7 @@ class RoleOut(Out):
     mine: bool
 
 
-class RoleIn(In):
+class NewRoleIn(In):
     name: str = Field(max_length=60)
 
 
@@ -171,7 +171,7 @@ def _list(request: ApiRequest, place: Place, paging: Paging, name: str | None) -
     )
 
 
-def _create(request: ApiRequest, place: Place, data: RoleIn, response: HttpResponse) -> Status:
+def _create(request: ApiRequest, place: Place, data: NewRoleIn, response: HttpResponse) -> Status:
     role = roles.create(place=place, name=data.name, by=person(request))
     return Status(201, _shown(request, role, place, response))
 
@@ -200,7 +200,7 @@ def list_project_roles(
 
 @router.post("/projects/{project}/roles", response={201: RoleOut})
 @access.route("project:share")
-def new_project_role(request: ApiRequest, project: str, data: RoleIn, response: HttpResponse) -> Status:
+def new_project_role(request: ApiRequest, project: str, data: NewRoleIn, response: HttpResponse) -> Status:
     """Creates a role in a project; it gives nothing yet."""
     return _create(request, _project(request, project), data, response)
 
@@ -214,7 +214,7 @@ def list_team_roles(request: ApiRequest, team: str, paging: Query[Paging], name:
 
 @router.post("/teams/{team}/roles", response={201: RoleOut})
 @access.route("team:set")
-def new_team_role(request: ApiRequest, team: str, data: RoleIn, response: HttpResponse) -> Status:
+def new_team_role(request: ApiRequest, team: str, data: NewRoleIn, response: HttpResponse) -> Status:
     """Creates a role in a team; it gives nothing yet."""
     return _create(request, _team(person(request), team), data, response)
 
@@ -228,7 +228,7 @@ def list_installation_roles(request: ApiRequest, paging: Query[Paging], name: st
 
 @router.post("/installation/roles", response={201: RoleOut})
 @access.route("role:set")
-def new_installation_role(request: ApiRequest, data: RoleIn, response: HttpResponse) -> Status:
+def new_installation_role(request: ApiRequest, data: NewRoleIn, response: HttpResponse) -> Status:
     """Creates a role of the installation, as its admins may; it gives nothing yet."""
     return _create(request, INSTALLATION, data, response)
 

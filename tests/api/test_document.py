@@ -1,6 +1,7 @@
 """The document that describes the API, and what is the same for every operation in it."""
 
 import pytest
+from ninja import Schema
 
 from access.decisions import split_action
 from access.routes import PLAIN
@@ -35,3 +36,16 @@ def test_the_document_is_there_for_everybody(client):
             assert "application/problem+json" in operation["responses"]["4XX"]["content"]
             if method == "get" and "application/json" in operation["responses"].get("200", {}).get("content", {}):
                 assert "fields" in {one["name"] for one in operation["parameters"]}
+
+
+def test_things_of_different_kinds_have_different_names():
+    """The document knows them by name alone: of two that share one, the other would not be described."""
+    found: dict[str, set[type]] = {}
+    for kind in _all_below(Schema):
+        if kind.__module__.endswith("api") and "[" not in kind.__name__:
+            found.setdefault(kind.__name__, set()).add(kind)
+    assert [kinds for kinds in found.values() if len(kinds) > 1] == []
+
+
+def _all_below(kind: type) -> set[type]:
+    return {one for below in kind.__subclasses__() for one in {below, *_all_below(below)}}

@@ -15,6 +15,9 @@ from access.models import RoleKey
 from accounts import tokens
 from accounts.models import PersonalToken
 from mlteam.api import api
+from projects import links as project_links
+from teams import actions as teams
+from teams import links as team_links
 from tests.access.everybody import WHO, read
 from tests.api.conftest import ROOT
 from tests.conftest import no_writes
@@ -23,59 +26,119 @@ from tests.conftest import no_writes
 COLUMNS = [*WHO, "child", "reads", "key"]
 
 TABLE = """
-                                                    anon inv  str  rem  none read own  oth  all  team own  adm  chld rd   key
-GET    /health                                      200  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-GET    /installation                                401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-GET    /installation/roles                          401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
-POST   /installation/roles                          401  403  403  403  403  403  403  403  403  403  403  201  403  403  403
-GET    /jobs                                        401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-DELETE /jobs/{job}                                  401  404  404  404  404  403  409  403  409  409  409  404  404  403  409
-GET    /jobs/{job}                                  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
-GET    /jobs/{job}/attempts/{int:index}/log         401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
-HEAD   /jobs/{job}/attempts/{int:index}/log         401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
-GET    /jobs/{job}/attempts/{int:index}/log/events  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
-GET    /jobs/{job}/attempts/{int:index}/log/lines   401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
-GET    /jobs/{job}/attempts/{int:index}/log/search  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
-GET    /jobs/{job}/history                          401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
-POST   /jobs/{job}/stop                             401  404  404  404  404  403  200  403  200  200  200  404  404  403  200
-GET    /me                                          401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-PATCH  /me                                          401  200  200  200  200  200  200  200  200  200  200  200  200  403  403
-GET    /me/tokens                                   401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
-DELETE /me/tokens/current                           401  204  204  204  204  204  204  204  204  204  204  204  204  204  403
-DELETE /me/tokens/{token}                           401  404  404  404  404  404  404  404  404  404  404  404  404  403  403
-DELETE /policies/{policy}                           401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
-GET    /policies/{policy}                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
-GET    /projects                                    401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-POST   /projects                                    401  201  201  201  201  201  201  201  201  201  201  201  201  403  403
-DELETE /projects/{project}                          401  404  404  404  403  403  403  403  403  403  409  404  404  403  403
-GET    /projects/{project}                          401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
-PATCH  /projects/{project}                          401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
-POST   /projects/{project}/jobs                     401  404  404  404  403  403  201  201  201  201  201  404  404  403  201
-POST   /projects/{project}/jobs/check               401  404  404  404  403  403  200  200  200  200  200  404  404  403  200
-POST   /projects/{project}/jobs/with-files          401  404  404  404  403  403  201  201  201  201  201  404  404  403  201
-GET    /projects/{project}/roles                    401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
-POST   /projects/{project}/roles                    401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
-DELETE /roles/{role}                                401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
-GET    /roles/{role}                                401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
-GET    /roles/{role}/keys                           401  404  404  404  403  403  403  403  403  403  200  404  404  200  403
-POST   /roles/{role}/keys                           401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
-DELETE /roles/{role}/keys/{key}                     401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
-GET    /roles/{role}/members                        401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
-POST   /roles/{role}/members                        401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
-DELETE /roles/{role}/members/{member}               401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
-GET    /roles/{role}/policies                       401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
-POST   /roles/{role}/policies                       401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
-GET    /rules                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-GET    /rules/allowed                               401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-GET    /rules/holders                               401  404  404  404  404  200  200  200  200  200  200  404  404  200  403
-GET    /teams/{team}/policies                       401  403  403  403  403  403  403  403  403  200  200  403  403  200  403
-POST   /teams/{team}/policies                       401  403  403  403  403  403  403  403  403  403  201  403  403  403  403
-GET    /teams/{team}/roles                          401  403  403  403  403  403  403  403  403  200  200  403  403  200  403
-POST   /teams/{team}/roles                          401  403  403  403  403  403  403  403  403  403  201  403  403  403  403
-GET    /users                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
-GET    /users/{user}                                401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
-GET    /users/{user}/policies                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
-POST   /users/{user}/policies                       401  403  403  403  403  403  403  403  403  403  403  403  403  403  403
+                                                           anon inv  str  rem  none read own  oth  all  team own  adm  chld rd   key
+GET    /compute                                            401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+GET    /health                                             200  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+GET    /installation                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+GET    /installation/roles                                 401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+POST   /installation/roles                                 401  403  403  403  403  403  403  403  403  403  403  201  403  403  403
+POST   /invitations/accept                                 401  200  403  403  403  403  403  403  403  403  403  403  403  403  403
+GET    /jobs                                               401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+DELETE /jobs/{job}                                         401  404  404  404  404  403  409  403  409  409  409  404  404  403  409
+GET    /jobs/{job}                                         401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /jobs/{job}/artifacts                               401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /jobs/{job}/artifacts.zip                           401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /jobs/{job}/artifacts/files/{path:path}             401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+HEAD   /jobs/{job}/artifacts/files/{path:path}             401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /jobs/{job}/attempts/{int:index}/log                401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+HEAD   /jobs/{job}/attempts/{int:index}/log                401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /jobs/{job}/attempts/{int:index}/log/events         401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /jobs/{job}/attempts/{int:index}/log/lines          401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /jobs/{job}/attempts/{int:index}/log/search         401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /jobs/{job}/history                                 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+POST   /jobs/{job}/stop                                    401  404  404  404  404  403  200  403  200  200  200  404  404  403  200
+GET    /jobs/{job}/verify                                  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /me                                                 401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+PATCH  /me                                                 401  200  200  200  200  200  200  200  200  200  200  200  200  403  403
+GET    /me/balance                                         401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+GET    /me/tokens                                          401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+DELETE /me/tokens/current                                  401  204  204  204  204  204  204  204  204  204  204  204  204  204  403
+DELETE /me/tokens/{token}                                  401  404  404  404  404  404  404  404  404  404  404  404  404  403  403
+GET    /me/usage                                           401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+GET    /me/usage.csv                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+DELETE /policies/{policy}                                  401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /policies/{policy}                                  401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
+GET    /projects                                           401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+POST   /projects                                           401  201  201  201  201  201  201  201  201  201  201  201  201  403  403
+DELETE /projects/{project}                                 401  404  404  404  403  403  403  403  403  403  409  404  404  403  403
+GET    /projects/{project}                                 401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+PATCH  /projects/{project}                                 401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
+GET    /projects/{project}/audit                           401  404  404  404  403  403  403  403  403  403  200  404  404  200  200
+GET    /projects/{project}/audit.jsonl                     401  404  404  404  403  403  403  403  403  403  200  404  404  200  200
+GET    /projects/{project}/budgets                         401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+DELETE /projects/{project}/budgets/{whose}                 401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /projects/{project}/budgets/{whose}                 401  404  404  404  403  403  403  403  403  403  200  404  404  200  200
+PUT    /projects/{project}/budgets/{whose}                 401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
+GET    /projects/{project}/charges                         401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+GET    /projects/{project}/invitations                     401  404  404  404  403  403  403  403  403  403  200  404  404  200  200
+POST   /projects/{project}/invitations                     401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
+DELETE /projects/{project}/invitations/{invitation}        401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /projects/{project}/invitations/{invitation}        401  404  404  404  403  403  403  403  403  403  200  404  404  200  200
+POST   /projects/{project}/invitations/{invitation}/send   401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
+POST   /projects/{project}/jobs                            401  404  404  404  403  403  201  201  201  201  201  404  404  403  201
+POST   /projects/{project}/jobs/check                      401  404  404  404  403  403  200  200  200  200  200  404  404  403  200
+POST   /projects/{project}/jobs/with-files                 401  404  404  404  403  403  201  201  201  201  201  404  404  403  201
+POST   /projects/{project}/leave                           401  404  404  404  204  204  204  204  204  403  403  404  404  403  403
+GET    /projects/{project}/members                         401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+DELETE /projects/{project}/members/{user}                  401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /projects/{project}/members/{user}                  401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+PATCH  /projects/{project}/members/{user}                  401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
+DELETE /projects/{project}/offer                           401  404  404  404  403  403  403  403  403  403  409  404  404  403  403
+GET    /projects/{project}/offer                           401  404  404  404  404  404  404  404  404  404  404  404  404  404  404
+POST   /projects/{project}/offer                           401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
+POST   /projects/{project}/offer/accept                    401  404  404  404  409  409  409  409  409  409  409  404  404  403  403
+POST   /projects/{project}/offer/decline                   401  404  404  404  409  409  409  409  409  409  409  404  404  403  403
+GET    /projects/{project}/roles                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
+POST   /projects/{project}/roles                           401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
+GET    /projects/{project}/teams                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+POST   /projects/{project}/teams                           401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
+DELETE /projects/{project}/teams/{team}                    401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /projects/{project}/teams/{team}                    401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+PATCH  /projects/{project}/teams/{team}                    401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
+GET    /projects/{project}/usage                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+GET    /projects/{project}/usage.csv                       401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+DELETE /roles/{role}                                       401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /roles/{role}                                       401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
+GET    /roles/{role}/keys                                  401  404  404  404  403  403  403  403  403  403  200  404  404  200  403
+POST   /roles/{role}/keys                                  401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
+DELETE /roles/{role}/keys/{key}                            401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /roles/{role}/members                               401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
+POST   /roles/{role}/members                               401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
+DELETE /roles/{role}/members/{member}                      401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /roles/{role}/policies                              401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
+POST   /roles/{role}/policies                              401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
+GET    /rules                                              401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+GET    /rules/allowed                                      401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+GET    /rules/holders                                      401  404  404  404  404  200  200  200  200  200  200  404  404  200  403
+POST   /team-invitations/accept                            401  200  403  403  403  403  403  403  403  403  403  403  403  403  403
+GET    /teams                                              401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+POST   /teams                                              401  201  201  201  201  201  201  201  201  201  201  201  201  403  403
+DELETE /teams/{team}                                       401  403  403  403  403  403  403  403  403  403  204  403  403  403  403
+GET    /teams/{team}                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+PATCH  /teams/{team}                                       401  403  403  403  403  403  403  403  403  403  200  403  403  403  403
+GET    /teams/{team}/invitations                           401  403  403  403  403  403  403  403  403  403  200  403  403  200  403
+POST   /teams/{team}/invitations                           401  403  403  403  403  403  403  403  403  403  201  403  403  403  403
+DELETE /teams/{team}/invitations/{invitation}              401  403  403  403  403  403  403  403  403  403  204  403  403  403  403
+GET    /teams/{team}/invitations/{invitation}              401  403  403  403  403  403  403  403  403  403  200  403  403  200  403
+POST   /teams/{team}/invitations/{invitation}/send         401  403  403  403  403  403  403  403  403  403  200  403  403  403  403
+POST   /teams/{team}/leave                                 401  404  404  404  404  404  404  404  404  204  409  404  404  403  403
+GET    /teams/{team}/members                               401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+POST   /teams/{team}/members                               401  403  403  403  403  403  403  403  403  403  201  403  403  403  403
+DELETE /teams/{team}/members/{user}                        401  403  403  403  403  403  403  403  403  204  204  403  403  403  403
+GET    /teams/{team}/members/{user}                        401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+PATCH  /teams/{team}/members/{user}                        401  403  403  403  403  403  403  403  403  403  200  403  403  403  403
+GET    /teams/{team}/people                                401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+GET    /teams/{team}/policies                              401  403  403  403  403  403  403  403  403  200  200  403  403  200  403
+POST   /teams/{team}/policies                              401  403  403  403  403  403  403  403  403  403  201  403  403  403  403
+GET    /teams/{team}/roles                                 401  403  403  403  403  403  403  403  403  200  200  403  403  200  403
+POST   /teams/{team}/roles                                 401  403  403  403  403  403  403  403  403  403  201  403  403  403  403
+GET    /teams/{team}/teams                                 401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+POST   /teams/{team}/teams                                 401  403  403  403  403  403  403  403  403  403  201  403  403  403  403
+DELETE /teams/{team}/teams/{inner}                         401  403  403  403  403  403  403  403  403  403  204  403  403  403  403
+GET    /users                                              401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+GET    /users/{user}                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+GET    /users/{user}/policies                              401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+POST   /users/{user}/policies                              401  403  403  403  403  403  403  403  403  403  403  403  403  403  403
 """
 
 # What is sent, so that the owner's is done. The names in braces are those of `known`.
@@ -91,6 +154,20 @@ SENT: dict[str, dict[str, object]] = {
     "POST /users/{user}/policies": {"text": "job:get@{urn}:job:*"},
     "POST /roles/{role}/members": {"user": "{stranger}"},
     "POST /roles/{role}/keys": {"name": "New"},
+    "POST /invitations/accept": {"token": "{link}"},
+    "POST /team-invitations/accept": {"token": "{team_link}"},
+    "POST /projects/{project}/invitations": {"email": "somebody@example.com", "preset": "Viewer"},
+    "PATCH /projects/{project}/members/{user}": {"preset": "Viewer"},
+    "POST /projects/{project}/offer": {"user": "{user}"},
+    "POST /projects/{project}/teams": {"team": "{other_team}", "preset": "Viewer"},
+    "PATCH /projects/{project}/teams/{team}": {"preset": "Viewer"},
+    "PUT /projects/{project}/budgets/{whose}": {"amount": "5.00"},
+    "POST /teams": {"name": "Friends"},
+    "PATCH /teams/{team}": {"name": "Friends"},
+    "POST /teams/{team}/invitations": {"email": "somebody@example.com"},
+    "POST /teams/{team}/members": {"user": "u-stranger"},
+    "PATCH /teams/{team}/members/{user}": {"role": "admin"},
+    "POST /teams/{team}/teams": {"team": "{other_team}"},
     "POST /projects/{project}/jobs": {"spec": {"name": "digits", "command": "true"}},
     "POST /projects/{project}/jobs/check": {"spec": {"name": "digits", "command": "true"}},
 }
@@ -135,6 +212,9 @@ def asking(world) -> dict[str, str]:
     people = {**world["people"], "child": world["beside"]["member"]}
     made = {who: tokens.make(user=user, name=who, scope="all", days=1) for who, user in people.items() if user}
     made["reads"] = tokens.make(user=people["owner"], name="reads", scope="read", days=1)
+    owner = people["owner"]
+    world["other_team"], world["inner"] = (teams.create(name=name, by=owner) for name in ("Others", "Inner"))
+    teams.add_team(outer=world["team"].team, inner=world["inner"], by=owner)
     later = timezone.now() + timedelta(days=1)
     PersonalToken.objects.update(last_used_at=later)
     RoleKey.objects.update(last_used_at=later)
@@ -159,6 +239,12 @@ def known(world, who: str, path: str) -> dict[str, str]:
         "index": "0",
         "token": "guess",
         "invitation": world["team_offer" if team else "offer"].pk,
+        "link": project_links.token_of(world["offer"], project_links.EMAILED),
+        "team_link": team_links.token_of(world["team_offer"], project_links.EMAILED),
+        "inner": world["inner"].pk,
+        "other_team": world["other_team"].pk,
+        "path": "model.txt",
+        "whose": "project",
         "urn": world["member"].project.urn,
         "stranger": people["stranger"].pk,
     }
