@@ -30,6 +30,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "not_held": (403, "Nobody grants what they do not hold; `missing` is what you lack."),
     "owner": (403, "This is for, or not for, the owner of a project; `detail` says which."),
     "by_rules": (403, "You are here by a team, role or policy, and cannot leave it as a member does."),
+    "from_above": (403, "You are here as a member of a project that this one is in: leave that one."),
+    "child": (403, "It has the owner of the project that it is in: hand that one over."),
     "by_team": (403, "Somebody is here by a team: change the team."),
     "from_above": (403, "Somebody is here by a project above this one: change it there."),
     "child": (403, "A project in another has the owner of that one."),

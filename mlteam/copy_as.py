@@ -78,7 +78,7 @@ class Copy:
 
 def of_page(context: Context) -> list[Copy]:
     """The texts for the page that is rendered; none for a page that is nothing to a program."""
-    request = context.get("request")
+    request: Any = context.get("request")
     match = getattr(request, "resolver_match", None)
     way = WAYS.get(match.view_name) if match and request.user.is_authenticated else None
     if way is None:
