@@ -33,8 +33,6 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "from_above": (403, "You are here as a member of a project that this one is in: leave that one."),
     "child": (403, "It has the owner of the project that it is in: hand that one over."),
     "by_team": (403, "Somebody is here by a team: change the team."),
-    "from_above": (403, "Somebody is here by a project above this one: change it there."),
-    "child": (403, "A project in another has the owner of that one."),
     "not_staff": (403, "Only the installation's staff may do this."),
     "seen_as": (403, "You look at the project as somebody else, and change nothing meanwhile."),
     "predefined": (403, "Every project has this role as it is."),
