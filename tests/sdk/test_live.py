@@ -208,14 +208,16 @@ job = client.jobs.get("{job}")
 paths = job.artifacts.download(to=sys.argv[1])
 one = job.artifacts.download("metrics.json", to=Path(sys.argv[1]) / "one")
 parts = b"".join(job.log_bytes(offset=5, end=11))
+found = [(one.line, one.offset) for one in job.search("step 59")]
 names = sorted(str(path.relative_to(sys.argv[1])) for path in [*paths, *one])
-print(json.dumps([names, parts.decode(), list(job.logs(tail=2)), list(job.logs(tail=3, follow=True))]))
+print(json.dumps([names, parts.decode(), list(job.logs(tail=2)), list(job.logs(tail=3, follow=True)), found]))
 """)
-    paths, parts, tail, followed = says(site, "ada", fetched, str(tmp_path / "out"))
+    paths, parts, tail, followed, found = says(site, "ada", fetched, str(tmp_path / "out"))
     assert paths == ["deep/er/model.bin", "metrics.json", "one/metrics.json"]
     assert (tmp_path / "out/deep/er/model.bin").read_bytes() == bytes(range(256)) * 4000
     assert not Path(tmp_path / "out/away").exists()
     assert parts == "0 Grü"
     assert tail == ["step 58 Grüße", "step 59 Grüße"]
+    assert found == [[60, sum(len(f"step {number} Grüße\n".encode()) for number in range(59))]]
     assert followed == ["step 57 Grüße", *tail]
     assert list((tmp_path / "out").rglob("*.part")) == []

@@ -234,6 +234,13 @@ class Move(Thing):
     attempt: int | None = None
 
 
+class Match(Thing):
+    """A line of a log that matches: its number from 1, and the byte at which the match begins."""
+
+    line: int = 0
+    offset: int = 0
+
+
 class Artifact(Thing):
     """A file that a job left; `size` in bytes."""
 

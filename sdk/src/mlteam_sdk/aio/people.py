@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 WHOLE = "project"  # whose budget the whole project's is
 
-LevelsWanted = Mapping[str, str]  # {"job": "all", "dataset": "read", …}
+LevelsWanted = Mapping[
+    str, str
+]  # {"job": "all", "dataset": "read", "model": "read", "volume": "none"}: of all four kinds
 
 
 def _wished(levels: LevelsWanted | None, preset: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from mlteam_sdk.asking import Ask
 from mlteam_sdk.checking import CheckedLog, problems_of
 from mlteam_sdk.errors import MLTeamError, NotFound, WaitedInVain
 from mlteam_sdk.logparts import Lines, Piece, State, log_path
-from mlteam_sdk.models import Check, JobFacts, Move
+from mlteam_sdk.models import Check, JobFacts, Match, Move
 from mlteam_sdk.specs import Command, Wish
 from mlteam_sdk.sync import driver, logs, ranges
 from mlteam_sdk.sync.artifacts import Artifacts
@@ -128,6 +128,15 @@ class Job(JobFacts, Bound):
         with closing(logs.follow(self._client, self.id, attempt=attempt, offset=offset)) as said:
             for one in said:
                 yield one
+
+    def search(self, text: str, *, attempt: int | None = None) -> Generator[Match, None, None]:
+        """The lines of an attempt's log (the newest's) that hold the text, in order; capitals count where it has some."""
+        index, begin, done = self._newest() if attempt is None else attempt, 0, False
+        while index is not None and not done:
+            found = self._client.get(log_path(self.id, index, "search"), q=text, from_=begin)
+            for one in found["matches"]:
+                yield Match.model_validate(one)
+            done, begin = found["done"] or found["next"] <= begin, found["next"]
 
     def verify(self) -> list[CheckedLog]:
         """Reads the logs of all attempts and compares them with what the server says: size, lines, checksum."""
