@@ -57,11 +57,12 @@ lint: dev-env
 bench: dev-env
 	@exec $(IN_VENV) -m bench
 
-# Writes docs/api.md from what the server says of itself, and docs/cli.md from what the command does.
+# Writes docs/api.md from what the server says of itself, docs/cli.md from what the command does, docs/sdk-reference.md from the SDK.
 docs: export MLTEAM_VAR := $(CURDIR)/$(VENV)/var
 docs: dev-env
 	@$(IN_VENV) manage.py write_docs
 	@PYTHONPATH=sdk/src $(IN_VENV) -m mlteam_sdk reference > docs/cli.md
+	@$(IN_VENV) sdk/reference.py
 
 # Pins again what requirements*.txt need, for every Python and processor at once, by hash.
 COMPILE := $(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \

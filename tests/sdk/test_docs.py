@@ -1,6 +1,8 @@
 """The examples of docs/sdk.md and of the package's own page, run as they stand."""
 
 import re
+import subprocess
+import sys
 
 from tests.sdk.conftest import SOURCE
 
@@ -27,6 +29,11 @@ for epoch in range(3):
 def blocks(path: str) -> list[str]:
     """The Python of a page, block by block."""
     return re.findall(r"^```python\n(.*?)^```$", (SOURCE.parent / path).read_text(), re.M | re.S)
+
+
+def test_the_reference_is_what_the_code_says():
+    done = subprocess.run([sys.executable, SOURCE / "reference.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stderr} (make docs)"
 
 
 def test_the_examples_of_the_guide_run(site, tmp_path):
