@@ -179,6 +179,9 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(text)))
+            if status == 206:
+                first = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+                self.send_header("Content-Range", f"bytes {first}-{first + len(text) - 1}/{first + len(text)}")
             self.end_headers()
             self.wfile.write(text)
 

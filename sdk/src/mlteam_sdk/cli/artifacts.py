@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ from mlteam_sdk.cli.command import Trouble, command, session
 from mlteam_sdk.cli.jobs import chosen, one_job
 from mlteam_sdk.cli.output import Output, prints
 from mlteam_sdk.cli.texts import clean, note
+from mlteam_sdk.landing import inside
 
 BYTELESS: Final = ("link", "special")  # kinds of artifacts that hold nothing to fetch
 
@@ -60,14 +61,14 @@ def _plain(name: str) -> str:
 
 
 def fetch(job: dict[str, Any], files: list[dict[str, Any]], more: bool, target: Path) -> None:
-    """Fetches the files that are not there yet. Raises Trouble for a name that leads out of the directory.
+    """Fetches the files that are not there yet. Raises UnsafePath for a name that leads out of the directory.
 
     `more`: there are more files than are listed; then all are fetched, as one archive.
     """
     if more:
         _fetch_all(job, target)
         return
-    wanted = [(file, _inside(target, file["path"])) for file in files]
+    wanted = [(file, inside(target, file["path"])) for file in files]
     if not wanted:
         note("It left no files.")
         return
@@ -81,15 +82,6 @@ def fetch(job: dict[str, Any], files: list[dict[str, Any]], more: bool, target: 
     note(f"{fetched} files fetched into {target}; {len(wanted) - fetched} were there already.")
 
 
-def _inside(target: Path, path: str) -> Path:
-    """Where a file of that path goes. The server is not believed: nothing is written outside of the directory."""
-    pure = PurePosixPath(path)
-    place = target.joinpath(*pure.parts) if not pure.is_absolute() and ".." not in pure.parts and pure.parts else None
-    if place is None or not place.resolve().is_relative_to(target.resolve()) or "\0" in path:
-        raise Trouble(f"The server names a file outside of the directory: {clean(path)}. Nothing was fetched.")
-    return place
-
-
 def _fetch_all(job: dict[str, Any], target: Path) -> None:
     """Unpacks the archive of all files, one after another; a name that leads out of the directory stops it before the first."""
     import tempfile
@@ -100,7 +92,7 @@ def _fetch_all(job: dict[str, Any], target: Path) -> None:
         for piece in session().bytes_of(f"/jobs/{job['id']}/artifacts.zip"):
             held.write(piece)
         with ZipFile(held) as archive:
-            wanted = [(entry, _inside(target, entry.filename)) for entry in archive.infolist() if not entry.is_dir()]
+            wanted = [(entry, inside(target, entry.filename)) for entry in archive.infolist() if not entry.is_dir()]
             for entry, place in wanted:
                 part = _part_of(place)
                 with archive.open(entry) as source, _opened(part, fresh=True) as file:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mlteam_sdk.cli.command import Trouble
 from mlteam_sdk.cli.names import ENDED
 from mlteam_sdk.cli.texts import copy_log, note
+from mlteam_sdk.logparts import Piece
 
 if TYPE_CHECKING:
     from mlteam_sdk.cli.session import Session
@@ -53,21 +53,17 @@ def follow(session: "Session", job: Job) -> Job:
 
 
 def _pieces(session: "Session", job: Job) -> Iterator[bytes]:
-    index: int | None = _first_attempt(session, job)
-    while index is not None:
-        end: Job = {}
-        for event, data in session.log_events(job["id"], index):
-            if event == "log":
-                yield data["text"].encode("utf-8", "surrogateescape")
-            elif event == "gone":
-                raise Trouble(f"The log is not yours to read any more: {data.get('detail', '')}")
-            elif event == "end":
-                end = data
-        if end and not end.get("complete", True):
-            note(f"The log of attempt {index} is not complete: {_missing(end)}")
-        index = end.get("next_attempt")
-        if index is not None:
-            note(f"Attempt {index} begins.")
+    attempt = _first_attempt(session, job)
+    if attempt is None:
+        return
+    for one in session.follow(job["id"], attempt):
+        if one.attempt != attempt:
+            attempt = one.attempt
+            note(f"Attempt {attempt} begins.")
+        if isinstance(one, Piece):
+            yield one.data
+        elif one.name == "end" and not one.data.get("complete", True):
+            note(f"The log of attempt {attempt} is not complete: {_missing(one.data)}")
 
 
 def _missing(end: Job) -> str:

@@ -52,7 +52,8 @@ def _whole(job: dict[str, Any], attempt: int | None, tail: int | None) -> Iterab
     if attempt is not None and attempt not in indexes:
         raise Trouble(f"There is no attempt {attempt}; there are {', '.join(map(str, indexes))}.")
     index = indexes[-1] if attempt is None else attempt
-    return session().bytes_of(f"/jobs/{job['id']}/attempts/{index}/log", **({} if tail is None else {"tail": tail}))
+    path = _log(job, {"index": index})
+    return session().bytes_of(path, grows=True) if tail is None else session().last_lines(path, tail)
 
 
 def _verify(out: Output, job: dict[str, Any]) -> None:

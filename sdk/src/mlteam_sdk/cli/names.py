@@ -1,7 +1,8 @@
 """From what was typed to the thing meant: ids, URNs, names, `USER:NAME`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mlteam_sdk.cli.command import Trouble
@@ -115,19 +116,18 @@ def last_job(session: "Session") -> Thing:
     return found[0]
 
 
-def role(session: "Session", text: str, *, place: str = "") -> Thing:
+def role(session: "Session", text: str, *, place: Callable[[], str] | None = None) -> Thing:
     """The role with this id, or by name: `PROJECT.ROLE` with the project's full name, `TEAM.ROLE`, `organization.ROLE`.
 
-    `place` is where it is when a name alone was given, as the address of the API: `/projects/ID`.
+    `place` says where it is when a name alone was given, as the address of the API: `/projects/ID`; otherwise the active project.
     """
     if found := _by_id(session, "roles", id_in(text, "role")):
         return found
     where, _, name = text.rpartition(".")
     if where:
-        place = role_place(session, where)
-    elif not place:
-        place = f"/projects/{session.project_id}"
-    found_roles = [thing for thing in session.some(f"{place}/roles", ENOUGH) if thing["name"] == name]
+        place = partial(role_place, session, where)
+    at = place() if place else f"/projects/{session.project_id}"
+    found_roles = [thing for thing in session.some(f"{at}/roles", ENOUGH) if thing["name"] == name]
     return only(found_roles, "role", text)
 
 

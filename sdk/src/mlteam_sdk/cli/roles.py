@@ -21,7 +21,7 @@ ROLE: Final = click.argument("role", metavar="ROLE")
 YES: Final = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
-def _find(text: str, place: str = "") -> Thing:
+def _find(text: str, place: Callable[[], str] | None = None) -> Thing:
     from mlteam_sdk.cli import names
 
     return names.role(session(), text, place=place)
@@ -169,11 +169,11 @@ def _who(said: "Session", user: str | None, team: str | None) -> tuple[str, str]
     return ("user", names.user(said, user)["id"]) if user else ("team", names.team(said, team or "")["id"])
 
 
-def _members(place: Callable[[], str]) -> Lazy:
-    """`member ls|add|rm ROLE`; `place` is where roles are that are given by name alone."""
+def _members(place: Callable[[], str] | None = None) -> Lazy:
+    """`member ls|add|rm ROLE`; `place` says where roles are that are given by name alone."""
 
     def address(text: str) -> str:
-        return f"/roles/{_find(text, place())['id']}/members"
+        return f"/roles/{_find(text, place)['id']}/members"
 
     @command("ls")
     @ROLE
@@ -209,7 +209,7 @@ def _members(place: Callable[[], str]) -> Lazy:
     return _given("Who has a role.", {"ls": member_ls, "add": member_add, "rm": member_rm})
 
 
-role_member = _members(lambda: "")
+role_member = _members()
 
 
 # Keys

@@ -7,23 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
-
-import httpx
+from typing import Any
 
 from mlteam_sdk import errors
 from mlteam_sdk import settings as machine
 from mlteam_sdk.asking import Ask
 from mlteam_sdk.cli import names
 from mlteam_sdk.cli.command import Trouble
-from mlteam_sdk.events import Parser
+from mlteam_sdk.logparts import Piece, State
+from mlteam_sdk.sync import logs, ranges
 from mlteam_sdk.sync.client import MLTeam
 from mlteam_sdk.sync.transport import Transport
 
 Thing = dict[str, Any]
-PIECE: Final = 64 * 1024  # bytes that are read at once
-PAUSE: Final = 0.5  # seconds before a broken stream is asked for again
-AS_IS: Final = {"Accept-Encoding": "identity"}  # offsets count the bytes of the log itself
 
 
 class Session:
@@ -189,54 +185,18 @@ class Session:
         made = self.client.post(f"{where}/with-files", form=form, files=tuple(files), idempotency_key=key)
         return made
 
-    def log_events(self, job: str, index: int) -> Iterator[tuple[str, Thing]]:
-        """The events of a log from its beginning: ("log", {offset, text}), ("state", …), and ("end", …) or ("gone", …) at last.
+    def follow(self, job: str, attempt: int) -> Iterator[Piece | State]:
+        """What a job writes from an attempt on, and what becomes of it, through lost connections and restarts of the server."""
+        return logs.follow(self.client, job, attempt=attempt)
 
-        A stream that breaks, as when the server is started anew, goes on at the byte where it was.
-        """
-        position = 0
-        while True:
-            try:
-                for event in self._events(f"/jobs/{job}/attempts/{index}/log/events", position):
-                    position = int(event.id) if event.name == "log" and event.id else position
-                    yield event.name, event.data
-                    if event.name in ("end", "gone"):
-                        return
-            except httpx.TransportError:
-                pass
-            time.sleep(PAUSE)
+    def bytes_of(self, path: str, start: int = 0, *, grows: bool = False) -> Iterator[bytes]:
+        """The bytes there, from one on. A connection that breaks goes on where it was; `grows`: they are only ever added to."""
+        return ranges.read(self.client, path, offset=start, grows=grows)
 
-    def _events(self, path: str, position: int) -> Iterator[Any]:
-        parser = Parser()
-        with self.client.stream(Ask("GET", path, {"from": position}, headers=_STREAMED), events=True) as response:
-            for piece in response.iter_bytes():
-                yield from parser.feed(piece)
-
-    def bytes_of(self, path: str, start: int = 0, **params: Any) -> Iterator[bytes]:
-        """The bytes there, from one on. A connection that breaks goes on where it was, if the file is still the same one."""
-        position, tag = start, ""
-        while True:
-            try:
-                for piece, told in self._piece(path, position, tag, params):
-                    position, tag = position + len(piece), told
-                    yield piece
-                return
-            except httpx.TransportError as error:
-                if params:  # the last lines, say: they are others now
-                    raise errors.ConnectionFailed(f"The connection broke ({error}). Try again.") from error
-                time.sleep(PAUSE)
-
-    def _piece(self, path: str, position: int, tag: str, params: Thing) -> Iterator[tuple[bytes, str]]:
-        headers = AS_IS | ({"Range": f"bytes={position}-"} if position else {}) | ({"If-Range": tag} if tag else {})
-        try:
-            with self.client.stream(Ask("GET", path, params, headers=headers)) as response:
-                if position and response.status_code != httpx.codes.PARTIAL_CONTENT:
-                    raise errors.Damaged("The file changed while it was fetched. Try again.")
-                for piece in response.iter_raw(PIECE):
-                    yield piece, response.headers.get("ETag", "")
-        except errors.ApiError as error:
-            if error.status != httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise
+    def last_lines(self, path: str, count: int) -> Iterator[bytes]:
+        """The last lines of a log, as they are now."""
+        with self.client.stream(Ask("GET", path, {"tail": count})) as response:
+            yield from response.iter_bytes()
 
 
 def _health(transport: Transport) -> tuple[Thing, Mapping[str, str], float]:
@@ -244,9 +204,6 @@ def _health(transport: Transport) -> tuple[Thing, Mapping[str, str], float]:
     with transport.stream(Ask("GET", "/health")) as response:
         found: Thing = json.loads(response.read())
         return found, response.headers, time.monotonic() - begun
-
-
-_STREAMED: Final = {"Accept": "text/event-stream"}
 
 
 def _as(url: str, token: str | None) -> machine.Settings:
