@@ -10,27 +10,35 @@ from accounts import tokens
 from compute.models import ComputeResource
 from jobs import logs, places
 from jobs.models import Attempt, Job
-from projects import actions, team_members
+from projects import actions, links, team_members
 from projects.levels import PRESETS
 from projects.models import Project
 from teams import actions as teams
 from teams import joining
+from tests.billing.conftest import price
 
 LOG = b"epoch 1\nepoch 2\n\xff is no text\n"
 
 
 def make() -> None:
     """Makes them, and prints tokens and ids as JSON: path parameter -> id."""
-    olga, vera = (
+    olga, vera, stan = (
         accounts.create_account(
-            email=f"{name}@example.com", username=name, password="a long enough password", verified=True
+            email=f"{name}@example.com",
+            username=name,
+            password="a long enough password",
+            verified=True,
+            admin=name == "olga",
         )
-        for name in ("olga", "vera")
+        for name in ("olga", "vera", "u-stranger")
     )
+    price("cpu", "0.10")
     project = actions.create(name="Vision", by=olga)
     team = teams.create(name="Lab", by=olga)
     teams.add_user(team=team, user=vera, role="user", by=olga)
     team_members.add(project=project, team=team, levels=PRESETS["Viewer"], by=olga)
+    hers = actions.invite(project=project, email=vera.email, levels=PRESETS["Viewer"], by=olga)
+    actions.accept(token=links.token_of(hers, links.EMAILED), by=vera)
     offer = actions.invite(project=project, email="new@example.com", levels=PRESETS["Viewer"], by=olga)
     role = roles.create(place=project, name="Everything", by=olga)
     policy = roles.add_policy(role=role, text=f"*@{project.urn}+{project.urn}:*", by=olga)
@@ -47,6 +55,10 @@ def make() -> None:
         "job": job(project, olga).pk,
         "index": 0,
         "path": "model.txt",
+        "whose": "project",
+        "urn": project.urn,
+        "stranger": stan.pk,
+        "other_team": teams.create(name="Others", by=olga).pk,
         "invitation": offer.pk,
         "team_invitation": joining.invite(team=team, email="new@example.com", role="user", by=olga).pk,
     }
