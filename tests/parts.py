@@ -95,15 +95,16 @@ PARTS = {
 }
 # What a marker says about the machine by itself.
 IMPLIED = {"browser": ("chromium",), "sandbox": ("bwrap",), "index": ("index",)}
-# Whole servers, browsers, and processes that are killed: two of these at once would be too much for two cores.
-SERIAL = (
-    "tests/browser/",
-    "tests/faults/",
-    "tests/runner/test_faults.py",
-    "tests/sdk/",
-    "tests/test_supervisor.py",
-    "tests/api/test_real.py",
-)
+# Whole servers, browsers, and processes that are killed: too many of these at once would be too much for two cores. What stands
+# in one group is run one after another.
+GROUPS = {
+    "tests/browser/": "browsers",
+    "tests/faults/": "browsers",
+    "tests/runner/test_faults.py": "browsers",
+    "tests/test_supervisor.py": "browsers",
+    "tests/sdk/": "programs",
+    "tests/api/test_real.py": "programs",
+}
 NEVER_IN_CI = {"root", "unprivileged", "gpu"}  # a machine has them or not: nothing that .ci/run installs brings them
 
 
@@ -136,7 +137,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadgroup`: a file to a worker at a time, and all of SERIAL to one of them.
+    """With `--dist loadgroup`: a file to a worker at a time, and each of GROUPS to one of them.
 
     xdist's own grouping writes into the ids of tests, which pytest 9.2 no longer reads from there.
     """
@@ -146,7 +147,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class OneAfterAnother(LoadGroupScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "serial" if nodeid.startswith(SERIAL) else nodeid.split("::", 1)[0]
+            groups = (group for start, group in GROUPS.items() if nodeid.startswith(start))
+            return next(groups, nodeid.split("::", 1)[0])
 
     return OneAfterAnother(config, log)
 
