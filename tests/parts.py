@@ -2,7 +2,7 @@
 
 `@pytest.mark.needs("chromium", "slirp4netns")` skips a test where a part is missing; the run ends with a list of what
 was left out and the `apt install` line that brings it. With `CI=1` a missing part fails the test, unless no package
-could bring it (a GPU, being root). What is in SERIAL runs one after another on one worker, beside the rest.
+could bring it (a GPU, being root). What stands in one of GROUPS runs one after another on one worker, beside the rest.
 """
 
 import functools
