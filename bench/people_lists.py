@@ -99,7 +99,8 @@ def fill(user: "User", here: "Project", places: range) -> None:
     rows.fill(Team.objects.get(slug="team-00000"), people)
     rows.trail(here, len(places), people)
     rows.charges(here, len(places), people)
-    rows.totals(owned, user)
+    rows.costs(owned, user)
+    rows.sum_up()
     rows.jobs(owned + shared, user)
 
 

@@ -3,17 +3,19 @@
 Import after Django is set up.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Group
+from django.db.models import DateField, F, Sum, Value
+from django.db.models.functions import TruncMonth
 from django.utils import timezone
 
 from accounts.ids import new_id
 from accounts.models import User
-from billing.models import Charge, MonthTotal, Price
-from billing.prices import floor_hour, month_of
+from billing.models import SUMMED, Charge, Month, MonthTotal, PersonMonth, Price, ProjectMonth
+from billing.prices import floor_hour
 from jobs.models import Job
 from projects.levels import PRESETS, permissions_of
 from projects.members import permissions
@@ -153,34 +155,64 @@ def price() -> None:
 
 
 def charges(project: Project, number: int, people: list[User]) -> None:
-    """Rows of the ledger, an hour each, by many members over many months; with the sums of the months."""
-    hour, rows, sums = floor_hour(timezone.now()), [], {}
-    for place in range(number):
-        member, at = people[place % len(people)], hour - timedelta(hours=place % 300)
-        names = {"project_id": project.pk, "project_name": project.name, "owner_id": project.owner_id}
-        names |= {"member_id": member.pk, "member_name": member.shown}
-        job = {"source": "attempt", "source_id": new_id(), "subject_id": new_id(), "subject_name": f"train {place}"}
-        rows.append(
-            Charge(
-                **names,
-                **job,
-                owner_name=project.owner.shown,
-                payer=f"user:{project.owner_id}",
-                payer_name=project.owner.shown,
-                hour=at,
-                milliseconds=3_600_000,
-                final=True,
-                cpu_hours=1,
-                cpu_cost=Decimal("0.1"),
-                amount=Decimal("0.1"),
-            )
-        )
-        key = (month_of(at), project.pk, member.pk)
-        sums.setdefault(key, MonthTotal(month=key[0], **names)).amount += Decimal("0.1")
-        sums[key].cpu_hours += 1
-        sums[key].cpu_cost += Decimal("0.1")
-    Charge.objects.bulk_create(rows, batch_size=2000)
-    MonthTotal.objects.bulk_create(sums.values(), batch_size=2000)
+    """Rows of the ledger, an hour each, by many members over many months."""
+    hour = floor_hour(timezone.now())
+    Charge.objects.bulk_create(
+        (
+            _charge(project, people[place % len(people)], hour - timedelta(hours=place % 300), f"train {place}", 1)
+            for place in range(number)
+        ),
+        batch_size=2000,
+    )
+
+
+def costs(projects: list[Project], member: User) -> None:
+    """What each of the projects cost this month, by one member."""
+    hour = floor_hour(timezone.now())
+    Charge.objects.bulk_create(
+        (_charge(project, member, hour, "train", place) for place, project in enumerate(projects)), batch_size=2000
+    )
+
+
+def _charge(project: Project, member: User, hour: datetime, job: str, cores: int) -> Charge:
+    return Charge(
+        source="attempt",
+        source_id=new_id(),
+        subject_id=new_id(),
+        subject_name=job,
+        project_id=project.pk,
+        project_name=project.name,
+        owner_id=project.owner_id,
+        owner_name=project.owner.shown,
+        payer=f"user:{project.owner_id}",
+        payer_name=project.owner.shown,
+        member_id=member.pk,
+        member_name=member.shown,
+        hour=hour,
+        milliseconds=3_600_000,
+        final=True,
+        cpu_hours=cores,
+        cpu_cost=Decimal(cores) / 10,
+        amount=Decimal(cores) / 10,
+    )
+
+
+def sum_up() -> None:
+    """Makes the sums of the months anew from all rows of the ledger."""
+    for model in (MonthTotal, ProjectMonth, PersonMonth):
+        model._default_manager.all().delete()
+    project = {"project_id": F("project_id"), "project_name": F("project_name")}
+    _sum(MonthTotal, **project, member_id=F("member_id"), member_name=F("member_name"))
+    _sum(ProjectMonth, **project, owner_id=F("owner_id"))
+    for side, person in ((PersonMonth.Side.OWNER, "owner_id"), (PersonMonth.Side.MEMBER, "member_id")):
+        _sum(PersonMonth, side=Value(side), person_id=F(person))
+
+
+def _sum(model: type[Month], **of: F | Value) -> None:
+    month = TruncMonth("hour", output_field=DateField(), tzinfo=UTC)
+    rows = Charge.objects.order_by().annotate(month=month)
+    rows = rows.values_list("month", *of.values()).annotate(*map(Sum, SUMMED))
+    model.objects.bulk_create((model(**dict(zip(("month", *of, *SUMMED), row, strict=True))) for row in rows), 2000)
 
 
 def jobs(projects: list[Project], user: User) -> None:
@@ -191,23 +223,4 @@ def jobs(projects: list[Project], user: User) -> None:
     Job.objects.bulk_create(
         Job(project=project, **state, created_at=at - timedelta(hours=1), changed_at=at, ended_at=at)
         for project, at in zip(projects, ended, strict=True)
-    )
-
-
-def totals(projects: list[Project], member: User) -> None:
-    """What each of the projects cost this month, by one member."""
-    month = month_of(timezone.now())
-    MonthTotal.objects.bulk_create(
-        MonthTotal(
-            month=month,
-            owner_id=project.owner_id,
-            project_id=project.pk,
-            project_name=project.name,
-            member_id=member.pk,
-            member_name=member.shown,
-            cpu_hours=place,
-            cpu_cost=Decimal(place) / 10,
-            amount=Decimal(place) / 10,
-        )
-        for place, project in enumerate(projects)
     )

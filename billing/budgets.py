@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from accounts import mail, wishes
 from billing import payers
-from billing.models import Budget, MonthTotal, money_field
+from billing.models import Budget, MonthTotal, ProjectMonth, money_field
 from billing.money import in_words
 from billing.prices import money_shows, this_month
 
@@ -28,9 +28,13 @@ WARN_AT: Final = Decimal("0.8")
 
 def with_spent(budgets: QuerySet, month: date) -> QuerySet:
     """Budgets, each with `spent`: what was charged in the month for what it limits."""
-    charged = MonthTotal.objects.filter(month=month, project_id=OuterRef("project_id")).order_by().values("project_id")
+    charged = (
+        ProjectMonth.objects.filter(month=month, project_id=OuterRef("project_id")).order_by().values("project_id")
+    )
     whole = charged.annotate(sum=Sum("amount")).values("sum")
-    own = charged.filter(member_id=OuterRef("member_id")).annotate(sum=Sum("amount")).values("sum")
+    own = MonthTotal.objects.filter(
+        month=month, project_id=OuterRef("project_id"), member_id=OuterRef("member_id")
+    ).values("amount")
     nothing = Decimal(0)
     # A subquery of nothing is null: a member's own one finds nothing for the project's budget.
     return budgets.annotate(

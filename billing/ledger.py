@@ -2,7 +2,7 @@
 
 A row belongs to one source (an attempt) and one hour; the database refuses a second. While its hour lasts it grows, by
 compare-and-set on how long it says; then it is final. Each row is one transaction with the sums that follow from it
-(MonthTotal, Balance), so a process may be killed between any two: who tells next begins where it ended.
+(those of months, Balance), so a process may be killed between any two: who tells next begins where it ended.
 What a row says follows from the source's own times and from the prices of its hour alone.
 """
 
@@ -11,20 +11,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from billing import payers
-from billing.models import SUMMED, ZERO, Charge, Line, MonthTotal
+from billing.models import SUMMED, ZERO, Charge, Line, Month, MonthTotal, PersonMonth, ProjectMonth
 from billing.prices import HOUR, MILLIONTH, Tariff, floor_hour, month_of, tariff
 
 if TYPE_CHECKING:
     from accounts.models import User
     from projects.models import Project
 
+Side = PersonMonth.Side
 MILLISECOND: Final = timedelta(milliseconds=1)
 MILLISECONDS: Final = Decimal(3_600_000)  # of an hour
 
@@ -182,13 +183,27 @@ def _grow(row: Charge, milliseconds: int, amounts: Sums, *, final: bool) -> bool
 
 
 def _add(row: Charge, more: Sums) -> None:
-    """Carries a change of the ledger into the sums."""
-    total = {"month": month_of(row.hour), "project_id": row.project_id, "member_id": row.member_id}
-    names = {"project_name": row.project_name, "member_name": row.member_name}
-    found, _ = MonthTotal.objects.get_or_create(**total, owner_id=row.owner_id, defaults=names)
-    sums = {name: F(name) + value for name, value in more.items()}
-    MonthTotal.objects.filter(pk=found.pk).update(**names, **sums)
+    """Carries a change of the ledger into the sums. Each row is in one sum of each kind, and they change in this order: so no two
+    wait for each other."""
+    month, project = {"month": month_of(row.hour)}, {"project_id": row.project_id}
+    names = {"project_name": row.project_name}
+    _raise(
+        MonthTotal, more, {**month, **project, "member_id": row.member_id}, {**names, "member_name": row.member_name}
+    )
+    _raise(ProjectMonth, more, {**month, **project, "owner_id": row.owner_id}, names)
+    _raise(PersonMonth, more, {**month, "side": Side.OWNER, "person_id": row.owner_id}, {})
+    if row.member_id:
+        _raise(PersonMonth, more, {**month, "side": Side.MEMBER, "person_id": row.member_id}, {})
     payers.change(row.payer, charged=more["amount"])
+
+
+def _raise(sums: type[Month], more: Sums, of: dict[str, Any], names: dict[str, str]) -> None:
+    """Adds to the sum of a month, project or person; makes it where this is the first row of theirs."""
+    rows: QuerySet = sums._default_manager.filter(**of)
+    raised = {name: F(name) + value for name, value in more.items()}
+    if not rows.update(**names, **raised):
+        sums._default_manager.get_or_create(**of, defaults=names)
+        rows.update(**names, **raised)
 
 
 def _counted(types: tuple[str, ...]) -> str:

@@ -142,27 +142,66 @@ class Charge(Amounts):
         return f"{'−' if self.milliseconds < 0 else ''}{seconds // 60}:{seconds % 60:02}"
 
 
-class MonthTotal(Amounts):
-    """The sum of the ledger's rows of a month (UTC), project, member and owner; changed in the transaction that changes a row."""
+class Month(Amounts):
+    """The sum of some of the ledger's rows of a month (UTC); changed in the transaction that changes one of them.
+
+    There is one for whatever pages show as a sum: adding up the months of ten thousand members takes longer than the page.
+    """
 
     month = models.DateField(help_text="its first day")
-    owner_id = models.CharField(max_length=16)
-    # The project itself, while it is there: its sums stay when it goes.
-    project = models.ForeignKey(
-        "projects.Project", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="months"
+
+    class Meta:
+        abstract = True
+
+
+def month_project(related_name: str) -> models.ForeignKey:
+    """The project itself, while it is there: its sums stay when it goes."""
+    return models.ForeignKey(
+        "projects.Project", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name=related_name
     )
+
+
+class MonthTotal(Month):
+    """What a member used in a project."""
+
+    project = month_project("member_months")
     project_name = models.CharField(max_length=100)
     member_id = models.CharField(max_length=16, blank=True)
     member_name = models.CharField(max_length=100, blank=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["project", "month", "member_id", "owner_id"], name="month_total_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["project", "member_id", "month"], name="month_total_once")]
+        # The dearest members of a project and projects of a member, in the order in which pages show them.
         indexes = [
-            models.Index(fields=["owner_id", "month"], name="month_total_owner"),
-            models.Index(fields=["member_id", "month"], name="month_total_member"),
+            models.Index(fields=["project", "month", "-amount", "member_id"], name="month_total_project"),
+            models.Index(fields=["member_id", "month", "-amount", "project"], name="month_total_member"),
         ]
+
+
+class ProjectMonth(Month):
+    """What a project used while it was this owner's: in most months there is one owner."""
+
+    project = month_project("months")
+    project_name = models.CharField(max_length=100)
+    owner_id = models.CharField(max_length=16)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "month", "owner_id"], name="project_month_once")]
+        indexes = [models.Index(fields=["owner_id", "month", "-amount", "project"], name="project_month_owner")]
+
+
+class PersonMonth(Month):
+    """What all projects of a person used, and what they used themselves, wherever."""
+
+    class Side(models.TextChoices):
+        OWNER = "owner", "in their projects"
+        MEMBER = "member", "by themselves"
+
+    person_id = models.CharField(max_length=16)
+    side = models.CharField(max_length=6, choices=Side.choices)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person_id", "side", "month"], name="person_month_once")]
 
 
 class Balance(models.Model):

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Max, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from access.prepared import planned_once
 from billing.chart import Chart, drawn
-from billing.models import SUMMED, ZERO, Charge, Kind, MonthTotal
+from billing.models import SUMMED, ZERO, Charge, Kind, Month, MonthTotal, PersonMonth, ProjectMonth
 from billing.prices import money_shows, month_of
 
 MONTHS: Final = 12  # in the chart
@@ -30,14 +30,31 @@ KINDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose use: columns that Charge and MonthTotal share, with their values; `by`: what it is broken down by."""
+    """Whose use: a project's, a member's in it, an owner's in all their projects, or a member's in all projects.
+
+    `filters`: columns of Charge with their values; `by`: what it is broken down by.
+    """
 
     filters: dict[str, str]
     by: str  # "member" or "project"
 
     @property
-    def totals(self) -> QuerySet:
-        return MonthTotal.objects.filter(**self.filters).order_by()
+    def months(self) -> QuerySet:
+        """The sums of its months, a few rows for each."""
+        match self.filters:
+            case {"project_id": project_id, **rest} if not rest:
+                return ProjectMonth.objects.filter(project_id=project_id)
+            case {"owner_id": owner_id}:
+                return PersonMonth.objects.filter(person_id=owner_id, side=PersonMonth.Side.OWNER)
+            case {"member_id": member_id, **rest} if not rest:
+                return PersonMonth.objects.filter(person_id=member_id, side=PersonMonth.Side.MEMBER)
+        return self.parts
+
+    @property
+    def parts(self) -> QuerySet:
+        """The sums of its members' or projects' months: one row for each."""
+        kept: type[Month] = ProjectMonth if "owner_id" in self.filters else MonthTotal
+        return kept._default_manager.filter(**self.filters)
 
     @property
     def charges(self) -> QuerySet:
@@ -71,22 +88,20 @@ def before(month: date, months: int) -> date:
 def by_month(scope: Scope, last: date) -> list[dict[str, Any]]:
     """The last MONTHS months with their sums, oldest first; empty ones too."""
     first = before(last, MONTHS - 1)
-    rows = scope.totals.filter(month__gte=first, month__lte=last).values("month").annotate(**_sums())
+    rows = scope.months.filter(month__gte=first, month__lte=last).order_by().values("month").annotate(**_sums())
     found = {row["month"]: row for row in rows}
     months = [before(last, back) for back in range(MONTHS - 1, -1, -1)]
     return [found.get(month) or {"month": month, **dict.fromkeys(SUMMED, ZERO)} for month in months]
 
 
 def parts(scope: Scope, month: date, total: dict[str, Any]) -> "Parts":
-    """The month by member or by project, dearest first; `total`: its sums. Two queries: who, and what they used."""
-    column, of_month = f"{scope.by}_id", scope.totals.filter(month=month)
+    """The month by member or by project, dearest first; `total`: its sums. One query, of an index where there is money."""
+    column = f"{scope.by}_id"
     rank = next((name for name in RANKS if total[name]), RANKS[0])
-    ranked = of_month.values(column).annotate(rank=Sum(rank)).order_by("-rank", column)
-    ids = list(ranked.values_list(column, flat=True)[: PARTS + 1])
-    rows = of_month.filter(**{f"{column}__in": ids[:PARTS]}).values(column)
-    found = {row[column]: {**row, "id": row[column]} for row in rows.annotate(name=Max(f"{scope.by}_name"), **_sums())}
-    shown = [found[one] for one in ids[:PARTS]]
-    return Parts(shown, _rest(total, shown) if len(ids) > PARTS else None)
+    ranked = scope.parts.filter(month=month).order_by(f"-{rank}", column)
+    rows = list(ranked.values(column, f"{scope.by}_name", *SUMMED)[: PARTS + 1])
+    shown = [{**row, "id": row[column], "name": row[f"{scope.by}_name"]} for row in rows[:PARTS]]
+    return Parts(shown, _rest(total, shown) if len(rows) > PARTS else None)
 
 
 def _rest(total: dict[str, Any], shown: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.db.models import (
     Count,
     FilteredRelation,
     IntegerField,
+    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -21,7 +22,7 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce
 
-from billing.models import MonthTotal, money_field
+from billing.models import MonthTotal, ProjectMonth, money_field
 from billing.prices import money_shows, this_month
 from jobs.models import Job
 from jobs.states import ACTIVE, WAITING
@@ -50,12 +51,14 @@ class JobsOfProjects:
         return columns | ({"cost_this_month": _cost(seen_by)} if money_shows() else {})
 
     def by_cost(self, projects: "ProjectQuerySet", seen_by: "User") -> "ProjectQuerySet":
-        # One join, which a database does at once for all: a subquery is asked for each project, and that each time it is compared.
-        month = FilteredRelation("months", condition=Q(months__month=this_month()))
-        counted = Q(owner=seen_by.pk) | Q(month__member_id=seen_by.pk)
-        cost = Sum("month__amount", filter=counted, default=Decimal(0))
+        # Joins, which a database does at once for all: a subquery is asked for each project, and that each time it is compared.
+        now, me = this_month(), seen_by.pk
+        every = FilteredRelation("months", condition=Q(months__month=now, owner=me))
+        own = FilteredRelation("member_months", condition=Q(member_months__month=now, member_months__member_id=me))
+        # A project that changed hands this month has two sums; a person has one in it.
+        cost = Coalesce(Sum("every__amount"), Max("own__amount"), Decimal(0), output_field=money_field())
         # A whole number, which every database compares with that of an address.
-        return projects.alias(month=month).values("pk").annotate(key=Cast(cost * MILLION, BigIntegerField()))
+        return projects.alias(every=every, own=own).values("pk").annotate(key=Cast(cost * MILLION, BigIntegerField()))
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[Job], Sequence[Job]]:
         theirs = Job.objects.in_project(project).filter(created_by=user).newest_first()
@@ -68,14 +71,16 @@ class JobsOfProjects:
 
 def _cost(seen_by: "User") -> Combinable:
     """What the project cost this month: to its owner all of it, to others what they used themselves."""
-    month = MonthTotal.objects.filter(project_id=OuterRef("pk"), month=this_month()).order_by().values("project_id")
-    every, own = _summed(month), _summed(month.filter(member_id=seen_by.pk))
-    return Case(When(owner=seen_by.pk, then=every), default=own, output_field=money_field())
+    month = {"project_id": OuterRef("pk"), "month": this_month()}
+    every = (
+        ProjectMonth.objects.filter(**month).order_by().values("project_id").annotate(sum=Sum("amount")).values("sum")
+    )
+    own = MonthTotal.objects.filter(**month, member_id=seen_by.pk).values("amount")
+    return Case(When(owner=seen_by.pk, then=_or_nothing(every)), default=_or_nothing(own), output_field=money_field())
 
 
-def _summed(totals: QuerySet) -> Coalesce:
-    sums = totals.annotate(sum=Sum("amount")).values("sum")
-    return Coalesce(Subquery(sums), Decimal(0), output_field=money_field())
+def _or_nothing(amounts: QuerySet) -> Coalesce:
+    return Coalesce(Subquery(amounts), Decimal(0), output_field=money_field())
 
 
 def _counted(jobs: QuerySet) -> Coalesce:

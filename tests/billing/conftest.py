@@ -5,8 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from accounts.ids import new_id
+from billing import ledger
 from billing.ledger import Use
-from billing.models import Price
+from billing.models import Charge, Price
 from tests.jobs.conftest import queued, resource  # noqa: F401 - fixtures
 
 PAST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -18,6 +20,24 @@ def price(kind: str, amount: str | Decimal, since: datetime = PAST, gpu_type: st
     """A price that has been in force since then."""
     fields = {"valid_from": since.date(), "effective_from": since, "set_by_name": "anna"}
     return Price.objects.create(kind=kind, amount=Decimal(amount), gpu_type=gpu_type, **fields)
+
+
+def spent(project, member, amount: str | Decimal, hour: datetime, **fields) -> None:
+    """A row of the ledger, and all that follows from it: the member's use of the project in this hour cost so much."""
+    names = {
+        "project_id": project.pk,
+        "project_name": project.name,
+        "member_id": member.pk,
+        "member_name": member.shown,
+    }
+    names |= {
+        "owner_id": project.owner_id,
+        "owner_name": "Olga",
+        "payer": f"user:{project.owner_id}",
+        "payer_name": "Olga",
+    }
+    job = {"source": "attempt", "source_id": new_id(), "subject_id": "job-1", "subject_name": "train"}
+    assert ledger._insert(Charge(**names, **job, hour=hour, milliseconds=1, amount=Decimal(amount), **fields))
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from django.utils import timezone
 from access import Refused
 from accounts.models import OutgoingEmail
 from billing import actions, budgets, ledger, payers
-from billing.models import Budget, MonthTotal
-from billing.prices import this_month
+from billing.models import Budget, MonthTotal, ProjectMonth
+from billing.prices import floor_hour, this_month
 from jobs import engine, places, queue, reconcile, tasks, transitions
 from jobs.models import Job
 from jobs.states import JobState
 from projects.models import AuditEntry
-from tests.billing.conftest import price
+from tests.billing.conftest import price, spent
 from tests.billing.test_ledger import none_fails
 
 pytestmark = pytest.mark.django_db
@@ -28,9 +28,7 @@ def spend(prices, project, owner):
     """spend("8.00", by=…) makes the project cost so much this month."""
 
     def make(amount: str, *, by=owner, of=project) -> None:
-        total = {"month": this_month(), "project_id": of.pk, "member_id": by.pk, "owner_id": of.owner_id}
-        row, _ = MonthTotal.objects.get_or_create(**total, defaults={"project_name": of.name, "member_name": by.shown})
-        MonthTotal.objects.filter(pk=row.pk).update(amount=row.amount + Decimal(amount))
+        spent(of, by, amount, floor_hour(timezone.now()))
 
     return make
 
@@ -151,7 +149,8 @@ def test_another_month_begins_anew(spend, limit, queued, resource, project, owne
     spend("5")
     job = queued(project, owner, name="job")
     assert placed(resource) == []
-    MonthTotal.objects.update(month=this_month() - timedelta(days=1))
+    for sums in (MonthTotal, ProjectMonth):
+        sums.objects.update(month=this_month() - timedelta(days=1))
     assert placed(resource) == ["job"]
     assert state(job)[1] == "placed"
 

@@ -8,7 +8,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
 from billing import ledger, payers
-from billing.models import SUMMED, AccountOwner, Balance, BillingAccount, Charge, MonthTotal
+from billing.models import SUMMED, AccountOwner, Balance, BillingAccount, Charge, MonthTotal, PersonMonth, ProjectMonth
+from billing.prices import month_of
 from projects import actions as projects
 from projects import purging
 from projects.models import Project
@@ -29,20 +30,31 @@ def minutes(number):
 
 
 def agree():
-    """Balances and sums of months say what the rows say."""
-    for total in MonthTotal.objects.all():
-        of_month = Charge.objects.filter(
-            project_id=total.project_id,
-            member_id=total.member_id,
-            owner_id=total.owner_id,
-            hour__month=total.month.month,
-        )
-        assert {name: getattr(total, name) for name in SUMMED} == of_month.aggregate(
-            **{one: Sum(one) for one in SUMMED}
-        )
-    for balance in Balance.objects.all():
-        charged = Charge.objects.filter(payer=balance.payer).aggregate(sum=Sum("amount"))["sum"]
-        assert balance.charged == charged
+    """Balances and sums of months say what the rows say, and all that the rows say."""
+    assert summed(MonthTotal, "project_id", "member_id") == told("project_id", "member_id")
+    assert summed(ProjectMonth, "project_id", "owner_id") == told("project_id", "owner_id")
+    sides = {side: summed(PersonMonth.objects.filter(side=side), "person_id") for side in PersonMonth.Side}
+    assert sides == {"owner": told("owner_id"), "member": {of: sums for of, sums in told("member_id").items() if of[1]}}
+    balances = Balance.objects.values_list("payer", "charged")
+    assert dict(balances) == dict(Charge.objects.values_list("payer").annotate(Sum("amount")))
+
+
+def summed(kept, *columns):
+    """(month, …) -> the sums that are kept; each has one row."""
+    rows = getattr(kept, "objects", kept).values_list("month", *columns, *SUMMED)
+    sums = {row[: -len(SUMMED)]: row[-len(SUMMED) :] for row in rows}
+    assert len(sums) == len(rows)
+    return sums
+
+
+def told(*columns):
+    """(month, …) -> what the rows of the ledger come to."""
+    sums = {}
+    for hour, *row in Charge.objects.values_list("hour", *columns, *SUMMED):
+        of, amounts = (month_of(hour), *row[: len(columns)]), row[len(columns) :]
+        before = sums.get(of, (Decimal(0),) * len(SUMMED))
+        sums[of] = tuple(one + more for one, more in zip(before, amounts, strict=True))
+    return sums
 
 
 def test_an_attempt_over_three_hours_has_a_row_for_each(prices, use):
@@ -126,8 +138,8 @@ def test_killed_after_any_statement_the_next_one_makes_it_right(prices, use):
     told, expected = use(NOON + timedelta(minutes=30), 120, over=True), Decimal("0.20")
     for survived in range(200):
         Charge.objects.all().delete()
-        MonthTotal.objects.all().delete()
-        Balance.objects.all().delete()
+        for sums in (MonthTotal, ProjectMonth, PersonMonth, Balance):
+            sums.objects.all().delete()
         finished = _killed_after(survived, told)
         agree()
         ledger.charge(told)

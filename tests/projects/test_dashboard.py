@@ -1,6 +1,6 @@
 """The dashboard of projects: what is owned and what is shared, its counts, its order, its pages, and what it costs to show."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing import ledger
-from billing.models import Charge, MonthTotal
+from billing.models import Charge
 from billing.prices import floor_hour, this_month
 from billing.usage import before
 from jobs import transitions
@@ -20,7 +20,7 @@ from projects.levels import KINDS, PRESETS
 from projects.models import AuditEntry, Project
 from teams import actions as teams
 from tests.access.world import job
-from tests.billing.conftest import prices  # noqa: F401 - a fixture
+from tests.billing.conftest import prices, spent  # noqa: F401 - a fixture
 
 
 def dashboard(client, **asked):
@@ -138,9 +138,8 @@ def costs(project, amounts):
     """What each of these people used of the project this month and the month before, the second as much again."""
     for person, amount in amounts.items():
         for back, factor in ((0, 1), (1, 1000)):
-            whose = {"owner_id": project.owner_id, "member_id": person.pk, "member_name": person.shown}
-            named = {"project": project, "project_name": project.name, "month": before(this_month(), back)}
-            MonthTotal.objects.create(**whose, **named, amount=Decimal(amount) * factor)
+            hour = datetime.combine(before(this_month(), back), time(), UTC)
+            spent(project, person, Decimal(amount) * factor, hour)
 
 
 def test_by_cost_the_dearest_of_this_month_comes_first(as_user, owner, stranger, join, prices):  # noqa: F811

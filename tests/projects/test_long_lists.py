@@ -7,15 +7,14 @@ from django.utils import timezone
 
 import access
 from access import evaluator
-from billing.models import Charge, MonthTotal
-from billing.prices import floor_hour, month_of
+from billing.prices import floor_hour
 from billing.usage import PARTS
 from projects import actions, team_members
 from projects.levels import PRESETS
 from projects.listing import SHOWN
 from projects.models import record
 from teams import actions as teams
-from tests.billing.conftest import prices  # noqa: F401 - a fixture
+from tests.billing.conftest import prices, spent  # noqa: F401 - a fixture
 
 PAGES = [
     "/p/vision/members",
@@ -55,14 +54,8 @@ def fill(make_user, project, owner, join):
 
 
 def used(project, user, place):
-    hour = floor_hour(timezone.now())
-    names = {"project_id": project.pk, "project_name": project.name, "owner_id": project.owner_id}
-    names |= {"member_id": user.pk, "member_name": user.shown}
-    job = {"source": "attempt", "source_id": f"a{place}", "subject_id": f"j{place}", "subject_name": "train"}
-    payer = {"payer": f"user:{project.owner_id}", "payer_name": "Olga", "owner_name": "Olga"}
-    sums = {"cpu_hours": place + 1, "cpu_cost": place + 1, "amount": place + 1}
-    Charge.objects.create(**names, **job, **payer, hour=hour, milliseconds=1, **sums)
-    MonthTotal.objects.create(**names, month=month_of(hour), **sums)
+    cost = {"cpu_hours": place + 1, "cpu_cost": place + 1}
+    spent(project, user, place + 1, floor_hour(timezone.now()), **cost)
 
 
 def cost_of(client, page):
