@@ -1,7 +1,7 @@
 """How long the lists of people and projects take with 10,000 rows each, on a private PostgreSQL.
 
 One person owns 10,000 projects and is a member of 10,000 others, with a job in each. One of theirs has 10,000 members, teams, open
-invitations, entries of its trail and rows of its ledger; one team has 10,000 users. Money shows.
+invitations, entries of its trail, rows of its ledger and budgets; one team has 10,000 users. Money shows.
 """
 
 import io
@@ -28,6 +28,7 @@ PAGES = {
     "projects by cost": "/projects/?sort=-cost",
     "shared projects": "/projects/?view=shared",
     "shared projects by last activity": "/projects/?view=shared&sort=-activity",
+    "shared projects by cost": "/projects/?view=shared&sort=-cost",
     "projects, q (many)": "/projects/?q=vision",
     "projects, q that matches nothing": "/projects/?q=no-such-thing",
     "projects, found in the switcher": "/projects/find?q=vision",
@@ -43,6 +44,9 @@ PAGES = {
     "audit trail, q": "/p/bench/audit?q=train+77",
     "usage of a project": "/p/bench/usage",
     "my usage": "/usage",
+    "what I used": "/usage?view=used",
+    "budgets": "/p/bench/budgets",
+    "budgets, q": "/p/bench/budgets?q=person-09",
     "my rules": "/rules/",
     "who may": "/p/bench/access?action=job:get",
     "who may, in the middle": "/p/bench/access?action=job:get&after=person-60-05000",
@@ -101,6 +105,7 @@ def fill(user: "User", here: "Project", places: range) -> None:
     rows.charges(here, len(places), people)
     rows.costs(owned, user)
     rows.sum_up()
+    rows.budgets(here, people)
     rows.jobs(owned + shared, user)
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.ids import new_id
 from accounts.models import User
-from billing.models import SUMMED, Charge, Month, MonthTotal, PersonMonth, Price, ProjectMonth
+from billing.models import SUMMED, Budget, Charge, Month, MonthTotal, OwnerMonth, PersonMonth, Price, ProjectMonth
 from billing.prices import floor_hour
 from jobs.models import Job
 from projects.levels import PRESETS, permissions_of
@@ -197,13 +197,21 @@ def _charge(project: Project, member: User, hour: datetime, job: str, cores: int
     )
 
 
+def budgets(project: Project, people: list[User]) -> None:
+    """A budget for each of the people."""
+    Budget.objects.bulk_create(
+        Budget(project=project, member=user, amount=1 + place % 97) for place, user in enumerate(people)
+    )
+
+
 def sum_up() -> None:
     """Makes the sums of the months anew from all rows of the ledger."""
-    for model in (MonthTotal, ProjectMonth, PersonMonth):
+    for model in (MonthTotal, OwnerMonth, ProjectMonth, PersonMonth):
         model._default_manager.all().delete()
     project = {"project_id": F("project_id"), "project_name": F("project_name")}
     _sum(MonthTotal, **project, member_id=F("member_id"), member_name=F("member_name"))
-    _sum(ProjectMonth, **project, owner_id=F("owner_id"))
+    _sum(OwnerMonth, **project, owner_id=F("owner_id"))
+    _sum(ProjectMonth, project_id=F("project_id"))
     for side, person in ((PersonMonth.Side.OWNER, "owner_id"), (PersonMonth.Side.MEMBER, "member_id")):
         _sum(PersonMonth, side=Value(side), person_id=F(person))
 

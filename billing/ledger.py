@@ -18,7 +18,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from billing import payers
-from billing.models import SUMMED, ZERO, Charge, Line, Month, MonthTotal, PersonMonth, ProjectMonth
+from billing.models import SUMMED, ZERO, Charge, Line, Month, MonthTotal, OwnerMonth, PersonMonth, ProjectMonth
 from billing.prices import HOUR, MILLIONTH, Tariff, floor_hour, month_of, tariff
 
 if TYPE_CHECKING:
@@ -190,7 +190,8 @@ def _add(row: Charge, more: Sums) -> None:
     _raise(
         MonthTotal, more, {**month, **project, "member_id": row.member_id}, {**names, "member_name": row.member_name}
     )
-    _raise(ProjectMonth, more, {**month, **project, "owner_id": row.owner_id}, names)
+    _raise(OwnerMonth, more, {**month, **project, "owner_id": row.owner_id}, names)
+    _raise(ProjectMonth, more, {**month, **project}, {})
     _raise(PersonMonth, more, {**month, "side": Side.OWNER, "person_id": row.owner_id}, {})
     if row.member_id:
         _raise(PersonMonth, more, {**month, "side": Side.MEMBER, "person_id": row.member_id}, {})

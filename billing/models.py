@@ -179,15 +179,24 @@ class MonthTotal(Month):
 
 
 class ProjectMonth(Month):
-    """What a project used while it was this owner's: in most months there is one owner."""
+    """What a project used."""
 
     project = month_project("months")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "month"], name="project_month_once")]
+
+
+class OwnerMonth(Month):
+    """What a project used while it was this owner's."""
+
+    project = month_project("owner_months")
     project_name = models.CharField(max_length=100)
     owner_id = models.CharField(max_length=16)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "month", "owner_id"], name="project_month_once")]
-        indexes = [models.Index(fields=["owner_id", "month", "-amount", "project"], name="project_month_owner")]
+        constraints = [models.UniqueConstraint(fields=["project", "owner_id", "month"], name="owner_month_once")]
+        indexes = [models.Index(fields=["owner_id", "month", "-amount", "project"], name="owner_month_owner")]
 
 
 class PersonMonth(Month):

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from access.prepared import planned_once
 from billing.chart import Chart, drawn
-from billing.models import SUMMED, ZERO, Charge, Kind, Month, MonthTotal, PersonMonth, ProjectMonth
+from billing.models import SUMMED, ZERO, Charge, Kind, MonthTotal, OwnerMonth, PersonMonth, ProjectMonth
 from billing.prices import money_shows, month_of
 
 MONTHS: Final = 12  # in the chart
@@ -40,21 +40,22 @@ class Scope:
 
     @property
     def months(self) -> QuerySet:
-        """The sums of its months, a few rows for each."""
+        """The sums of its months, a row for each."""
         match self.filters:
-            case {"project_id": project_id, **rest} if not rest:
+            case {"project_id": _, "member_id": _}:
+                return self.parts
+            case {"project_id": project_id}:
                 return ProjectMonth.objects.filter(project_id=project_id)
             case {"owner_id": owner_id}:
                 return PersonMonth.objects.filter(person_id=owner_id, side=PersonMonth.Side.OWNER)
-            case {"member_id": member_id, **rest} if not rest:
-                return PersonMonth.objects.filter(person_id=member_id, side=PersonMonth.Side.MEMBER)
-        return self.parts
+        return PersonMonth.objects.filter(person_id=self.filters["member_id"], side=PersonMonth.Side.MEMBER)
 
     @property
     def parts(self) -> QuerySet:
-        """The sums of its members' or projects' months: one row for each."""
-        kept: type[Month] = ProjectMonth if "owner_id" in self.filters else MonthTotal
-        return kept._default_manager.filter(**self.filters)
+        """The sums of its members' or projects' months, a row for each."""
+        if "owner_id" in self.filters:
+            return OwnerMonth.objects.filter(**self.filters)
+        return MonthTotal.objects.filter(**self.filters)
 
     @property
     def charges(self) -> QuerySet:
@@ -88,7 +89,7 @@ def before(month: date, months: int) -> date:
 def by_month(scope: Scope, last: date) -> list[dict[str, Any]]:
     """The last MONTHS months with their sums, oldest first; empty ones too."""
     first = before(last, MONTHS - 1)
-    rows = scope.months.filter(month__gte=first, month__lte=last).order_by().values("month").annotate(**_sums())
+    rows = scope.months.filter(month__gte=first, month__lte=last).values("month", *SUMMED)
     found = {row["month"]: row for row in rows}
     months = [before(last, back) for back in range(MONTHS - 1, -1, -1)]
     return [found.get(month) or {"month": month, **dict.fromkeys(SUMMED, ZERO)} for month in months]
@@ -129,7 +130,8 @@ def chart(months: list[dict[str, Any]], *, money: bool, unit: str, chosen: date)
 def share_of(project_id: str, member_id: str, month: date) -> dict[str, Any]:
     """What one person used in a project in a month."""
     with planned_once():
-        return MonthTotal.objects.filter(project_id=project_id, member_id=member_id, month=month).aggregate(**_sums())
+        rows = MonthTotal.objects.filter(project_id=project_id, member_id=member_id, month=month).values(*SUMMED)
+        return next(iter(rows), None) or dict.fromkeys(SUMMED, ZERO)
 
 
 def cost_of(subject_id: str) -> Decimal | None:
@@ -146,10 +148,6 @@ def costs_of(subject_ids: Iterable[str]) -> dict[str, Decimal] | None:
     ids = list(subject_ids)
     rows = Charge.objects.filter(subject_id__in=ids).order_by().values_list("subject_id").annotate(sum=Sum("amount"))
     return dict.fromkeys(ids, ZERO) | dict(rows)
-
-
-def _sums() -> dict[str, Sum]:
-    return {name: Sum(name, default=ZERO) for name in SUMMED}
 
 
 # The ledger's rows

@@ -10,12 +10,10 @@ from django.db.models import (
     Count,
     FilteredRelation,
     IntegerField,
-    Max,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
-    Sum,
     Value,
     When,
 )
@@ -50,15 +48,14 @@ class JobsOfProjects:
         }
         return columns | ({"cost_this_month": _cost(seen_by)} if money_shows() else {})
 
-    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User") -> "ProjectQuerySet":
-        # Joins, which a database does at once for all: a subquery is asked for each project, and that each time it is compared.
-        now, me = this_month(), seen_by.pk
-        every = FilteredRelation("months", condition=Q(months__month=now, owner=me))
-        own = FilteredRelation("member_months", condition=Q(member_months__month=now, member_months__member_id=me))
-        # A project that changed hands this month has two sums; a person has one in it.
-        cost = Coalesce(Sum("every__amount"), Max("own__amount"), Decimal(0), output_field=money_field())
+    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "ProjectQuerySet":
+        # A join, which a database does at once for all: a subquery is asked for each project, and that each time it is compared.
+        # Nothing to add up: a project's month is one row, and a member's in it too.
+        kept, of = ("months", {}) if owned else ("member_months", {"member_months__member_id": seen_by.pk})
+        month = FilteredRelation(kept, condition=Q(**{f"{kept}__month": this_month()}, **of))
+        cost = Coalesce("month__amount", Decimal(0), output_field=money_field())
         # A whole number, which every database compares with that of an address.
-        return projects.alias(every=every, own=own).values("pk").annotate(key=Cast(cost * MILLION, BigIntegerField()))
+        return projects.alias(month=month).annotate(key=Cast(cost * MILLION, BigIntegerField()))
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[Job], Sequence[Job]]:
         theirs = Job.objects.in_project(project).filter(created_by=user).newest_first()
@@ -72,9 +69,7 @@ class JobsOfProjects:
 def _cost(seen_by: "User") -> Combinable:
     """What the project cost this month: to its owner all of it, to others what they used themselves."""
     month = {"project_id": OuterRef("pk"), "month": this_month()}
-    every = (
-        ProjectMonth.objects.filter(**month).order_by().values("project_id").annotate(sum=Sum("amount")).values("sum")
-    )
+    every = ProjectMonth.objects.filter(**month).values("amount")
     own = MonthTotal.objects.filter(**month, member_id=seen_by.pk).values("amount")
     return Case(When(owner=seen_by.pk, then=_or_nothing(every)), default=_or_nothing(own), output_field=money_field())
 

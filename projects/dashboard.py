@@ -34,8 +34,8 @@ PLACE: Final = "slug-of-the-project"
 # Personal comes first where names decide.
 NAME: Final = Case(When(personal=True, then=Value("")), default=Lower("name"))
 BY: Final = {
-    "name": lambda projects: projects.annotate(key=NAME),
-    "activity": lambda projects: projects.annotate(key=F("active_at")),
+    "name": lambda projects, owned: projects.annotate(key=NAME),
+    "activity": lambda projects, owned: projects.annotate(key=F("active_at")),
 }
 
 
@@ -68,10 +68,12 @@ class Dashboard:
             self.sort = "name"
 
     @cached_property
-    def keys(self) -> "dict[str, Callable[[ProjectQuerySet], ProjectQuerySet]]":
-        """By what a list can be sorted: what adds the `key`."""
-        by_cost = {"cost": lambda projects: work.known().by_cost(projects, self.user)} if self.money else {}
-        return {**BY, **by_cost}
+    def keys(self) -> "dict[str, Callable[[ProjectQuerySet, bool], ProjectQuerySet]]":
+        """By what a list can be sorted: what adds the `key` to projects, all of them owned or none."""
+        return {**BY, "cost": self._by_cost} if self.money else BY
+
+    def _by_cost(self, projects: "ProjectQuerySet", owned: bool) -> "ProjectQuerySet":
+        return work.known().by_cost(projects, self.user, owned=owned)
 
     @cached_property
     def columns(self) -> dict[str, Any]:
@@ -86,19 +88,21 @@ class Dashboard:
         """Both lists, owned and shared; of many owned projects that list alone. `view` names one, which begins at the cursor."""
         found = []
         if view != SHARED:
-            found.append(Listed(OWNED, self._list(Project.objects.present().filter(owner=self.user), cursor)))
+            found.append(
+                Listed(OWNED, self._list(Project.objects.present().filter(owner=self.user), cursor, owned=True))
+            )
         if view == SHARED or (not view and not found[0].page.older):
             seen = Project.objects.visible_to(self.user).exclude(owner=self.user)
-            found.append(Listed(SHARED, self._list(seen, cursor if view else "")))
+            found.append(Listed(SHARED, self._list(seen, cursor if view else "", owned=False)))
         self._prepare([project for one in found for project in one.page.rows])
         return found
 
-    def _list(self, projects: "ProjectQuerySet", cursor: str) -> Page[Project]:
+    def _list(self, projects: "ProjectQuerySet", cursor: str, *, owned: bool) -> Page[Project]:
         columns, by = self.columns, self.sort.removeprefix("-")
         order = Order("key", descending=self.sort.startswith("-"))
         projects = projects.matching(self.q) if self.q else projects
         shown = {"read": lambda rows: rows.annotate(**columns).select_related("owner", "parent")}
-        return paged(self.keys[by](projects), cursor, order=order, size=SHOWN, **shown)
+        return paged(self.keys[by](projects, owned), cursor, order=order, size=SHOWN, **shown)
 
     def _prepare(self, projects: list[Project]) -> None:
         """Adds what is asked about a page of projects at once."""

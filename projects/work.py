@@ -23,8 +23,9 @@ class Work(Protocol):
         last_activity (null before the first job); where anything costs anything also cost_this_month: all of it to the
         project's owner, to others their own share."""
 
-    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User") -> "ProjectQuerySet":
-        """The projects with their cost_this_month in millionths as `key`; where anything costs anything."""
+    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "ProjectQuerySet":
+        """The projects with their cost_this_month in millionths as `key`; where anything costs anything. `owned`: whether all of
+        them are the user's own, or none."""
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[object], Sequence[object]]:
         """The user's unfinished jobs in the project: (those that have started, those in the queue)."""

@@ -138,7 +138,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='ProjectMonth',
+            name='OwnerMonth',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('gpu_hours', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
@@ -153,11 +153,31 @@ class Migration(migrations.Migration):
                 ('month', models.DateField(help_text='its first day')),
                 ('project_name', models.CharField(max_length=100)),
                 ('owner_id', models.CharField(max_length=16)),
+                ('project', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='owner_months', to='projects.project')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['owner_id', 'month', '-amount', 'project'], name='owner_month_owner')],
+                'constraints': [models.UniqueConstraint(fields=('project', 'owner_id', 'month'), name='owner_month_once')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ProjectMonth',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('gpu_hours', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('cpu_hours', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('memory_hours', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('storage_hours', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('gpu_cost', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('cpu_cost', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('memory_cost', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('storage_cost', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('amount', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=18)),
+                ('month', models.DateField(help_text='its first day')),
                 ('project', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='months', to='projects.project')),
             ],
             options={
-                'indexes': [models.Index(fields=['owner_id', 'month', '-amount', 'project'], name='project_month_owner')],
-                'constraints': [models.UniqueConstraint(fields=('project', 'month', 'owner_id'), name='project_month_once')],
+                'constraints': [models.UniqueConstraint(fields=('project', 'month'), name='project_month_once')],
             },
         ),
         migrations.CreateModel(

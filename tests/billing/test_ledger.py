@@ -8,7 +8,17 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
 from billing import ledger, payers
-from billing.models import SUMMED, AccountOwner, Balance, BillingAccount, Charge, MonthTotal, PersonMonth, ProjectMonth
+from billing.models import (
+    SUMMED,
+    AccountOwner,
+    Balance,
+    BillingAccount,
+    Charge,
+    MonthTotal,
+    OwnerMonth,
+    PersonMonth,
+    ProjectMonth,
+)
 from billing.prices import month_of
 from projects import actions as projects
 from projects import purging
@@ -32,7 +42,8 @@ def minutes(number):
 def agree():
     """Balances and sums of months say what the rows say, and all that the rows say."""
     assert summed(MonthTotal, "project_id", "member_id") == told("project_id", "member_id")
-    assert summed(ProjectMonth, "project_id", "owner_id") == told("project_id", "owner_id")
+    assert summed(OwnerMonth, "project_id", "owner_id") == told("project_id", "owner_id")
+    assert summed(ProjectMonth, "project_id") == told("project_id")
     sides = {side: summed(PersonMonth.objects.filter(side=side), "person_id") for side in PersonMonth.Side}
     assert sides == {"owner": told("owner_id"), "member": {of: sums for of, sums in told("member_id").items() if of[1]}}
     balances = Balance.objects.values_list("payer", "charged")
@@ -138,7 +149,7 @@ def test_killed_after_any_statement_the_next_one_makes_it_right(prices, use):
     told, expected = use(NOON + timedelta(minutes=30), 120, over=True), Decimal("0.20")
     for survived in range(200):
         Charge.objects.all().delete()
-        for sums in (MonthTotal, ProjectMonth, PersonMonth, Balance):
+        for sums in (MonthTotal, OwnerMonth, ProjectMonth, PersonMonth, Balance):
             sums.objects.all().delete()
         finished = _killed_after(survived, told)
         agree()
@@ -241,6 +252,22 @@ def test_the_owner_pays_until_a_billing_account_does(prices, use, owner):
     ledger.charge(use(NOON + timedelta(minutes=91), 5, over=True, source_id="attempt-2"))
     assert Charge.objects.get(source_id="attempt-2").payer == f"account:{account.pk}"
     agree()
+
+
+def test_what_was_used_stays_with_its_owner_and_adds_up_for_the_project(prices, use, project, owner, make_user):
+    ledger.charge(use(NOON, 60, over=True))
+    project.owner = make_user("mia")
+    project.save()
+    ledger.charge(use(NOON + HOUR, 120, over=True, source_id="attempt-2", member=None))
+    agree()
+    parts = dict(OwnerMonth.objects.values_list("owner_id", "amount"))
+    assert parts == {owner.pk: Decimal("0.10"), project.owner_id: Decimal("0.20")}
+    assert ProjectMonth.objects.get().amount == Decimal("0.30")
+    assert set(MonthTotal.objects.values_list("member_id", "amount")) == {
+        (owner.pk, Decimal("0.10")),
+        ("", Decimal("0.20")),
+    }
+    assert not PersonMonth.objects.filter(person_id="").exists()  # whose account was gone: nobody's
 
 
 def test_an_account_pays_for_several_owners(prices, use, make_user):
