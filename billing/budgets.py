@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from accounts import mail, wishes
+from accounts.paging import Order, Page, paged
 from billing import payers
 from billing.models import Budget, MonthTotal, ProjectMonth, money_field
 from billing.money import in_words
@@ -24,17 +25,15 @@ if TYPE_CHECKING:
     from projects.models import Project
 
 WARN_AT: Final = Decimal("0.8")
+SHOWN: Final = 25  # budgets of members on a page
+BY_USERNAME: Final = Order("username", descending=False)
 
 
 def with_spent(budgets: QuerySet, month: date) -> QuerySet:
     """Budgets, each with `spent`: what was charged in the month for what it limits."""
-    charged = (
-        ProjectMonth.objects.filter(month=month, project_id=OuterRef("project_id")).order_by().values("project_id")
-    )
-    whole = charged.annotate(sum=Sum("amount")).values("sum")
-    own = MonthTotal.objects.filter(
-        month=month, project_id=OuterRef("project_id"), member_id=OuterRef("member_id")
-    ).values("amount")
+    place = {"month": month, "project_id": OuterRef("project_id")}
+    whole = ProjectMonth.objects.filter(**place).values("amount")
+    own = MonthTotal.objects.filter(**place, member_id=OuterRef("member_id")).values("amount")
     nothing = Decimal(0)
     # A subquery of nothing is null: a member's own one finds nothing for the project's budget.
     return budgets.annotate(
@@ -48,11 +47,30 @@ def spent_of(budget: Budget) -> Decimal:
     return budget.own if budget.member_id else budget.whole  # type: ignore[attr-defined]
 
 
-def of_project(project: "Project", *, for_member: "User | None" = None) -> list[Budget]:
-    """The project's budgets with `spent`, its own first; `for_member`: only this person's."""
-    rows = Budget.objects.filter(project=project, **({"member": for_member} if for_member else {}))
-    ordered = rows.select_related("member", "project__owner").order_by(F("member__username").asc(nulls_first=True))
+def of_project(project: "Project", *, members: bool = True) -> list[Budget]:
+    """The project's budgets with `spent`, its own first; `members`: and those of its members."""
+    rows = Budget.objects.filter(project=project, **({} if members else {"member": None}))
+    ordered = rows.select_related("member").order_by(F("member__username").asc(nulls_first=True))
     return _prepared(with_spent(ordered, this_month()))
+
+
+def of_person(project: "Project", person: "User", *, whole: bool) -> list[Budget]:
+    """What limits a person in the project, with `spent`: their own budget, and with `whole` the project's before it."""
+    theirs = Q(member=person) | Q(member=None) if whole else Q(member=person)
+    rows = Budget.objects.filter(theirs, project=project).select_related("member")
+    return _prepared(with_spent(rows.order_by(F("member").asc(nulls_first=True)), this_month()))
+
+
+def of_members(project: "Project", *, q: str = "", cursor: str = "") -> Page[Budget]:
+    """A page of the budgets of members in whose name or username the text occurs, by username, with `spent`."""
+    rows = Budget.objects.filter(project=project, member__isnull=False).annotate(username=F("member__username"))
+    found = rows.filter(Q(username__icontains=q) | Q(member__name__icontains=q)) if q else rows
+    page = paged(found, cursor, order=BY_USERNAME, size=SHOWN, read=_with_member)
+    return page.showing(_prepared(page.rows))
+
+
+def _with_member(budgets: QuerySet) -> QuerySet:
+    return with_spent(budgets.select_related("member"), this_month())
 
 
 def _prepared(rows: Iterable[Budget]) -> list[Budget]:

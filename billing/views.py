@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from accounts.paging import addresses_of, searched
 from accounts.requests import UserRequest
 from billing import actions, exports, payers, usage
 from billing import budgets as limits
@@ -34,14 +35,13 @@ def project(request: UserRequest, slug: str) -> HttpResponse:
     found, whole = _project(request, slug)
     member = request.GET.get("member", "") if whole else request.user.pk
     context = _context(request, _project_scope(found, member))
-    mine = None if whole else request.user
     more = {
         "project": found,
         "whole": whole,
         "member": member if whole else "",
         "payer": payers.payer_of(found.owner),
         "share": usage.share_of(found.pk, request.user.pk, context["month"]),
-        "budgets": limits.of_project(found, for_member=mine) if context["money"] else [],
+        "budgets": limits.of_person(found, request.user, whole=whole) if context["money"] else [],
         "address": reverse("billing:project_csv", args=[slug]),
     }
     return _page(request, {**context, **more})
@@ -158,10 +158,20 @@ def budgets(request: UserRequest, slug: str) -> HttpResponse:
     context = {
         "project": found,
         "form": form,
-        "budgets": limits.of_project(found),
+        **_budgets(request, found),
         "currency": settings.MLTEAM_CURRENCY,
+        "month": this_month(),
+        "whens": Budget.WhenFull.choices,
     }
-    return render(request, "billing/budgets.html", {**context, "month": this_month(), "whens": Budget.WhenFull.choices})
+    return render(request, "billing/budgets.html", context)
+
+
+def _budgets(request: UserRequest, found: Project) -> dict[str, Any]:
+    """The project's own, and a page of those of its members."""
+    q = searched(request)
+    page = limits.of_members(found, q=q, cursor=request.GET.get("page", ""))
+    budgets = [*limits.of_project(found, members=False), *page.rows]
+    return {"budgets": budgets, "q": q, "none_fits": bool(q) and not page.rows, **addresses_of(request, page)}
 
 
 def _set(request: UserRequest, found: Project, form: BudgetForm) -> bool:

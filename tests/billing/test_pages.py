@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import actions, exports, ledger, payers, usage
+from billing import actions, budgets, exports, ledger, payers, usage
 from billing.models import AccountOwner, BillingAccount, Budget, Charge
 from projects import actions as projects
 from tests.billing.conftest import price
@@ -305,6 +305,43 @@ def test_the_page_of_budgets_reads_no_member_who_has_none(prices, project, owner
         counts.append(len(queries))
         assert not [name for name in people if name in page]
     assert counts[0] == counts[1]
+
+
+def test_budgets_of_members_are_on_pages_by_username_and_found_by_name(
+    prices, project, owner, join, make_user, as_user
+):
+    client, address, counts = as_user(owner), reverse("billing:budgets", args=["vision"]), []
+    actions.set_budget(project=project, member=None, amount=Decimal(900), when_full="stop", by=owner)
+    names = [f"m-{number:02}" for number in range(2 * budgets.SHOWN + 3)]
+    for some in (names[:3], names[3:]):
+        for name in some[::-1]:
+            member = make_user(name, name=f"Member {name[-2:]}")
+            join(project, member)
+            actions.set_budget(project=project, member=member, amount=Decimal(7), when_full="stop", by=owner)
+        client.get(address)
+        with CaptureQueriesContext(connection) as queries:
+            response = client.get(address)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    seen, url = [], address
+    while url:
+        response = client.get(url)
+        whole, *rows = response.context["budgets"]
+        assert (whole.member, len(rows) <= budgets.SHOWN) == (None, True)
+        seen += [row.member.username for row in rows]
+        url, back = response.context["older"], response.context["newer"]
+    assert seen == names
+    assert [row.member.username for row in client.get(back).context["budgets"][1:]] == names[25:50]
+    assert [row.member.username for row in client.get(address, {"q": "ember 4"}).context["budgets"][1:]] == names[40:50]
+    assert "No member called “zed” has a budget" in text_of(client.get(address, {"q": "zed"}))
+
+
+def test_usage_shows_the_projects_budget_and_ones_own(prices, project, owner, collaborator, as_user):
+    for member, amount in ((None, "88.80"), (owner, "66.60"), (collaborator, "77.70")):
+        Budget.objects.create(project=project, member=member, amount=Decimal(amount))
+    seen = {who: text_of(page(as_user(who), project)) for who in (owner, collaborator)}
+    shown = {who: [amount for amount in ("88.80", "66.60", "77.70") if amount in text] for who, text in seen.items()}
+    assert shown == {owner: ["88.80", "66.60"], collaborator: ["77.70"]}
 
 
 def test_another_projects_budget_is_out_of_reach(prices, project, owner, stranger, as_user):
