@@ -11,6 +11,7 @@ from ninja.openapi.schema import REF_TEMPLATE
 from ninja.schema import NinjaGenerateJsonSchema
 
 from access.routes import route
+from accounts import admin_api
 from accounts import api as accounts_api
 from api import problems
 from api.callers import Browser, Token
@@ -114,6 +115,7 @@ api.add_router("", billing_api.router)
 api.add_router("", jobs_api.router)
 api.add_router("", teams_api.router)
 api.add_router("", team_invitation_api.router)
+api.add_router("", admin_api.router)  # before role_api, whose addresses begin like its own
 api.add_router("", role_api.router)
 api.add_router("", rule_api.router)
 api.add_router("", health_api.router)

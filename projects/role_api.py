@@ -15,6 +15,7 @@ import access
 from access import policies, roles, statements
 from access.installation import INSTALLATION, Installation
 from access.models import Policy, Role, RoleKey, RoleMember
+from accounts import admin_api
 from accounts.api import UserOut, show_user
 from accounts.models import User
 from accounts.paging import Order
@@ -222,8 +223,13 @@ def new_team_role(request: ApiRequest, team: str, data: NewRoleIn, response: Htt
 @router.get("/installation/roles", response=Listed[RoleOut])
 @access.route("role:get")
 def list_installation_roles(request: ApiRequest, paging: Query[Paging], name: str | None = Name) -> dict[str, Any]:
-    """The installation's own roles: for its admins all, for others those that they have."""
-    return _list(request, INSTALLATION, paging, name)
+    """The installation's roles: the predefined ones, and of its own for its admins all, for others those that they have."""
+    found = _list(request, INSTALLATION, paging, name)
+    if not paging.cursor:
+        everybodys = [one for one in (admin_api.ADMIN, admin_api.USER) if name in {None, one}]
+        place = _show_place(INSTALLATION)
+        found["items"] = [*(admin_api.show(one, place, request.user) for one in everybodys), *found["items"]]
+    return found
 
 
 @router.post("/installation/roles", response={201: RoleOut})

@@ -125,10 +125,25 @@ def test_the_installations_roles_are_its_admins_and_theirs_who_have_them(program
     problem(other.post("/installation/roles", {"name": "x"}), 403, "not_granted")
     role = asks.post("/installation/roles", {"name": "Auditors"}).json()
     assert role["place"]["kind"] == "installation"
-    assert other.get("/installation/roles").json()["items"] == []
+    assert [one["name"] for one in other.get("/installation/roles").json()["items"]] == ["admin", "user"]
     problem(other.get(f"/roles/{role['id']}"), 404, "not_found")
     asks.post(f"/roles/{role['id']}/members", {"user": stranger.pk})
-    assert [one["mine"] for one in other.get("/installation/roles").json()["items"]] == [True]
+    assert [one["mine"] for one in other.get("/installation/roles").json()["items"]] == [False, True, True]
+
+
+def test_who_runs_the_installation_is_a_role(program, admin, owner, stranger):
+    asks = program(admin)
+    [role] = asks.get("/installation/roles", name="admin").json()["items"]
+    assert (role["predefined"], role["people"], role["mine"]) == (True, 1, True)
+    members = f"/roles/{role['id']}/members"
+    assert [one["name"] for one in program(owner).get(members).json()["items"]] == ["anna"]
+    problem(program(owner).post(members, {"user": owner.pk}), 403, "not_granted")
+    problem(asks.post(members, {"team": "x"}), 422, "invalid")
+    assert asks.post(members, {"user": owner.pk}).json()["name"] == "olga"
+    assert asks.delete(f"{members}/{admin.pk}").status_code == 204
+    problem(program(owner).delete(f"{members}/{owner.pk}"), 409, "conflict")
+    everybody = program(stranger).get("/roles/user/members").json()["items"]
+    assert [one["name"] for one in everybody] == ["anna", "olga", "stan"]
 
 
 def test_lists_ask_so_much_for_one_as_for_many(program, project, owner, role, make_user, django_assert_max_num_queries):

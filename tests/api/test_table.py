@@ -97,6 +97,10 @@ GET    /projects/{project}/teams/{team}                    401  404  404  404  2
 PATCH  /projects/{project}/teams/{team}                    401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
 GET    /projects/{project}/usage                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
 GET    /projects/{project}/usage.csv                       401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
+GET    /roles/admin/members                                401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
+POST   /roles/admin/members                                401  403  403  403  403  403  403  403  403  403  403  201  403  403  403
+DELETE /roles/admin/members/{member}                       401  403  403  403  403  403  403  403  403  403  403  404  403  403  403
+GET    /roles/user/members                                 401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
 DELETE /roles/{role}                                       401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
 GET    /roles/{role}                                       401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
 GET    /roles/{role}/keys                                  401  404  404  404  403  403  403  403  403  403  200  404  404  200  403
@@ -153,6 +157,7 @@ SENT: dict[str, dict[str, object]] = {
     "POST /teams/{team}/policies": {"text": "job:get@{urn}:job:*"},
     "POST /users/{user}/policies": {"text": "job:get@{urn}:job:*"},
     "POST /roles/{role}/members": {"user": "{stranger}"},
+    "POST /roles/admin/members": {"user": "{stranger}"},
     "POST /roles/{role}/keys": {"name": "New"},
     "POST /invitations/accept": {"token": "{link}"},
     "POST /team-invitations/accept": {"token": "{team_link}"},

@@ -50,6 +50,7 @@ NAMES = {
     "ResourcesOut": "Resources",
     "RoleKeyOut": "RoleKey",
     "RoleMemberOut": "RoleMember",
+    "RoleHolderOut": "RoleMember",
     "RoleOut": "RoleFacts",
     "RoleRef": "Ref",
     "RuleOut": "Rule",
