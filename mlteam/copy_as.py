@@ -94,7 +94,7 @@ def of_page(context: Context) -> list[Copy]:
     )
     python = way.python.format(**names) if way.python else _any_python(way, path)
     return [
-        Copy("Command", _blanks(f"mlteam {command}", SHELL)),
+        Copy("Terminal", _blanks(f"mlteam {command}", SHELL)),
         Copy("Python", _blanks(_script(python), PYTHON)),
         Copy("curl", _blanks(_curl(way, path), JSON)),
     ]
@@ -107,7 +107,7 @@ def of_job(project: Any, spec: dict[str, Any], spec_yaml: str) -> list[Copy]:
     asked = f"curl {_CURL} -H 'Content-Type: application/json' -d @- '{address}'"
     script = f"client.post({f'/projects/{project.pk}/jobs'!r}, {{'spec': {spec!r}}})"
     return [
-        Copy("Command", _plain(_fed(f"mlteam job submit --project {project.pk} -f -", spec_yaml))),
+        Copy("Terminal", _plain(_fed(f"mlteam job submit --project {project.pk} -f -", spec_yaml))),
         Copy("Python", _plain(_script(script))),
         Copy("curl", _plain(_fed(asked, sent))),
     ]
