@@ -17,7 +17,8 @@ IN_VENV := $(VENV)/bin/python
 INSTALL := $(IN_VENV) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 TESTS ?= tests
-WORKERS ?= 2
+# One more than the two groups of tests that mostly wait: for servers, browsers, jobs.
+WORKERS ?= 3
 PYTEST_OPTIONS ?=
 PYTEST := -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
@@ -39,7 +40,7 @@ doctor: env
 # With DATABASE=postgresql the tests run on a private PostgreSQL that is made for them and removed afterwards.
 test: dev-env
 ifeq ($(DATABASE),postgresql)
-	@exec $(IN_VENV) -m tests.postgresql $(IN_VENV) $(PYTEST) -m "not browser and not faults and not serial" $(TESTS)
+	@exec $(IN_VENV) -m tests.postgresql $(IN_VENV) $(PYTEST) -m "not browser and not faults and not serial and not walk" $(TESTS)
 else
 	@exec $(IN_VENV) $(PYTEST) $(TESTS)
 endif

@@ -424,17 +424,20 @@ def _written(response) -> str:
     return "in" if response["Location"].startswith("/accounts/login/?next=") else "go"
 
 
+@pytest.mark.walk
 @pytest.mark.slow
 def test_every_answer_is_the_tables(world):
     _compare(world, TABLE)
 
 
+@pytest.mark.walk
 @pytest.mark.slow
 @pytest.mark.ignore_template_errors
 def test_every_answer_of_the_staffs_site_is_the_tables(world):
     _compare(world, STAFF)
 
 
+@pytest.mark.walk
 @pytest.mark.slow
 @pytest.mark.ignore_template_errors
 def test_every_answer_of_the_owners_site_is_the_tables(world):
@@ -452,6 +455,7 @@ def _compare(world, table: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.walk
 @pytest.mark.slow
 def test_a_method_without_a_row_is_not_served(world):
     table, wrong = rows(TABLE), []
@@ -471,6 +475,7 @@ def _session_of(user):
     return client.session
 
 
+@pytest.mark.walk
 def test_every_line_is_open_to_whom_the_table_says(world):
     for pattern in websocket_urlpatterns:
         expected = rows(LINES)[str(pattern.pattern), "WS"]

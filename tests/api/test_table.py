@@ -284,6 +284,7 @@ def ask(world, asking, who: str, operation: str) -> str:
     return str(response.status_code)
 
 
+@pytest.mark.walk
 @pytest.mark.slow
 def test_every_answer_is_the_tables(world, asking):
     wrong = []
