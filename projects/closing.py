@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts.actions import Objection
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 def objections(sender: type, user: "User", **_: object) -> list[str]:
     """Projects that others share must get another owner or be removed first; jobs must have ended."""
     here = {"project": OuterRef("pk")}
-    below = Project.objects.present().filter(parent=OuterRef("pk")).exclude(owner=user)
-    shared = Exists(Member.objects.filter(**here)) | Exists(TeamMember.objects.filter(**here)) | Exists(below)
-    above = Q(parent__isnull=False) & ~Q(parent__owner=F("owner"))  # who owns the one above sees it
-    owned = Project.objects.present().filter(owner=user).annotate(shared=shared | above).order_by("name", "id")
+    shared = Exists(Member.objects.filter(**here)) | Exists(TeamMember.objects.filter(**here))
+    owned = Project.objects.present().filter(owner=user).annotate(shared=shared).order_by("name", "id")
     return [reason for project in owned for reason in _objections(project)]
 
 
