@@ -5,10 +5,12 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,6 +45,23 @@ class Ran:
 
 
 Command = Callable[..., Ran]
+
+
+@contextmanager
+def begun(*words: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, running, as from a terminal: Ctrl-C is for it, also where whoever runs the tests does not hear it."""
+    with subprocess.Popen(
+        [*RUN, *words],
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def environment(directory: Path, **more: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.sdk.cli.conftest import RUN, Asked, Command, Desk, environment, job
+from tests.sdk.cli.conftest import RUN, Asked, Command, Desk, begun, environment, job
+from tests.server import wait
 
 ONE = job("train", 5, state="running", exit_status=None)
 LOG = f"/jobs/{ONE['id']}/attempts/0/log"
@@ -106,11 +106,8 @@ def test_who_loses_access_meanwhile_is_told(at: Command, desk: Desk) -> None:
 def test_ctrl_c_leaves_the_job_running(home: Path, desk: Desk) -> None:
     desk.on(f"GET {LOG}/events", lambda _: (200, b": still here\n\n"))
     variables = environment(home, MLTEAM_URL=desk.url)
-    with subprocess.Popen(
-        [*RUN, "job", "logs", "-f"], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while len(desk.those(f"GET {LOG}/events")) < 2:
-            time.sleep(0.02)
+    with begun("job", "logs", "-f", **variables) as process:
+        wait(lambda: len(desk.those(f"GET {LOG}/events")) > 1, "the second call for events")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "") and "The job runs on" in err

@@ -3,14 +3,13 @@
 import json
 import re
 import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sdk.cli.conftest import RUN, Asked, Command, Desk, environment, job, project
+from tests.sdk.cli.conftest import Asked, Command, Desk, begun, environment, job, project
+from tests.server import wait
 
 PROJECT = project("Vision", 2)["id"]
 ALL_FLAGS = """
@@ -235,15 +234,8 @@ def test_ctrl_c_while_waiting_leaves_the_job_running_and_says_so(at: Command, de
     desk.on(f"POST /projects/{PROJECT}/jobs", job("x", 3, state="queued"), 201)
     desk.on(f"GET /jobs/{job('x', 3)['id']}", job("x", 3, state="running"))
     variables = environment(home, MLTEAM_URL=desk.url, MLTEAM_TOKEN="mlt_x", MLTEAM_PROJECT=PROJECT)
-    with subprocess.Popen(
-        [*RUN, "job", "submit", "--wait", "true"],
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        while len(desk.those(f"GET /jobs/{job('x', 3)['id']}")) < 2:
-            time.sleep(0.02)
+    with begun("job", "submit", "--wait", "true", **variables) as process:
+        wait(lambda: len(desk.those(f"GET /jobs/{job('x', 3)['id']}")) > 1, "the second look at the job")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "The job runs on" in err and f"mlteam job logs -f {job('x', 3)['id']}" in err
