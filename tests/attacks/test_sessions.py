@@ -9,7 +9,8 @@ from django.test import Client
 
 import access
 from accounts.models import User
-from jobs.consumers import NOT_ALLOWED, JobConsumer, signed_in
+from accounts.sessions import signed_in
+from jobs.consumers import NOT_ALLOWED, JobConsumer
 from projects import actions, links
 from projects.levels import PRESETS
 from tests.accounts.hands import confirm, sign_in
@@ -24,10 +25,10 @@ def _scope(client: Client) -> dict:
 def test_a_line_is_nobodys_after_its_sign_out(client, owner):
     client.force_login(owner)
     scope, before = _scope(client), access.generation()
-    assert signed_in(scope) == owner
+    assert signed_in(scope["session"].session_key) == owner
     client.post("/accounts/logout/")
     assert access.generation() > before
-    assert signed_in(scope) is None
+    assert signed_in(scope["session"].session_key) is None
 
 
 def test_a_line_is_nobodys_after_a_new_password(client, owner, project, queued):
@@ -48,7 +49,7 @@ def test_a_line_is_nobodys_once_the_account_is_closed(client, owner):
     owner.is_active = False
     owner.save()
     assert access.generation() > before
-    assert signed_in(scope) is None
+    assert signed_in(scope["session"].session_key) is None
 
 
 def test_a_sign_in_disturbs_nobody_else(client, make_user):
