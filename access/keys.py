@@ -20,7 +20,6 @@ class RoleHolder:
     pk: str  # what access knows it by
     role_id: str
     name: str
-    gpu_approved: bool = False  # as who made the key is
     is_active: bool = True
     is_authenticated: bool = True
 
@@ -37,11 +36,9 @@ def person_of(by: "User | RoleHolder") -> "User | None":
 
 def holder_of(token: str) -> RoleHolder | None:
     """Who asks with this token; None when it is no role's key, or no longer. Notes the use, at most once a minute."""
-    good = RoleKey.objects.filter(created_by__is_active=True).select_related("role", "created_by")
+    good = RoleKey.objects.filter(created_by__is_active=True).select_related("role")
     key: RoleKey | None = bearer.find(good, PREFIX, token)
     if key is None:
         return None
     bearer.note_use(key)
-    return RoleHolder(
-        f"{ROLE}{key.role_id}", key.role_id, key.role.name, bool(key.created_by and key.created_by.gpu_approved)
-    )
+    return RoleHolder(f"{ROLE}{key.role_id}", key.role_id, key.role.name)
