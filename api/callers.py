@@ -68,10 +68,17 @@ def again(request: Any) -> User | RoleHolder | None:
     return sessions.signed_in(request.session.session_key)
 
 
+def _known(request: Any) -> Caller | None:
+    """Whom the door has let in: ninja asks once more."""
+    return getattr(request, "auth", None)
+
+
 class Token(HttpBearer):
     """`Authorization: Bearer mlt_…` or `mlr_…`. One that is worth nothing is an error, also beside a session."""
 
     def __call__(self, request: HttpRequest) -> Caller | None:
+        if known := _known(request):
+            return known
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
@@ -98,6 +105,8 @@ class Browser(APIKeyCookie):
     param_name = settings.SESSION_COOKIE_NAME
 
     def __call__(self, request: HttpRequest) -> Caller | None:
+        if known := _known(request):
+            return known
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         return super().__call__(request)
