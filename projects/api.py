@@ -81,21 +81,15 @@ def project_for(request: ApiRequest, project: str, action: str) -> Project:
     return access.fetch(request.user, action, Project.objects.present().select_related("owner"), pk=project)
 
 
-def full_names(projects: Iterable[Project]) -> dict[str, str]:
-    """Id -> the dotted path of slugs, of projects and of all that they are in; one query for many."""
+def show_refs(projects: Iterable[Project]) -> dict[str, dict[str, str]]:
+    """Id -> a project as others name it, of these and of all that they are in: its full name is the path of slugs, with dots
+    between. One query for many."""
     known = {project.pk: project for project in projects}
     above = {key for project in known.values() for key in project.access_above()} - set(known)
     known |= {project.pk: project for project in Project.objects.filter(pk__in=above)} if above else {}
-    path = {key: [*reversed(one.access_above()), key] for key, one in known.items()}
-    return {key: ".".join(known[step].slug for step in steps) for key, steps in path.items()}
-
-
-def show_refs(projects: Iterable[Project]) -> dict[str, dict[str, str]]:
-    """Id -> a project as others name it, of these and of all that they are in."""
-    listed = list(projects)
-    names = full_names(listed)
-    known = Project.objects.in_bulk(set(names) - {one.pk for one in listed}) | {one.pk: one for one in listed}
-    return {key: {"id": key, "name": known[key].name, "full_name": name} for key, name in names.items()}
+    paths = {key: [*reversed(one.access_above()), key] for key, one in known.items()}
+    names = {key: ".".join(known[step].slug for step in steps) for key, steps in paths.items()}
+    return {key: {"id": key, "name": one.name, "full_name": names[key]} for key, one in known.items()}
 
 
 def show_projects(projects: list[Project], by: Any) -> list[dict[str, Any]]:
