@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from access import roles
 from accounts import tokens
@@ -57,6 +59,16 @@ def streamed(response: Any) -> str:
         return b"".join([piece async for piece in response.streaming_content])
 
     return async_to_sync(read)().decode()
+
+
+def cost_of(asks: Program, *paths: str) -> list[int]:
+    """How many items the last of these lists has, and how many queries each took."""
+    needed = []
+    for path in paths:
+        with CaptureQueriesContext(connection) as queries:
+            found = asks.get(path).json()["items"]
+        needed.append(len(queries))
+    return [len(found), *needed]
 
 
 @pytest.fixture

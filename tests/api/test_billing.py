@@ -3,15 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing import actions as billing
 from billing import ledger, payers
 from billing.models import BillingAccount, Budget
 from projects import actions as projects
-from tests.api.conftest import ROOT, streamed
+from tests.api.conftest import ROOT, cost_of, streamed
 from tests.api.test_door import problem
 from tests.billing.conftest import prices  # noqa: F401 - a fixture
 from tests.conftest import no_writes
@@ -185,12 +183,7 @@ def test_long_lists_cost_as_many_queries_as_short_ones(program, owner, make_user
             billing.set_budget(project=project, member=user, amount=5, when_full="stop", by=owner)
 
     def cost() -> list[int]:
-        asks, needed = program(owner), []
-        for what in ("usage", "charges", "budgets"):
-            with CaptureQueriesContext(connection) as queries:
-                found = asks.get(f"{here}/{what}").json()["items"]
-            needed.append(len(queries))
-        return [len(found), *needed]
+        return cost_of(program(owner), f"{here}/usage", f"{here}/charges", f"{here}/budgets")
 
     grow(0, 3)
     number, *few = cost()

@@ -1,14 +1,13 @@
 """Who is in a project, by programs alone: members, teams, invitations, owners."""
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from accounts.models import OutgoingEmail
 from projects import actions, links, team_members
 from projects.levels import PRESETS
 from projects.models import Invitation, Member
 from teams import actions as teams
+from tests.api.conftest import cost_of
 from tests.api.test_door import problem
 from tests.conftest import no_writes
 
@@ -211,12 +210,7 @@ def test_long_lists_cost_as_many_queries_as_short_ones(program, owner, make_user
             team_members.add(project=project, team=team, levels=ALL, by=owner)
 
     def cost() -> list[int]:
-        asks, needed = program(owner), []
-        for what in ("members", "teams", "invitations"):
-            with CaptureQueriesContext(connection) as queries:
-                found = asks.get(f"{here}/{what}").json()["items"]
-            needed.append(len(queries))
-        return [len(found), *needed]
+        return cost_of(program(owner), f"{here}/members", f"{here}/teams", f"{here}/invitations")
 
     grow(0, 3)
     number, *few = cost()

@@ -1,12 +1,11 @@
 """Teams, and who is in them, by programs alone."""
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from accounts.models import OutgoingEmail
 from teams import actions, joining, links
 from teams.models import Nesting, Team, TeamInvitation, TeamUser
+from tests.api.conftest import cost_of
 from tests.api.test_door import problem
 from tests.conftest import no_writes
 
@@ -194,12 +193,9 @@ def test_long_lists_cost_as_many_queries_as_short_ones(program, owner, make_user
             actions.add_team(outer=team, inner=actions.create(name=f"Inner {number}", by=user), by=owner)
 
     def cost() -> list[int]:
-        asks, needed = program(owner), []
-        for path in ("/teams", f"{here}/members", f"{here}/people", f"{here}/invitations", f"{here}/teams"):
-            with CaptureQueriesContext(connection) as queries:
-                found = asks.get(path).json()["items"]
-            needed.append(len(queries))
-        return [len(found), *needed]
+        return cost_of(
+            program(owner), "/teams", f"{here}/members", f"{here}/people", f"{here}/invitations", f"{here}/teams"
+        )
 
     grow(0, 3)
     number, *few = cost()
