@@ -25,13 +25,12 @@ SHELL, PYTHON, JSON = "shell", "python", "json"  # how what is typed is quoted: 
 class Way:
     """What a page is to a program. `{project}` and the like are the ids of what the page is about, `[[name]]` a blank.
 
-    `path`: the operation; `sent`: the fields of its body, which has no others. Where the command or the line of Python is ""
+    `path`: the operation; `sent`: the fields of its body, which has no others. Where the command is ""
     it is the one that asks any operation.
     """
 
     path: str
     command: str = ""
-    python: str = ""
     method: str = "GET"
     sent: tuple[str, ...] = ()
     query: dict[str, str] = field(default_factory=dict)  # parameter of the page -> that of the operation
@@ -88,14 +87,12 @@ def of_page(context: Context) -> list[Copy]:
     }
     if not set(NAMES.findall(way.path)) <= set(names):  # the page that says that there is none
         return []
-    path = way.path.format(**names) + _asked(way, request.GET)
-    command = (
-        way.command.format(**names) if way.command and path == way.path.format(**names) else _any_command(way, path)
-    )
-    python = way.python.format(**names) if way.python else _any_python(way, path)
+    asked = _asked(way, request.GET)
+    path = way.path.format(**names) + asked
+    command = way.command.format(**names) if way.command and not asked else _any_command(way, path)
     return [
         Copy("Terminal", _blanks(f"mlteam {command}", SHELL)),
-        Copy("Python", _blanks(_script(python), PYTHON)),
+        Copy("Python", _blanks(_script(_python(way, path)), PYTHON)),
         Copy("curl", _blanks(_curl(way, path), JSON)),
     ]
 
@@ -127,7 +124,7 @@ def _any_command(way: Way, path: str) -> str:
     return f"api {method}{shlex.quote(path)}" + "".join(f" -d {name}=[[{name}]]" for name in way.sent)
 
 
-def _any_python(way: Way, path: str) -> str:
+def _python(way: Way, path: str) -> str:
     path, _, query = path.partition("?")
     sent = [f"{{{', '.join(f'{json.dumps(name)}: [[{name}]]' for name in way.sent)}}}"] if way.sent else []
     asked = [f"{name}={value!r}" for name, value in parse_qsl(query)]
