@@ -8,11 +8,12 @@ from ninja import Query, Router, Status
 
 import access
 from accounts import admins
+from accounts.api import user_named
 from accounts.models import User
 from accounts.paging import Order
 from api import lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Out, Paging
+from api.lists import In, Listed, Named, Out, Paging
 from api.problems import invalid
 
 router = Router(tags=["roles"])
@@ -22,10 +23,10 @@ BY_USERNAME: Final = Order("username", descending=False)
 
 
 class AdminIn(In):
-    """The id of a user."""
+    """A user, by id or username; no team runs an installation."""
 
-    user: str = ""
-    team: str = ""
+    user: Named | None = None
+    team: Named | None = None
 
 
 class RoleHolderOut(Out):
@@ -79,9 +80,9 @@ def new_admin(request: ApiRequest, data: AdminIn) -> Status:
     """Makes a user an admin of the installation, as its admins may."""
     by = person(request)
     admins.check(by)
-    user = User.objects.filter(pk=data.user, is_active=True).first()
+    user = user_named(data.user) if data.user else None
     if user is None:
-        said = "Only people run an installation." if data.team else "There is nobody here with this id."
+        said = "Only people run an installation." if data.team else "Nobody here has this id or username."
         raise invalid([("team" if data.team else "user", said)])
     admins.add(user=user, by=by)
     return Status(201, _show_holder(user, by))

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from django.db import transaction
 from django.db.models import Q
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, Query, Router, Status
 
@@ -86,6 +86,20 @@ def show_user(user: User, by: Any) -> dict[str, Any]:
     """A person, for an answer to `by`."""
     known = {"id": user.pk, "urn": access.urn("user", user.pk), "username": user.username, "name": user.name}
     return known | {"mine": user.pk == by.pk}
+
+
+def user_named(text: str, *, closed: bool = False) -> User | None:
+    """The user with this id, or else with this username; one whose account is closed only where that is asked for."""
+    found = User.objects.filter(Q(pk=text) | Q(username=text))
+    return min(found if closed else found.filter(is_active=True), key=lambda user: user.pk != text, default=None)
+
+
+def user_for(text: str, *, closed: bool = False) -> User:
+    """The same; Http404 for none."""
+    found = user_named(text, closed=closed)
+    if found is None:
+        raise Http404
+    return found
 
 
 def called(q: str) -> Q:
@@ -180,6 +194,6 @@ def list_users(
 @router.get("/users/{user}", response=UserOut)
 @access.route("user:get")
 def get_user(request: ApiRequest, user: str) -> dict[str, Any]:
-    """Somebody, by id."""
+    """Somebody, by id or username."""
     by = person(request)
-    return show_user(get_object_or_404(User, pk=user, is_active=True), by)
+    return show_user(user_for(user), by)

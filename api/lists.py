@@ -13,6 +13,7 @@ from api.problems import invalid
 Item = TypeVar("Item")
 MOST = 200
 Id = Annotated[str, Field(pattern="^[a-z2-7]{16}$")]  # of what is named in a body
+Named = Annotated[str, Field(pattern="^[a-z0-9_-]{1,60}$")]  # a user by id or username, a team by id or address
 
 
 def _all_optional(schema: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Field, Query, Router, Schema, Status
 
 import access
-from accounts.api import UserOut, show_user
+from accounts.api import UserOut, show_user, user_for
 from accounts.models import User
 from accounts.paging import Order
 from api import etags, lists
@@ -328,19 +328,18 @@ def list_budgets(request: ApiRequest, project: str) -> dict[str, Any]:
 @router.get("/projects/{project}/budgets/{whose}", response=BudgetOut)
 @access.route("project:get")
 def get_budget(request: ApiRequest, project: str, whose: str, response: HttpResponse) -> dict[str, Any]:
-    """The budget of somebody, by the user's id, or of the whole project: `project`."""
-    found = project_for(request, project, "project:get")
-    if whose != request.user.pk:
+    """The budget of somebody, by id or username, or of the whole project: `project`."""
+    found, member = project_for(request, project, "project:get"), _member(whose)
+    if member is None or member.pk != request.user.pk:
         access.require(request.user, "project:set", found)
-    return _shown(request, _found(found, whose), response)
+    return _shown(request, _found(found, member), response)
 
 
 @router.put("/projects/{project}/budgets/{whose}", response=BudgetOut)
 @access.route("project:set")
 def set_budget(request: ApiRequest, project: str, whose: str, data: BudgetIn, response: HttpResponse) -> dict[str, Any]:
-    """Limits what somebody, by the user's id, or the whole project (`project`) may cost in a month."""
-    by, found = person(request), _limited(request, project)
-    member = None if whose == WHOLE else get_object_or_404(User, pk=whose, is_active=True)
+    """Limits what somebody, by id or username, or the whole project (`project`) may cost in a month."""
+    by, found, member = person(request), _limited(request, project), _member(whose)
     with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=found.pk)
         _check(request, Budget.objects.filter(project=found, member=member).first())
@@ -348,7 +347,7 @@ def set_budget(request: ApiRequest, project: str, whose: str, data: BudgetIn, re
             actions.set_budget(project=found, member=member, by=by, **data.dict())
         except ValidationError as error:
             raise invalid(("whose", said) for said in error.messages) from error
-    return _shown(request, _found(found, whose), response)
+    return _shown(request, _found(found, member), response)
 
 
 @router.delete("/projects/{project}/budgets/{whose}", response={204: None})
@@ -358,7 +357,7 @@ def remove_budget(request: ApiRequest, project: str, whose: str) -> Status:
     by, found = person(request), _limited(request, project)
     with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=found.pk)
-        budget = _found(found, whose)
+        budget = _found(found, _member(whose))
         _check(request, budget)
         actions.remove_budget(budget=budget, by=by)
     return Status(204, None)
@@ -373,9 +372,14 @@ def _limited(request: ApiRequest, project: str) -> Project:
     return found
 
 
-def _found(project: Project, whose: str) -> Budget:
+def _member(whose: str) -> User | None:
+    """Whose budget is meant: a user, also one who is gone; None for the whole project. No username is the word for that."""
+    return None if whose == WHOLE else user_for(whose, closed=True)
+
+
+def _found(project: Project, member: User | None) -> Budget:
     rows = budgets.with_spent(Budget.objects.select_related("project", "member"), this_month())
-    budget = get_object_or_404(rows, project=project, member=None if whose == WHOLE else whose)
+    budget = get_object_or_404(rows, project=project, member=member)
     budget.spent = budgets.spent_of(budget)
     return budget
 

@@ -1,12 +1,14 @@
-"""Every page as a program would ask for it: a command, a few lines of Python, curl.
+"""Every page and every form as a program would ask for it: a command, a few lines of Python, curl.
 
-A page is found by the name of its route. What people type into its form stands in the texts as a blank: a word in capitals,
-which the page fills with what is typed, quoted as the text around it needs.
+A page is found by the name of its route; a form says its name by `{% as_program %}`, and is then in the foot of the page that
+shows it. What people type, and whom one of many rows is about, stands in the texts as a blank: a word in capitals, which the page
+fills, quoted as the text around it needs.
 """
 
 import json
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -16,54 +18,162 @@ from django.template import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-BLANK: Final = re.compile(r"\[\[(\w+)\]\]")  # of the field of a form
+BLANK: Final = re.compile(
+    r"\[\[(\w+)(?:=(\w*))?(?:\|(\w+))?\]\]"
+)  # field of a form; what an empty one means; how it is quoted
 NAMES: Final = re.compile(r"\{(\w+)\}")
-SHELL, PYTHON, JSON = "shell", "python", "json"  # how what is typed is quoted: JSON stands in a word of the shell
+SHELL, PYTHON, JSON, URL = "shell", "python", "json", "url"  # JSON stands in a word of the shell
+
+Sent = dict[str, Any]  # field of the body -> field of the form, or such a dict again
 
 
 @dataclass(frozen=True)
 class Way:
-    """What a page is to a program. `{project}` and the like are the ids of what the page is about, `[[name]]` a blank.
+    """What a page or form is to a program. `{project}` and the like are the ids of what the page is about, `[[name]]` a blank.
 
-    `path`: the operation; `sent`: the fields of its body, which has no others. Where the command is ""
-    it is the one that asks any operation.
+    `path`: the operation. Where the command is "" it is the one that asks any operation.
     """
 
     path: str
     command: str = ""
     method: str = "GET"
-    sent: tuple[str, ...] = ()
+    sent: Sent = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)  # parameter of the page -> that of the operation
+    title: str = "This page"
+
+
+def _same(*names: str) -> Sent:
+    return {name: name for name in names}
 
 
 _job = {"mine": "mine", "state": "state", "q": "q"}
-WAYS: Final = {
+PAGES: Final = {
     "jobs:list": Way("/jobs?project={project}", "job ls --global --project {project}", query=_job),
     "jobs:detail": Way("/jobs/{job}", "job get {job}"),
     "jobs:artifacts": Way("/jobs/{job}/artifacts", "job artifacts {job}"),
     "jobs:spec": Way("/jobs/{job}?fields=spec", "job get {job} --field spec_yaml"),
     "jobs:history": Way("/jobs/{job}/history"),
-    "projects:list": Way("/projects", "project ls"),
-    "projects:new": Way("/projects", "project new [[name]]", method="POST", sent=("name",)),
-    "projects:members": Way("/projects/{project}/members", "project members {project}"),
+    "projects:list": Way("/projects", "project ls", query={"q": "q"}),
+    "projects:members": Way("/projects/{project}/members", "project members {project}", query={"q": "q"}),
     "projects:access": Way("/rules?project={project}", "rule ls --project {project}"),
     "projects:roles": Way("/projects/{project}/roles", "project role ls {project}"),
     "projects:role": Way("/roles/{role}/members", "role member ls {role}"),
     "projects:team_roles": Way("/teams/{team}/roles", "team role ls {team}"),
+    "projects:installation_roles": Way("/installation/roles", "organization role ls"),
     "projects:audit": Way("/projects/{project}/audit"),
-    "projects:settings": Way("/projects/{project}"),
-    "projects:ownership": Way("/projects/{project}"),
-    "projects:leave": Way("/projects/{project}/leave", "project leave {project}", method="POST"),
+    "projects:settings": Way("/projects/{project}", "project get {project}"),
+    "projects:ownership": Way("/projects/{project}/offer"),
     "projects:rules": Way("/rules", "rule ls"),
     "billing:mine": Way("/me/usage"),
     "billing:project": Way("/projects/{project}/usage"),
     "billing:budgets": Way("/projects/{project}/budgets"),
     "teams:list": Way("/teams", "team ls"),
-    "teams:new": Way("/teams", method="POST", sent=("name",)),
-    "teams:detail": Way("/teams/{team}/members", "team {team}"),
+    "teams:detail": Way("/teams/{team}/members", "team {team}", query={"q": "q"}),
     "profile": Way("/me", "whoami"),
+    "account_emails": Way("/me?fields=muted"),
     "tokens": Way("/me/tokens"),
-    "admins": Way("/installation/roles", "organization role ls"),
+    "admins": Way("/roles/admin/members", "organization role member ls admin"),
+}
+
+_levels = {"levels": _same("job", "dataset", "model", "volume")}
+_level_flags = "".join(f" --level {kind}=[[{kind}]]" for kind in _levels["levels"])
+
+
+def _new(title: str, path: str, sent: Sent | None = None, command: str = "") -> Way:
+    return Way(path, command, "POST", sent or {}, title=title)
+
+
+def _set(title: str, path: str, sent: Sent) -> Way:
+    return Way(path, method="PATCH", sent=sent, title=title)
+
+
+def _remove(title: str, path: str, command: str = "") -> Way:
+    return Way(path, command, "DELETE", title=title)
+
+
+FORMS: Final = {
+    "jobs:stop": _new("Stop the job", "/jobs/{job}/stop", command="job kill {job}"),
+    "jobs:remove": _remove("Remove the job", "/jobs/{job}", "job rm {job} --yes"),
+    "projects:new": _new("New project", "/projects", _same("name"), "project new [[name]]"),
+    "projects:settings": _set("Rename", "/projects/{project}", _same("name")),
+    "projects:remove": _remove(
+        "Remove the project", "/projects/{project}?confirm=[[confirm]]", "project rm {project} --yes"
+    ),
+    "projects:leave": _new("Leave", "/projects/{project}/leave", command="project leave {project} --yes"),
+    "projects:invite": _new(
+        "Invite someone",
+        "/projects/{project}/invitations",
+        _same("email") | _levels,
+        "project invite [[email]] {project}" + _level_flags,
+    ),
+    "projects:invitation_resend": _new(
+        "Send an invitation again", "/projects/{project}/invitations/[[invitation]]/send"
+    ),
+    "projects:invitation_revoke": _remove("Revoke an invitation", "/projects/{project}/invitations/[[invitation]]"),
+    "projects:member_set": _set("Change a member's levels", "/projects/{project}/members/[[user]]", _levels),
+    "projects:member_remove": _remove("Remove a member", "/projects/{project}/members/[[user]]"),
+    "projects:team_add": _new("Add a team", "/projects/{project}/teams", _same("team", "preset")),
+    "projects:team_set": _set("Change a team's levels", "/projects/{project}/teams/[[team]]", _levels),
+    "projects:team_remove": _remove("Remove a team", "/projects/{project}/teams/[[team]]"),
+    "projects:ownership_offer": _new("Make somebody the owner", "/projects/{project}/offer", _same("user")),
+    "projects:ownership_withdraw": _remove("Take the offer back", "/projects/{project}/offer"),
+    "projects:ownership_accept": _new("Accept", "/projects/{project}/offer/accept"),
+    "projects:ownership_decline": _new("Decline", "/projects/{project}/offer/decline"),
+    "projects:access": Way(
+        "/rules/allowed?action=[[action]]&urn=[[resource]]&user=[[person=]]",
+        "rule allowed [[action]]@[[resource]] --user [[person=me]]",
+        title="Ask",
+    ),
+    "projects:roles": _new(
+        "New role", "/projects/{project}/roles", _same("name"), "role new [[name]] --project {project}"
+    ),
+    "projects:team_roles": _new("New role", "/teams/{team}/roles", _same("name"), "role new [[name]] --team {team}"),
+    "projects:installation_roles": _new(
+        "New role", "/installation/roles", _same("name"), "role new [[name]] --organization"
+    ),
+    "projects:role_remove": _remove("Remove the role", "/roles/{role}", "role rm {role} --yes"),
+    "projects:role_policy_add": _new(
+        "Attach a policy", "/roles/{role}/policies", _same("text"), "role policy new {role} [[text]]"
+    ),
+    "projects:team_policy_add": _new(
+        "Attach a policy", "/teams/{team}/policies", _same("text"), "team policy new {team} [[text]]"
+    ),
+    "projects:user_policy_add": _new(
+        "Attach a policy", "/users/[[username]]/policies", _same("text"), "user policy new [[username]] [[text]]"
+    ),
+    "projects:policy_remove": _remove("Take a policy away", "/policies/[[policy]]", "role policy rm [[policy]]"),
+    "projects:role_member_add": _new(
+        "Give it to", "/roles/{role}/members", {"[[kind]]": "name"}, "role member add {role} --[[kind]] [[name]]"
+    ),
+    "projects:role_member_remove": _remove(
+        "Take it from somebody", "/roles/{role}/members/[[member]]", "role member rm {role} --[[kind]] [[member]]"
+    ),
+    "projects:role_key_add": _new(
+        "New key", "/roles/{role}/keys", _same("name"), "role key new {role} --name [[name]]"
+    ),
+    "projects:role_key_remove": _remove("Revoke a key", "/roles/{role}/keys/[[key]]", "role key rm {role} [[key]]"),
+    "billing:budgets": Way(
+        "/projects/{project}/budgets/[[member=project]]",
+        method="PUT",
+        sent=_same("amount", "when_full"),
+        title="Set a budget",
+    ),
+    "billing:budget_remove": _remove("Lift a budget", "/projects/{project}/budgets/[[member=project]]"),
+    "teams:new": _new("New team", "/teams", _same("name")),
+    "teams:rename": _set("Rename", "/teams/{team}", _same("name")),
+    "teams:remove": _remove("Remove the team", "/teams/{team}"),
+    "teams:leave": _new("Leave", "/teams/{team}/leave"),
+    "teams:user_add": _new("Add someone", "/teams/{team}/members", {"user": "username", "role": "role"}),
+    "teams:user_set": _set("Change somebody's role", "/teams/{team}/members/[[user]]", _same("role")),
+    "teams:user_remove": _remove("Remove somebody", "/teams/{team}/members/[[user]]"),
+    "teams:team_add": _new("Put a team in", "/teams/{team}/teams", _same("team")),
+    "teams:team_remove": _remove("Take a team out", "/teams/{team}/teams/[[inner]]"),
+    "teams:invitation_resend": _new("Send an invitation again", "/teams/{team}/invitations/[[invitation]]/send"),
+    "teams:invitation_revoke": _remove("Revoke an invitation", "/teams/{team}/invitations/[[invitation]]"),
+    "profile": _set("Change the profile", "/me", _same("name", "username", "time_zone", "theme")),
+    "token_revoke": _remove("Revoke a token", "/me/tokens/[[token]]"),
+    "admin_add": _new("Make somebody an admin", "/roles/admin/members", {"user": "username"}),
+    "admin_remove": _remove("Make an admin a user", "/roles/admin/members/[[user]]"),
 }
 
 
@@ -75,21 +185,65 @@ class Copy:
     text: SafeString
 
 
-def of_page(context: Context) -> list[Copy]:
-    """The texts for the page that is rendered; none for a page that is nothing to a program."""
+@dataclass(frozen=True)
+class Copies:
+    """The texts of the page itself, where `form` is "", or of one of its forms."""
+
+    form: str
+    title: str
+    texts: list[Copy]
+
+    @property
+    def at(self) -> str:
+        """What the ids of its texts begin with."""
+        return f"{self.form.replace(':', '-') or 'page'}-"
+
+
+def of_form(context: Context, name: str, **about: str) -> SafeString:
+    """In the tag of a form: says which of FORMS it is and, of one of many rows, what it is about. The foot then has its texts."""
+    request: Any = context.get("request")
+    if request is not None:
+        _noted(request)[name] = None
+    attributes = format_html_join("", ' data-{}="{}"', about.items())
+    return format_html(' data-way="{}"{}', name, attributes)
+
+
+def of_page(context: Context) -> list[Copies]:
+    """The texts for the page that is rendered and for the forms on it; none for a page that is nothing to a program."""
     request: Any = context.get("request")
     match = getattr(request, "resolver_match", None)
-    way = WAYS.get(match.view_name) if match and request.user.is_authenticated else None
-    if way is None:
+    if not match or not request.user.is_authenticated:
         return []
-    names = {
-        name: context[name].pk for name in ("project", "job", "team", "role") if getattr(context.get(name), "pk", "")
-    }
-    if not set(NAMES.findall(way.path)) <= set(names):  # the page that says that there is none
-        return []
-    asked = _asked(way, request.GET)
-    path = way.path.format(**names) + asked
-    command = way.command.format(**names) if way.command and not asked else _any_command(way, path)
+    page = PAGES.get(match.view_name)
+    ways = [("", page)] if page else []
+    ways += [(name, FORMS[name]) for name in _noted(request)]
+    names = _Names(
+        (name, context[name].pk) for name in ("project", "job", "team", "role") if getattr(context.get(name), "pk", "")
+    )
+    return [
+        Copies(form, way.title, _texts(way, names, "" if form else _asked(way, request.GET)))
+        for form, way in ways
+        if form or set(NAMES.findall(way.path)) <= set(names)  # else the page says that there is none
+    ]
+
+
+def _noted(request: Any) -> dict[str, None]:
+    """The forms that the page has shown so far, in their order."""
+    if not hasattr(request, "forms_shown"):
+        request.forms_shown = {}
+    return request.forms_shown  # type: ignore[no-any-return]
+
+
+class _Names(dict[str, str]):
+    """The ids of what a page is about; of what only a row of it is about, a blank."""
+
+    def __missing__(self, name: str) -> str:
+        return f"[[{name}]]"
+
+
+def _texts(way: Way, names: _Names, asked: str) -> list[Copy]:
+    path = way.path.format_map(names) + asked
+    command = way.command.format_map(names) if way.command and not asked else _any_command(way, path)
     return [
         Copy("Terminal", _blanks(f"mlteam {command}", SHELL)),
         Copy("Python", _blanks(_script(_python(way, path)), PYTHON)),
@@ -121,14 +275,18 @@ def _asked(way: Way, asked: Any) -> str:
 
 def _any_command(way: Way, path: str) -> str:
     method = f"-X {way.method} " if way.method != "GET" else ""
-    return f"api {method}{shlex.quote(path)}" + "".join(f" -d {name}=[[{name}]]" for name in way.sent)
+    sent = (
+        f" -d {name}=[[{one}]]" if isinstance(one, str) else f" -j {name}='{_body(one, JSON)}'"
+        for name, one in way.sent.items()
+    )
+    return f"api {method}{shlex.quote(_in_url(path))}" + "".join(sent)
 
 
 def _python(way: Way, path: str) -> str:
     path, _, query = path.partition("?")
-    sent = [f"{{{', '.join(f'{json.dumps(name)}: [[{name}]]' for name in way.sent)}}}"] if way.sent else []
-    asked = [f"{name}={value!r}" for name, value in parse_qsl(query)]
-    return f"client.{way.method.lower()}({', '.join([json.dumps(path), *sent, *asked])})"
+    sent = [_body(way.sent, PYTHON)] if way.sent else []
+    asked = [f"{name}={value if BLANK.fullmatch(value) else repr(value)}" for name, value in parse_qsl(query)]
+    return f"client.{way.method.lower()}({', '.join([json.dumps(_in_url(path)), *sent, *asked])})"
 
 
 def _script(line: str) -> str:
@@ -138,9 +296,24 @@ def _script(line: str) -> str:
 
 
 def _curl(way: Way, path: str) -> str:
-    sent = ", ".join(f'"{name}": [[{name}]]' for name in way.sent)
-    body = f" -X {way.method} -H 'Content-Type: application/json' -d '{{{sent}}}'" if way.method != "GET" else ""
-    return f"curl {_CURL}{body} '{settings.MLTEAM_URL}/api/v1{path}'"
+    method = f" -X {way.method}" if way.method != "GET" else ""
+    body = f" -H 'Content-Type: application/json' -d '{_body(way.sent, JSON)}'" if way.sent else ""
+    return f"curl {_CURL}{method}{body} '{settings.MLTEAM_URL}/api/v1{_in_url(path)}'"
+
+
+def _body(sent: Sent, quoted: str) -> str:
+    """What is sent, as JSON and Python write it alike."""
+    parts = (
+        f"{name if BLANK.fullmatch(name) else json.dumps(name)}: "
+        + (f"[[{one}|{quoted}]]" if isinstance(one, str) else _body(one, quoted))
+        for name, one in sent.items()
+    )
+    return f"{{{', '.join(parts)}}}"
+
+
+def _in_url(path: str) -> str:
+    """The path, its blanks to be quoted as an address needs it."""
+    return BLANK.sub(lambda blank: f"{blank[0][:-2]}|{URL}]]", path)
 
 
 def _fed(command: str, text: str) -> str:
@@ -156,8 +329,17 @@ def _plain(text: str) -> SafeString:
 
 
 def _blanks(text: str, quoted: str) -> SafeString:
-    """The text as HTML, with an element for each blank."""
-    parts = BLANK.split(text)  # text, field, text, …
-    blank = '{}<var data-field="{}" data-quoted="{}">{}</var>'
-    pairs = ((before, name, quoted, name.upper()) for before, name in zip(parts[:-1:2], parts[1::2], strict=True))
-    return format_html("{}{}", format_html_join("", blank, pairs), parts[-1])
+    """The text as HTML, with an element for each blank that does not say itself how it is quoted."""
+    html, end = [], 0
+    for blank in BLANK.finditer(text):
+        html.append(format_html("{}{}", text[end : blank.start()], _blank(blank[1], blank[2], blank[3] or quoted)))
+        end = blank.end()
+    return format_html("{}{}", SafeString("".join(html)), text[end:])
+
+
+def _blank(name: str, default: str | None, quoted: str) -> SafeString:
+    shown = name.upper() if default is None else default if quoted == URL else _QUOTED[quoted](default)
+    return format_html('<var data-field="{}" data-quoted="{}">{}</var>', name, quoted, shown)
+
+
+_QUOTED: Final[dict[str, Callable[[str], str]]] = {SHELL: shlex.quote, PYTHON: json.dumps, JSON: json.dumps}

@@ -14,7 +14,7 @@ from accounts.api import UserOut, called, show_user
 from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import Id, In, Listed, Out, Paging
+from api.lists import In, Listed, Named, Out, Paging
 from api.problems import invalid
 from projects import actions, ownership, team_members
 from projects.api import project_for
@@ -22,7 +22,7 @@ from projects.levels import PRESETS, Levels
 from projects.listing import JOINED, NOTHING
 from projects.members import levels_by_user
 from projects.models import Member, Project, TeamMember
-from teams.api import TeamRef, show_team_ref
+from teams.api import TeamRef, show_team_ref, team_named
 from teams.models import Team
 
 router = Router(tags=["members"])
@@ -77,9 +77,9 @@ class ProjectTeamOut(Out):
 
 
 class ProjectTeamIn(LevelsEdit):
-    """A team, by its id, and what it is to be able to do."""
+    """A team, by its id or its address (`slug`), and what it is to be able to do."""
 
-    team: Id
+    team: Named
 
 
 def levels_in(data: LevelsEdit) -> Levels:
@@ -218,10 +218,7 @@ def list_project_teams(
 def add_project_team(request: ApiRequest, project: str, data: ProjectTeamIn, response: HttpResponse) -> Status:
     """Shares a project with a team: all in it are members at once."""
     by, levels, found = person(request), levels_in(data), shared(request, project)
-    team = Team.objects.filter(pk=data.team).select_related("group").first()
-    if team is None:
-        raise invalid([("team", "No team has this id.")])
-    member = team_members.add(project=found, team=team, levels=levels, by=by)
+    member = team_members.add(project=found, team=team_named(data.team), levels=levels, by=by)
     return Status(201, _team_shown(request, member, response))
 
 

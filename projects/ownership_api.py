@@ -7,9 +7,9 @@ from django.http import Http404
 from ninja import Router, Status
 
 import access
-from accounts.api import UserOut, show_user
+from accounts.api import UserOut, show_user, user_named
 from api.callers import ApiRequest, person
-from api.lists import Id, In, Out
+from api.lists import In, Named, Out
 from api.problems import invalid
 from projects import ownership
 from projects.api import ProjectOut, project_for, show_projects
@@ -19,9 +19,9 @@ router = Router(tags=["ownership"])
 
 
 class OfferIn(In):
-    """The member who is asked to own the project, by the user's id."""
+    """The member who is asked to own the project, by id or username."""
 
-    user: Id
+    user: Named
 
 
 class OfferOut(Out):
@@ -56,9 +56,10 @@ def offer_project(request: ApiRequest, project: str, data: OfferIn) -> Status:
     """Asks a member to own a project; an older offer to somebody else is void."""
     by, found = person(request), project_for(request, project, "project:get")
     ownership.check_owner(found, by)
-    member = Member.objects.filter(project=found, user=data.user).select_related("project__owner", "user").first()
+    members = Member.objects.filter(project=found).select_related("project__owner", "user")
+    member = members.filter(user=user_named(data.user)).first()
     if member is None:
-        raise invalid([("user", "Nobody with this id is a member of the project.")])
+        raise invalid([("user", "Nobody of this name is a member of the project.")])
     ownership.offer(member=member, by=by)
     return Status(201, _shown(found, by))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
@@ -16,16 +16,17 @@ from access import policies, roles, statements
 from access.installation import INSTALLATION, Installation
 from access.models import Policy, Role, RoleKey, RoleMember
 from accounts import admin_api
-from accounts.api import UserOut, show_user
+from accounts.api import UserOut, show_user, user_for, user_named
 from accounts.models import User
 from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Out, Paging
+from api.lists import In, Listed, Named, Out, Paging
 from api.problems import invalid
 from projects import role_access
 from projects.api import project_for
 from projects.role_access import Place
+from teams.api import team_named
 from teams.models import Team
 
 router = Router(tags=["roles"])
@@ -33,8 +34,6 @@ router = Router(tags=["roles"])
 BY_NAME: Final = Order("name", descending=False)
 ADDED: Final = Order("added_at", descending=False)
 MADE: Final = Order("created_at", descending=False)
-
-Id = Annotated[str, Field(max_length=16)]
 
 
 class PlaceOut(Out):
@@ -95,10 +94,10 @@ class RoleMemberOut(Out):
 
 
 class RoleMemberIn(In):
-    """The id of a user, or that of a team."""
+    """A user by id or username, or a team by id or address (`slug`)."""
 
-    user: Id | None = None
-    team: Id | None = None
+    user: Named | None = None
+    team: Named | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "RoleMemberIn":
@@ -329,7 +328,7 @@ def new_team_policy(request: ApiRequest, team: str, data: PolicyIn) -> Status:
 def list_user_policies(request: ApiRequest, user: str, paging: Query[Paging]) -> dict[str, Any]:
     """The policies of somebody: all of one's own; of others those that one has granted."""
     by = person(request)
-    found = get_object_or_404(User, pk=user, is_active=True)
+    found = user_for(user)
     mine = Q() if found.pk == by.pk else Q(granted_by=by)
     return _list_policies(found.policies.filter(mine), paging, by)
 
@@ -340,7 +339,7 @@ def new_user_policy(request: ApiRequest, user: str, data: PolicyIn) -> Status:
     """Gives somebody what a policy says, which one must hold oneself; for the installation's admins."""
     by = person(request)
     role_access.check_may_give_users(by)
-    found = get_object_or_404(User, pk=user, is_active=True)
+    found = user_for(user)
     return Status(201, _show_policy(policies.attach(text=data.text, by=by, user=found), by))
 
 
@@ -402,13 +401,13 @@ def new_role_member(request: ApiRequest, role: str, data: RoleMemberIn) -> Statu
     """Lets a user or a team assume a role, all of which one must hold oneself."""
     by = person(request)
     found, _ = role_access.changed_by(by, role)
-    user = User.objects.filter(pk=data.user, is_active=True).first() if data.user else None
-    team = Team.objects.select_related("group").filter(pk=data.team).first() if data.team else None
-    if user is None and team is None:
-        raise invalid([("user" if data.user else "team", "There is nobody here with this id.")])
-    return Status(
-        201, _show_member(roles.add_member(role=found, by=by, user=user, group=team.group if team else None), by)
-    )
+    if data.team:
+        member = roles.add_member(role=found, by=by, group=team_named(data.team).group)
+    elif user := user_named(str(data.user)):
+        member = roles.add_member(role=found, by=by, user=user)
+    else:
+        raise invalid([("user", "Nobody here has this id or username.")])
+    return Status(201, _show_member(member, by))
 
 
 @router.delete("/roles/{role}/members/{member}", response={204: None})

@@ -150,7 +150,7 @@ def _person_of(asked: Question) -> User | None:
 
 def _whom(by: Any, username: str | None, about: Any) -> Any:
     """Whose rules are asked for: one's own, or those of anybody in what one may share."""
-    if username is None or username == by.username:
+    if not username or username == by.username:
         return by
     if about is None or not _may_share(by, about):
         raise refused("project:share", "not_granted", "Only who may share a project asks what others may there.")

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.forms import Form
 from django.http import HttpResponse
@@ -18,7 +19,7 @@ from accounts.models import User
 from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import Id, In, Listed, Out, Paging
+from api.lists import In, Listed, Named, Out, Paging
 from api.problems import invalid
 from teams import actions, joining
 from teams.forms import AddUserForm
@@ -82,9 +83,9 @@ class TeamRoleIn(In):
 
 
 class NestedTeamIn(In):
-    """A team, by its id."""
+    """A team, by its id or its address (`slug`)."""
 
-    team: Id
+    team: Named
 
 
 class TeamFilter(Schema):
@@ -117,6 +118,14 @@ def _show(teams: list[Team], by: User) -> list[dict[str, Any]]:
 def team_for(request: ApiRequest, team: str, action: str) -> Team:
     """The team with this id, when who asks may do the action with it."""
     return access.fetch(person(request), action, Team.objects.select_related("group"), pk=team)
+
+
+def team_named(text: str) -> Team:
+    """The team with this id, or else at this address. Raises Problem for none."""
+    found = Team.objects.filter(Q(pk=text) | Q(slug=text)).select_related("group")
+    if team := min(found, key=lambda one: one.pk != text, default=None):
+        return team
+    raise invalid([("team", "No team has this id or address.")])
 
 
 def _shown(request: ApiRequest, team: Team, response: HttpResponse) -> dict[str, Any]:
@@ -325,9 +334,7 @@ def list_nested_teams(
 def nest_team(request: ApiRequest, team: str, data: NestedTeamIn) -> Status:
     """Puts a team into another: all in it belong to the other too."""
     by, found = person(request), team_for(request, team, "team:set")
-    inner = Team.objects.filter(pk=data.team).select_related("group").first()
-    if inner is None:
-        raise invalid([("team", "No team has this id.")])
+    inner = team_named(data.team)
     actions.add_team(outer=found, inner=inner, by=by)
     return Status(201, _show_nested([inner], by)[0])
 

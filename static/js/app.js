@@ -36,13 +36,31 @@ const QUOTED = {
   shell: (value) => (/^[\w@.,:/+-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`),
   python: JSON.stringify,
   json: (value) => JSON.stringify(value).replaceAll("'", "'\\''"),
+  url: (value) => encodeURIComponent(value).replaceAll("'", "%27"),
 };
 
-/** The blanks of what can be copied say what is typed into the form; empty ones keep their name. */
+const lastUsed = {}; // of forms that are called alike, such as those of the rows of a list, the one that was used last
+let lastForm = ""; // what the form that was used last is called
+
+/** The form that a text is about: of several alike the one that was used last, or none. */
+function formOf(text) {
+  const name = text.closest("[data-of]")?.dataset.of;
+  const alike = document.querySelectorAll(`form[data-way="${name}"]`);
+  return lastUsed[name]?.isConnected ? lastUsed[name] : alike.length === 1 ? alike[0] : null;
+}
+
+/** Opens what is said about the form that was used last. */
+function openLastUsed() {
+  const said = lastForm && document.querySelector(`#copy-as [data-of="${lastForm}"]`);
+  if (said) said.open = true;
+}
+
+/** The blanks of what can be copied say what is typed into the form, and what it is about; empty ones keep their name. */
 function fillBlanks() {
   for (const blank of document.querySelectorAll("var[data-field]")) {
     blank.dataset.name ??= blank.textContent;
-    const value = document.querySelector(`.main [name="${blank.dataset.field}"]`)?.value;
+    const form = formOf(blank);
+    const value = form?.elements[blank.dataset.field]?.value || form?.getAttribute(`data-${blank.dataset.field}`);
     blank.textContent = value ? QUOTED[blank.dataset.quoted](value) : blank.dataset.name;
   }
 }
@@ -118,7 +136,18 @@ for (const input of document.querySelectorAll("[data-must-equal]")) guard(input)
 
 for (const message of document.querySelectorAll(".message.success, .message.info")) setTimeout(() => message.remove(), 8000);
 
-document.getElementById("copy-as")?.addEventListener("toggle", fillBlanks);
+document.getElementById("copy-as")?.addEventListener("toggle", (event) => {
+  fillBlanks();
+  if (event.newState === "open") openLastUsed();
+});
+for (const use of ["focusin", "input"]) {
+  document.addEventListener(use, (event) => {
+    const form = event.target.closest("form[data-way]");
+    if (!form) return;
+    lastForm = form.getAttribute("data-way"); // a field called dataset hides form.dataset
+    lastUsed[lastForm] = form;
+  });
+}
 tick();
 setInterval(tick, 1000);
 document.addEventListener("htmx:afterSwap", tick);

@@ -1,19 +1,173 @@
-"""Every page says how a program asks for it: what it says is run as it stands."""
+"""Every page and every form says how a program asks for it: what they say is run as it stands."""
 
 import html
 import json
 import re
+import shlex
 import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
-from mlteam.copy_as import WAYS
+from mlteam.copy_as import FORMS, PAGES
+from tests import parts
 from tests.sdk.site import PASSWORD, Site
+from tests.server import running, wait
 
-TEXT = re.compile(r'<pre class="code" id="copy-(page|job)-\d"[^>]*>(.*?)</pre>', re.DOTALL)
-BLANK = re.compile(r'<var data-field="(\w+)" data-quoted="(\w+)">\w+</var>')
-TYPED = {"shell": "'It''s one'", "python": '"Its one"', "json": '"Its one"'}  # as the page's script quotes it
+TEXT = re.compile(r'<pre class="code" id="copy-([\w-]+)-\d"[^>]*>(.*?)</pre>', re.DOTALL)
+BLANK = re.compile(r'<var data-field="(\w+)" data-quoted="(\w+)">([^<]*)</var>')
+QUOTED: dict[str, Callable[[str], str]] = {  # as the page's script does
+    "shell": shlex.quote,
+    "python": json.dumps,
+    "json": lambda value: json.dumps(value).replace("'", "'\\''"),
+    "url": quote,
+}
+ENDED = {"succeeded", "failed", "cancelled", "interrupted"}
+LEVELS = {"job": "all", "dataset": "read", "model": "own", "volume": "none"}
+PRICE = """
+from datetime import datetime, UTC
+from billing.models import Price
+past = datetime(2000, 1, 1, tzinfo=UTC)
+Price.objects.create(kind="cpu", amount="0.1", valid_from=past.date(), effective_from=past, set_by_name="ada")
+"""
+
+# Runs one script after another, as a notebook does; a new interpreter for each would take longer than they do.
+NOTEBOOK = """
+import contextlib, io, json, sys, traceback
+for line in sys.stdin:
+    printed, failed = io.StringIO(), ""
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(json.loads(line), {"__name__": "__main__"})
+    except BaseException:
+        failed = traceback.format_exc()
+    print(json.dumps([printed.getvalue(), failed]), flush=True)
+"""
+
+Shown = tuple[str, dict[str, str]]  # the page on which a form is, and what is typed into it or what its row is about
+
+
+@dataclass
+class World:
+    """A server of its own, on which anything may be changed."""
+
+    site: Site
+    browser: httpx.Client
+    notebook: subprocess.Popen[str]
+    number: int = 0
+    clients: dict[str, httpx.Client] = field(default_factory=dict)
+
+    def asks(self, method: str, path: str, data: Any = None, by: str = "ada") -> Any:
+        if by not in self.clients:
+            headers = {"Authorization": f"Bearer {self.site.tokens[by]}"}
+            self.clients[by] = httpx.Client(base_url=f"{self.site.server.url}/api/v1", headers=headers, timeout=30)
+        answer = self.clients[by].request(method, path, json=data)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def page(self, path: str) -> str:
+        return self.browser.get(path).raise_for_status().text
+
+    def fresh(self, stem: str) -> str:
+        """A name that nothing has yet."""
+        self.number += 1
+        return f"{stem} {self.number}"
+
+    def project(self, by: str = "ada", member: str = "") -> dict[str, Any]:
+        made = self.asks("POST", "/projects", {"name": self.fresh("Project")}, by)
+        if member:
+            offer = {"email": f"{member}@example.com", "preset": "Viewer"}
+            sent = self.asks("POST", f"/projects/{made['id']}/invitations", offer, by)
+            token = sent["link"].rstrip("/").rpartition("/")[2]
+            self.asks("POST", "/invitations/accept", {"token": token}, member)
+        return made
+
+    def team(self, member: str = "", role: str = "user") -> dict[str, Any]:
+        made = self.asks("POST", "/teams", {"name": self.fresh("Team")})
+        if member:
+            self.asks("POST", f"/teams/{made['id']}/members", {"user": member, "role": role})
+        return made
+
+    def role(self) -> dict[str, Any]:
+        return self.asks("POST", f"/projects/{self.site.vision}/roles", {"name": self.fresh("role").replace(" ", "-")})
+
+    def job(self, command: str) -> str:
+        spec = {"name": self.fresh("job").replace(" ", "-"), "command": command}
+        return self.asks("POST", f"/projects/{self.site.vision}/jobs", {"spec": spec})["id"]
+
+    def run(self, number: int, text: str) -> str:
+        """What the first (a command), second (Python) or third (curl) prints, asked by Ada; it must succeed."""
+        if number == 1:
+            assert self.notebook.stdin and self.notebook.stdout
+            print(json.dumps(text), file=self.notebook.stdin, flush=True)
+            printed, failed = json.loads(self.notebook.stdout.readline())
+        else:
+            line = ["bash", "-euo", "pipefail", "-c", text]
+            done = subprocess.run(line, env=self.site.environment("ada"), capture_output=True, text=True, timeout=120)
+            printed, failed = done.stdout, done.stderr if done.returncode else ""
+        assert not failed, f"{text}\n{printed}{failed}"
+        return printed
+
+    def ended(self, job: str) -> str:
+        wait(lambda: self.asks("GET", f"/jobs/{job}")["state"] in ENDED, "the job to end")
+        return job
+
+
+@pytest.fixture(scope="module")
+def world(installed, tmp_path_factory) -> Iterator[World]:
+    parts.need("bwrap", "slirp4netns")
+    with running(MLTEAM_CPUS="4", MLTEAM_STOP_GRACE="2", MLTEAM_API_RATE="0") as server:
+        made = server.manage(
+            "shell", "--no-imports", "-v", "0", "-c", f"{PRICE}\nfrom tests.sdk import site; site.make()"
+        )
+        site = Site(server, installed, tmp_path_factory.mktemp("settings"), **json.loads(made))
+        with httpx.Client(base_url=server.url, follow_redirects=True, timeout=30) as client:
+            page = client.get("/accounts/login/").text
+            sent = {"login": "ada@example.com", "password": PASSWORD, "csrfmiddlewaretoken": csrf(page)}
+            assert client.post("/accounts/login/", data=sent).url.path != "/accounts/login/"
+            with notebook_of(site) as notebook:
+                world = World(site, client, notebook)
+                yield world
+                for one in world.clients.values():
+                    one.close()
+
+
+def notebook_of(site: Site) -> subprocess.Popen[str]:
+    line = [str(site.programs / "python"), "-W", "error", "-c", NOTEBOOK]
+    return subprocess.Popen(line, env=site.environment("ada"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def csrf(page: str) -> str:
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token
+    return token[1]
+
+
+@pytest.fixture(scope="module")
+def names(world: World) -> dict[str, str]:
+    """What the pages are about."""
+    job = world.ended(world.job("echo hello"))
+    offered = world.project(by="stan", member="ada")
+    world.asks("POST", f"/projects/{offered['id']}/offer", {"user": "ada"}, "stan")
+    world.asks("POST", "/teams", {"name": "Lab"})
+    role = world.asks("GET", f"/projects/{world.site.vision}/roles")["items"][0]
+    return {"job": job, "role": role["id"], "offered": offered["slug"]}
+
+
+def texts(page: str, of: str = "page", typed: dict[str, str] | None = None) -> list[str]:
+    """What can be copied from a page, with what is typed in its blanks; a blank that is left keeps what it says."""
+
+    def fill(blank: re.Match[str]) -> str:
+        value = (typed or {}).get(blank[1])
+        return blank[3] if value is None else html.escape(QUOTED[blank[2]](value))
+
+    return [html.unescape(BLANK.sub(fill, text)) for one, text in TEXT.findall(page) if one == of]
+
+
 PATHS = {
     "jobs:list": "/p/vision/jobs",
     "jobs:detail": "/p/vision/jobs/{job}",
@@ -21,89 +175,327 @@ PATHS = {
     "jobs:spec": "/p/vision/jobs/{job}/spec",
     "jobs:history": "/p/vision/jobs/{job}/history",
     "projects:list": "/projects/",
-    "projects:new": "/projects/new",
     "projects:members": "/p/vision/members",
     "projects:access": "/p/vision/access",
     "projects:roles": "/p/vision/roles",
     "projects:role": "/roles/{role}",
     "projects:team_roles": "/t/lab/roles",
+    "projects:installation_roles": "/roles/",
     "projects:audit": "/p/vision/audit",
     "projects:settings": "/p/vision/settings",
+    "projects:ownership": "/p/{offered}/ownership",
     "projects:rules": "/rules/",
     "billing:mine": "/usage",
     "billing:project": "/p/vision/usage",
+    "billing:budgets": "/p/vision/budgets",
     "teams:list": "/teams/",
-    "teams:new": "/teams/new",
     "teams:detail": "/t/lab",
     "profile": "/profile/",
+    "account_emails": "/profile/emails/",
     "tokens": "/profile/tokens/",
     "admins": "/admins/",
 }
 
 
-@pytest.fixture(scope="module")
-def browser(site: Site):
-    """Ada's, signed in."""
-    with httpx.Client(base_url=site.server.url, follow_redirects=True, timeout=30) as client:
-        page = client.get("/accounts/login/").text
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
-        assert token
-        sent = {"login": "ada@example.com", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-        assert client.post("/accounts/login/", data=sent).url.path != "/accounts/login/"
-        yield client
-
-
-@pytest.fixture(scope="module")
-def names(site: Site) -> dict[str, str]:
-    """Ids of what the pages are about."""
-    script = (
-        "import json; from mlteam_sdk.sync import MLTeam\n"
-        f"with MLTeam(project={site.vision!r}) as client:\n"
-        "    job = client.jobs.create(name='hello', command='echo hello').wait()\n"
-        "    client.teams.create('Lab')\n"
-        f"    role = client.get('/projects/{site.vision}/roles')['items'][0]\n"
-        "    print(json.dumps({'job': job.id, 'role': role['id']}))"
-    )
-    return json.loads(site.python("ada", script))
-
-
-def texts(page: str, kind: str = "page") -> list[str]:
-    """What can be copied from a page, with its blanks filled."""
-    filled = BLANK.sub(lambda blank: TYPED[blank[2]], page)
-    return [html.unescape(text) for of, text in TEXT.findall(filled) if of == kind]
-
-
-def run(site: Site, command: str, python: str, curl: str) -> list[str]:
-    """What the three print; each must succeed."""
-    environment = site.environment("ada")
-    shell = [["bash", "-euo", "pipefail", "-c", one] for one in (command, curl)]
-    lines = [shell[0], [str(site.programs / "python"), "-W", "error", "-c", python], shell[1]]
-    said = []
-    for line in lines:
-        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, f"{line[-1]}\n{done.stdout}{done.stderr}"
-        said.append(done.stdout)
-    return said
-
-
 def test_every_page_that_is_something_to_a_program_is_tried():
-    # The first two would change what the others show; there are no budgets where nothing costs anything.
-    untried = {"projects:ownership", "projects:leave", "billing:budgets"}
-    assert set(PATHS) | untried == set(WAYS)
+    assert set(PATHS) == set(PAGES)
 
 
 @pytest.mark.parametrize("page", PATHS)
-def test_what_a_page_says_about_itself_runs(site, browser, names, page):
-    command, python, curl = texts(browser.get(PATHS[page].format(**names)).raise_for_status().text)
+def test_what_a_page_says_about_itself_runs(world, names, page):
+    command, python, curl = texts(world.page(PATHS[page].format(**names)))
     assert command.startswith("mlteam ") and curl.startswith("curl ")
-    said = run(site, command, python, curl)
+    said = [world.run(number, text) for number, text in enumerate((command, python, curl))]
     assert isinstance(json.loads(said[2]), dict)
 
 
-def test_a_form_of_a_job_says_how_to_submit_it(site, browser, names):
-    page = browser.get(f"/p/vision/jobs/new?clone={names['job']}").raise_for_status().text
-    run(site, *texts(page, "job"))
-    with httpx.Client(headers={"Authorization": f"Bearer {site.tokens['ada']}"}) as client:
-        jobs = client.get(f"{site.server.url}/api/v1/jobs?project={site.vision}&name=hello").json()["items"]
+def test_a_page_that_was_searched_is_searched_by_a_program_too(world, names):
+    command, python, curl = texts(world.page("/p/vision/members?q=gra%27c"))
+    assert "q=gra%27c" in command and "q=gra%27c" in curl
+    assert json.loads(world.run(2, curl))["items"] == []
+    world.run(0, command)
+    world.run(1, python)
+
+
+# Form -> what makes a page that shows it. It is called for each of the three texts, which change something for good.
+SHOWN: dict[str, Callable[[World], Shown]] = {}
+
+
+def shows(name: str) -> Callable[[Callable[[World], Shown]], Callable[[World], Shown]]:
+    def note(made: Callable[[World], Shown]) -> Callable[[World], Shown]:
+        SHOWN[name] = made
+        return made
+
+    return note
+
+
+@shows("jobs:stop")
+def _running_job(world: World) -> Shown:
+    return f"/p/vision/jobs/{world.job('sleep 600')}", {}
+
+
+@shows("jobs:remove")
+def _ended_job(world: World) -> Shown:
+    return f"/p/vision/jobs/{world.ended(world.job('true'))}", {}
+
+
+@shows("projects:new")
+def _new_project(world: World) -> Shown:
+    return "/projects/new", {"name": world.fresh("It's a project")}
+
+
+@shows("projects:settings")
+def _renamed_project(world: World) -> Shown:
+    return f"/p/{world.project()['slug']}/settings", {"name": world.fresh("It's “another” name")}
+
+
+@shows("projects:remove")
+def _removed_project(world: World) -> Shown:
+    made = world.project()
+    return f"/p/{made['slug']}/settings", {"confirm": made["name"]}
+
+
+@shows("projects:leave")
+def _left_project(world: World) -> Shown:
+    made = world.project(by="stan", member="ada")
+    return "/projects/?view=shared", {"project": made["id"]}
+
+
+@shows("projects:invite")
+def _invitation(world: World) -> Shown:
+    return "/p/vision/members", LEVELS | {"email": f"{world.fresh('new').replace(' ', '+')}@example.com"}
+
+
+@shows("projects:invitation_resend")
+@shows("projects:invitation_revoke")
+def _open_invitation(world: World) -> Shown:
+    made = world.project()
+    sent = world.asks("POST", f"/projects/{made['id']}/invitations", {"email": "x@example.com", "preset": "Full"})
+    return f"/p/{made['slug']}/members", {"invitation": sent["id"]}
+
+
+@shows("projects:member_set")
+@shows("projects:member_remove")
+@shows("projects:ownership_offer")
+def _member(world: World) -> Shown:
+    return f"/p/{world.project(member='grace')['slug']}/members", LEVELS | {"user": world.site.ids["grace"]}
+
+
+@shows("projects:ownership_withdraw")
+def _offered(world: World) -> Shown:
+    made = world.project(member="grace")
+    world.asks("POST", f"/projects/{made['id']}/offer", {"user": "grace"})
+    return f"/p/{made['slug']}/members", {}
+
+
+@shows("projects:ownership_accept")
+@shows("projects:ownership_decline")
+def _asked_to_own(world: World) -> Shown:
+    made = world.project(by="stan", member="ada")
+    world.asks("POST", f"/projects/{made['id']}/offer", {"user": world.site.ids["ada"]}, "stan")
+    return f"/p/{made['slug']}/ownership", {}
+
+
+@shows("projects:team_add")
+def _team(world: World) -> Shown:
+    return "/p/vision/members", {"team": world.team()["slug"], "preset": "Viewer"}
+
+
+@shows("projects:team_set")
+@shows("projects:team_remove")
+def _team_member(world: World) -> Shown:
+    made, team = world.project(), world.team()
+    world.asks("POST", f"/projects/{made['id']}/teams", {"team": team["id"], "preset": "Viewer"})
+    return f"/p/{made['slug']}/members", LEVELS | {"team": team["id"]}
+
+
+@shows("projects:access")
+def _question(world: World) -> Shown:
+    asked = {"action": "job:get", "resource": world.asks("GET", f"/projects/{world.site.vision}")["urn"]}
+    world.number += 1
+    return "/p/vision/access", asked | ({"person": "grace"} if world.number % 2 else {})
+
+
+@shows("projects:roles")
+def _role(world: World) -> Shown:
+    return "/p/vision/roles", {"name": world.fresh("role").replace(" ", "-")}
+
+
+@shows("projects:team_roles")
+def _role_of_team(world: World) -> Shown:
+    return f"/t/{world.team()['slug']}/roles", {"name": "reader"}
+
+
+@shows("projects:installation_roles")
+def _role_of_all(world: World) -> Shown:
+    return "/roles/", {"name": world.fresh("role").replace(" ", "-")}
+
+
+def reads(world: World) -> str:
+    """A policy."""
+    return f"job:get+job:stop@{world.asks('GET', f'/projects/{world.site.vision}')['urn']}:job:*"
+
+
+@shows("projects:role_remove")
+@shows("projects:role_policy_add")
+def _some_role(world: World) -> Shown:
+    return f"/roles/{world.role()['id']}", {"text": reads(world)}
+
+
+@shows("projects:team_policy_add")
+def _policy_of_team(world: World) -> Shown:
+    return f"/t/{world.team()['slug']}/roles", {"text": reads(world)}
+
+
+@shows("projects:user_policy_add")
+def _policy_of_user(world: World) -> Shown:
+    return "/rules/", {"username": "grace", "text": reads(world)}
+
+
+@shows("projects:policy_remove")
+def _policy(world: World) -> Shown:
+    role = world.role()["id"]
+    return f"/roles/{role}", {"policy": world.asks("POST", f"/roles/{role}/policies", {"text": reads(world)})["id"]}
+
+
+@shows("projects:role_member_add")
+def _role_given(world: World) -> Shown:
+    world.number += 1
+    whom = ("user", "grace") if world.number % 2 else ("team", world.team()["name"].lower().replace(" ", "-"))
+    return f"/roles/{world.role()['id']}", dict(zip(("kind", "name"), whom, strict=True))
+
+
+@shows("projects:role_member_remove")
+def _role_held(world: World) -> Shown:
+    role, grace = world.role()["id"], world.site.ids["grace"]
+    world.asks("POST", f"/roles/{role}/members", {"user": grace})
+    return f"/roles/{role}", {"kind": "user", "member": grace}
+
+
+@shows("projects:role_key_add")
+@shows("projects:role_key_remove")
+def _key(world: World) -> Shown:
+    role = world.role()["id"]
+    return f"/roles/{role}", {
+        "name": "it's mine",
+        "key": world.asks("POST", f"/roles/{role}/keys", {"name": "ci"})["id"],
+    }
+
+
+@shows("billing:budgets")
+@shows("billing:budget_remove")
+def _budget(world: World) -> Shown:
+    made = world.project(member="grace")
+    whose = ["grace", "project"][world.number % 2]
+    world.asks("PUT", f"/projects/{made['id']}/budgets/{whose}", {"amount": "7"})
+    of = {"member": whose} if whose == "grace" else {}
+    return f"/p/{made['slug']}/budgets", of | {"amount": "12.50", "when_full": "stop"}
+
+
+@shows("teams:new")
+def _new_team(world: World) -> Shown:
+    return "/teams/new", {"name": world.fresh("It's a team")}
+
+
+@shows("teams:rename")
+def _renamed_team(world: World) -> Shown:
+    return f"/t/{world.team()['slug']}/rename", {"name": world.fresh("It's another")}
+
+
+@shows("teams:remove")
+@shows("teams:user_add")
+def _some_team(world: World) -> Shown:
+    return f"/t/{world.team()['slug']}", {"username": "grace", "role": "admin"}
+
+
+@shows("teams:leave")
+def _left_team(world: World) -> Shown:
+    return f"/t/{world.team(member='grace', role='owner')['slug']}", {}
+
+
+@shows("teams:user_set")
+@shows("teams:user_remove")
+def _team_user(world: World) -> Shown:
+    return f"/t/{world.team(member='grace')['slug']}", {"user": world.site.ids["grace"], "role": "admin"}
+
+
+@shows("teams:team_add")
+def _outer_team(world: World) -> Shown:
+    return f"/t/{world.team()['slug']}", {"team": world.team()["slug"]}
+
+
+@shows("teams:team_remove")
+def _nested_team(world: World) -> Shown:
+    outer, inner = world.team(), world.team()
+    world.asks("POST", f"/teams/{outer['id']}/teams", {"team": inner["slug"]})
+    return f"/t/{outer['slug']}", {"inner": inner["id"]}
+
+
+@shows("teams:invitation_resend")
+@shows("teams:invitation_revoke")
+def _open_team_invitation(world: World) -> Shown:
+    team = world.team()
+    sent = world.asks("POST", f"/teams/{team['id']}/invitations", {"email": "x@example.com"})
+    return f"/t/{team['slug']}", {"invitation": sent["id"]}
+
+
+@shows("profile")
+def _profile(world: World) -> Shown:
+    typed = {"name": world.fresh("Ada “the” O'Byron"), "username": "ada", "time_zone": "Europe/Vienna", "theme": "dark"}
+    return "/profile/", typed
+
+
+@shows("token_revoke")
+def _token(world: World) -> Shown:
+    here, confirm = "/profile/tokens/new/", "/accounts/confirm/"
+    proof = {"password": PASSWORD, "csrfmiddlewaretoken": csrf(world.page(confirm))}
+    world.browser.post(confirm, data=proof).raise_for_status()
+    sent = {"name": world.fresh("token"), "scope": "all", "days": "30", "csrfmiddlewaretoken": csrf(world.page(here))}
+    world.browser.post(here, data=sent).raise_for_status()
+    [made] = [one for one in world.asks("GET", "/me/tokens")["items"] if one["name"] == sent["name"]]
+    return "/profile/tokens/", {"token": made["id"]}
+
+
+@shows("admin_add")
+def _admin(world: World) -> Shown:
+    if any(one["name"] == "stan" for one in world.asks("GET", "/roles/admin/members")["items"]):
+        world.asks("DELETE", f"/roles/admin/members/{world.site.ids['stan']}")
+    return "/admins/", {"username": "stan"}
+
+
+@shows("admin_remove")
+def _former_admin(world: World) -> Shown:
+    world.asks("POST", "/roles/admin/members", {"user": "stan"})
+    return "/admins/", {"user": world.site.ids["stan"]}
+
+
+def test_every_form_that_is_something_to_a_program_is_tried():
+    assert set(SHOWN) == set(FORMS)
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_what_a_page_says_about_a_form_runs(world, form):
+    for number in range(3):
+        path, typed = SHOWN[form](world)
+        found = texts(world.page(path), form.replace(":", "-"), typed)
+        assert len(found) == 3, f"{path} says nothing about {form}"
+        world.run(number, found[number])
+
+
+def test_what_is_typed_is_what_a_form_does(world):
+    """The three ask the same thing, quoted each in its own way."""
+    name = """It's "so" $HOME `id` \\n [[name]] <b>"""
+    for number, text in enumerate(texts(world.page("/projects/new"), "projects-new", {"name": name})):
+        world.run(number, text)
+    projects = world.asks("GET", "/projects?limit=200")["items"]
+    assert [one["name"] for one in projects].count(name) == 3
+
+
+def test_a_form_of_a_job_says_how_to_submit_it(world, names):
+    page = world.page(f"/p/vision/jobs/new?clone={names['job']}")
+    for number, text in enumerate(texts(page, "job")):
+        world.run(number, text)
+    name = world.asks("GET", f"/jobs/{names['job']}")["name"]
+    jobs = world.asks("GET", f"/jobs?project={world.site.vision}&name={name}")["items"]
     assert len(jobs) == 4
     assert {tuple(job["command"]) for job in jobs} == {tuple(jobs[0]["command"])}

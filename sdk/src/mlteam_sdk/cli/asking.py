@@ -50,7 +50,7 @@ def _answer(method: str, path: str, sent: dict[str, Any]) -> "httpx.Response":
 
 def _print(answer: "httpx.Response") -> None:
     """JSON with a line for each value; a terminal gets codes in place of what could move its cursor. All else as it is."""
-    if "json" in answer.headers.get("content-type", ""):
+    if answer.content and "json" in answer.headers.get("content-type", ""):
         click.echo(json.dumps(answer.json(), indent=2, ensure_ascii=sys.stdout.isatty()))
     else:
         sys.stdout.buffer.write(answer.content)
