@@ -133,7 +133,7 @@ def need(*names: str) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*parts): parts of the machine without which the test cannot run")
     config.addinivalue_line(
-        "markers", "walk: asks every address as everybody; the answers are the same on every database"
+        "markers", "walk: asks many addresses, often as everybody; the answers are the same on every database"
     )
     config.addinivalue_line("markers", "serial: starts whole servers; left out where the database is not its subject")
 

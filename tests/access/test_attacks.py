@@ -54,6 +54,7 @@ def test_what_takes_posts_from_everywhere_answers_everybody_alike(world):
         assert not [answer for answer in answers if answer.cookies]
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("who", ["owner", "admin", "anon"])
 def test_every_post_needs_the_token_of_our_own_form(world, who):
     client, known = browser(world, who, enforce_csrf_checks=True), dict(routes())
@@ -63,6 +64,7 @@ def test_every_post_needs_the_token_of_our_own_form(world, who):
         assert "403_csrf.html" in [template.name for template in response.templates], name
 
 
+@pytest.mark.walk
 def test_and_not_that_of_somebody_else_nor_from_another_page(world):
     client, known = browser(world, "owner", enforce_csrf_checks=True), dict(routes())
     form = client.get("/projects/new").content.decode()
@@ -191,6 +193,7 @@ def named(world) -> None:
     Project.objects.filter(slug="vision").update(offered_to=world["people"]["read"])
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("who", ["owner", "all", "read", "admin"])
 def test_a_name_is_text_on_every_page(world, named, who):
     client, known, seen = browser(world, who), dict(routes()), 0

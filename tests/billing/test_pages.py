@@ -190,6 +190,7 @@ def test_pages_of_the_ledger_follow_each_other(prices, used, project, owner, as_
         assert [row.pk for row in page(client, project, page=nonsense).context["rows"]] in (seen[:50], [])
 
 
+@pytest.mark.walk
 def test_the_number_of_queries_does_not_grow(prices, used, project, owner, as_user, django_assert_max_num_queries):
     from django.db import connection
     from django.test.utils import CaptureQueriesContext

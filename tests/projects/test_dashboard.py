@@ -235,6 +235,7 @@ def test_cursors_and_orders_that_somebody_made_up(as_user, owner, project, curso
         assert page.status_code == 200
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize(
     "path",
     [

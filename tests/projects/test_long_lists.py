@@ -65,6 +65,7 @@ def cost_of(client, page):
     return len(queries)
 
 
+@pytest.mark.walk
 def test_the_number_of_queries_does_not_grow_with_rows(as_user, owner, fill, prices):  # noqa: F811
     client = as_user(owner)
     fill(0, 3)

@@ -137,6 +137,7 @@ def test_being_superuser_shows_no_more(as_user, admin, two):
         assert client.get(address(f"{model}_change", mine[model])).status_code == 404
 
 
+@pytest.mark.walk
 def test_has_perm_agrees_with_access_and_with_what_the_site_shows(make_user, join, rf):
     """For everybody, in every project: Django's question, ours, and the lists of the site."""
     users, _ = populate(make_user, join)
