@@ -10,13 +10,15 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
 from django.template import Context
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.template.loader import render_to_string
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 BLANK: Final = re.compile(
     r"\[\[(\w+)(?:=(\w*))?(?:\|(\w+))?\]\]"
@@ -27,7 +29,7 @@ SHELL, PYTHON, JSON, URL = "shell", "python", "json", "url"  # JSON stands in a 
 Sent = dict[str, Any]  # field of the body -> field of the form, or such a dict again
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Way:
     """What a page or form is to a program. `{project}` and the like are the ids of what the page is about, `[[name]]` a blank.
 
@@ -204,27 +206,54 @@ def of_form(context: Context, name: str, **about: str) -> SafeString:
     request: Any = context.get("request")
     if request is not None:
         _noted(request)[name] = None
-    attributes = format_html_join("", ' data-{}="{}"', about.items())
-    return format_html(' data-way="{}"{}', name, attributes)
+    about = {"way": name} | about
+    return mark_safe("".join(f' data-{one}="{escape(value)}"' for one, value in about.items()))  # noqa: S308 - it is escaped
 
 
-def of_page(context: Context) -> list[Copies]:
-    """The texts for the page that is rendered and for the forms on it; none for a page that is nothing to a program."""
+def of_page(context: Context) -> SafeString:
+    """A button and what it opens: the texts for the page that is rendered and for the forms on it. "" for a page that is nothing to
+    a program."""
     request: Any = context.get("request")
     match = getattr(request, "resolver_match", None)
     if not match or not request.user.is_authenticated:
-        return []
-    page = PAGES.get(match.view_name)
-    ways = [("", page)] if page else []
-    ways += [(name, FORMS[name]) for name in _noted(request)]
+        return SafeString("")
     names = _Names(
         (name, context[name].pk) for name in ("project", "job", "team", "role") if getattr(context.get(name), "pk", "")
     )
-    return [
-        Copies(form, way.title, _texts(way, names, "" if form else _asked(way, request.GET)))
-        for form, way in ways
-        if form or set(NAMES.findall(way.path)) <= set(names)  # else the page says that there is none
-    ]
+    page, forms = _page(match.view_name, names), tuple(_noted(request))
+    if page and (asked := _asked(page, request.GET)):
+        return _panel(page, forms, names, asked)
+    return _filled(_kept(settings.MLTEAM_URL, page, forms, tuple(names)), names)
+
+
+def _page(view: str, names: dict[str, str]) -> Way | None:
+    """What this page is to a program, unless it says that there is none of what it is about."""
+    way = PAGES.get(view)
+    return way if way and set(NAMES.findall(way.path)) <= set(names) else None
+
+
+def _panel(page: Way | None, forms: tuple[str, ...], names: "_Names", asked: str = "") -> SafeString:
+    found = [Copies("", page.title, _texts(page, names, asked))] if page else []
+    found += [Copies(form, FORMS[form].title, _texts(FORMS[form], names)) for form in forms]
+    return render_to_string("components/copies.html", {"copies": found}) if found else SafeString("")
+
+
+@lru_cache(maxsize=512)
+def _kept(_url: str, page: Way | None, forms: tuple[str, ...], names: tuple[str, ...]) -> SafeString:
+    """The panel of all pages that are alike but for what they are about, with a mark in the place of each id."""
+    return _panel(page, forms, _Names((name, _mark(name)) for name in names))
+
+
+def _mark(name: str) -> str:
+    """No id has a 0, and neither the shell nor JSON quotes it."""
+    return f"0{name}0"
+
+
+def _filled(panel: SafeString, names: dict[str, str]) -> SafeString:
+    text = str(panel)
+    for name, pk in names.items():
+        text = text.replace(_mark(name), escape(pk))
+    return mark_safe(text)  # noqa: S308 - the panel is, and the ids are escaped
 
 
 def _noted(request: Any) -> dict[str, None]:
@@ -241,7 +270,7 @@ class _Names(dict[str, str]):
         return f"[[{name}]]"
 
 
-def _texts(way: Way, names: _Names, asked: str) -> list[Copy]:
+def _texts(way: Way, names: _Names, asked: str = "") -> list[Copy]:
     path = way.path.format_map(names) + asked
     command = way.command.format_map(names) if way.command and not asked else _any_command(way, path)
     return [

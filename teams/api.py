@@ -89,10 +89,11 @@ class NestedTeamIn(In):
 
 
 class TeamFilter(Schema):
-    """Which teams: called like `q`, just so (`name`), those that one belongs to (`mine`) or the others."""
+    """Which teams: called like `q`, just so (`name`), at an address (`slug`), those that one belongs to (`mine`) or the others."""
 
     q: str = Field("", max_length=100)
     name: str | None = Field(None, max_length=100)
+    slug: str | None = Field(None, max_length=60)
     mine: bool | None = None
 
 
@@ -148,6 +149,8 @@ def list_teams(request: ApiRequest, where: Query[TeamFilter], paging: Query[Pagi
     by, found = person(request), Team.objects.called(where.q)
     if where.name is not None:
         found = found.filter(name=where.name)
+    if where.slug is not None:
+        found = found.filter(slug=where.slug)
     if where.mine is not None:
         mine = Team.objects.of(by).values("pk")
         found = found.filter(pk__in=mine) if where.mine else found.exclude(pk__in=mine)

@@ -57,10 +57,10 @@ def user(session: "Session", text: str) -> Thing:
 
 
 def team(session: "Session", text: str) -> Thing:
-    """The team with this id, URN or name."""
+    """The team with this id, URN, name or address."""
     if found := _by_id(session, "teams", id_in(text, "team")):
         return found
-    return only(session.some("/teams", ENOUGH, name=text), "team", text)
+    return only(session.some("/teams", ENOUGH, name=text) or session.some("/teams", 2, slug=text), "team", text)
 
 
 def job(session: "Session", text: str, *, strictly: bool = False, states: str = "") -> Thing:
