@@ -99,12 +99,24 @@ IMPLIED = {"browser": ("chromium",), "sandbox": ("bwrap",), "index": ("index",)}
 # in one group is run one after another.
 GROUPS = {
     "tests/browser/": "browsers",
-    "tests/faults/": "browsers",
-    "tests/runner/test_faults.py": "browsers",
-    "tests/test_supervisor.py": "browsers",
+    "tests/faults/": "faults",
+    "tests/runner/test_faults.py": "faults",
+    "tests/test_supervisor.py": "faults",
     "tests/sdk/": "programs",
     "tests/api/test_real.py": "programs",
 }
+# What takes longest begins first; the rest fills what is left of the time, the files with the most tests before others.
+FIRST = (
+    "browsers",
+    "faults",
+    "programs",
+    "tests/access/test_routes.py",
+    "tests/api/test_unforeseen.py",
+    "tests/access/test_attacks.py",
+    "tests/api/test_table.py",
+    "tests/access/test_agreement.py",
+    "tests/projects/test_owners_site.py",
+)
 NEVER_IN_CI = {"root", "unprivileged", "gpu"}  # a machine has them or not: nothing that .ci/run installs brings them
 
 
@@ -152,6 +164,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             groups = (group for start, group in GROUPS.items() if nodeid.startswith(start))
             return next(groups, nodeid.split("::", 1)[0])
+
+        def _assign_work_unit(self, node: Any) -> None:
+            if first := next((name for name in FIRST if name in self.workqueue), None):
+                self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
 
     return OneAfterAnother(config, log)
 
