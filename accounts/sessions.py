@@ -83,6 +83,12 @@ def _shown(row: UserSession, data: dict, this: str | None) -> SignedIn:
     )
 
 
+def forget_ended() -> None:
+    """Removes sessions whose time is over, and what is left of those that were ended."""
+    SessionStore.clear_expired()
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
+
+
 @transaction.atomic
 def end(*, session: UserSession) -> None:
     """Ends a session, within a second also in what it has open."""

@@ -1,8 +1,8 @@
-"""Doors for Celery; what they do is in accounts.mail, accounts.actions and accounts.device_grants."""
+"""Doors for Celery; what they do is in accounts.mail, .actions, .device_grants and .sessions."""
 
 from celery import shared_task
 
-from accounts import actions, device_grants, mail
+from accounts import actions, device_grants, mail, sessions
 
 
 @shared_task(ignore_result=True)
@@ -19,6 +19,7 @@ def send_waiting() -> None:
 
 @shared_task(ignore_result=True)
 def forget_closed() -> None:
-    """Removes what is left of deleted accounts, and of programs that waited to be signed in."""
+    """Removes what is left of deleted accounts, of programs that waited to be signed in, and of sessions."""
     actions.forget_closed()
     device_grants.forget_old()
+    sessions.forget_ended()

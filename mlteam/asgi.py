@@ -6,6 +6,7 @@ counts. The dashboard answers only on its own names, and a WebSocket only to its
 
 import gc
 import os
+from urllib.parse import urlsplit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlteam.settings")
 
@@ -31,6 +32,22 @@ websocket_urlpatterns = [
 ]
 
 
+class OwnPages(OriginValidator):
+    """Lets pages of our own alone open a WebSocket. An Origin that is no address is none; nobody else takes a connection to Redis."""
+
+    async def __call__(self, scope, receive, send):  # type: ignore[no-untyped-def]
+        if self._from_ours(dict(scope["headers"]).get(b"origin", b"")):
+            return await self.application(scope, receive, send)
+        await receive()
+        await send({"type": "websocket.close"})
+
+    def _from_ours(self, origin: bytes) -> bool:
+        try:
+            return bool(self.valid_origin(urlsplit(origin.decode("latin1"))))
+        except ValueError:
+            return False
+
+
 async def http(scope, receive, send):  # type: ignore[no-untyped-def]
     """Runners to their endpoint, everything else to Django, which refuses foreign host names itself."""
     handler = runner_api.application if scope["path"].startswith("/runner/") else pages
@@ -40,7 +57,7 @@ async def http(scope, receive, send):  # type: ignore[no-untyped-def]
 application = ProtocolTypeRouter(
     {
         "http": http,
-        "websocket": OriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.WEBSOCKET_ORIGINS),
+        "websocket": OwnPages(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.WEBSOCKET_ORIGINS),
     }
 )
 

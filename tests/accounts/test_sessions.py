@@ -1,14 +1,18 @@
 """Where one is signed in, the end of it, and the email about a browser that is new to the account."""
 
 import time
+from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.core import mail as sent
 from django.test import Client
+from django.utils import timezone
 
 import access
-from accounts import devices, mail, sessions
+from accounts import devices, mail, sessions, tasks
 from accounts.models import OutgoingEmail
 from accounts.requests import client_address
 from tests.accounts.hands import SECURITY, is_in, sign_in
@@ -64,6 +68,14 @@ def test_ending_one_ends_its_pages_and_asks_its_open_lines_again(desk, phone, pr
     assert not is_in(desk)
     assert [one.is_this for one in listed(phone)] == [True]
     assert phone.post(f"{SECURITY}sessions/{ended.id}/end/").status_code == 404
+
+
+def test_what_is_over_is_forgotten(desk, phone, owner):
+    Session.objects.filter(pk=phone.session.session_key).update(expire_date=timezone.now() - timedelta(minutes=1))
+    tasks.forget_closed()
+    assert list(Session.objects.values_list("pk", flat=True)) == [desk.session.session_key]
+    assert [one.session_key for one in UserSession.objects.filter(user=owner)] == [desk.session.session_key]
+    assert is_in(desk) and not is_in(phone)
 
 
 def test_ending_all_others(owner, desk, phone, project):

@@ -230,14 +230,16 @@ async def test_a_log_that_is_not_there_is_not_found(attempt, owner, lines):
             assert await closed(line) == 4404
 
 
-async def test_another_sites_page_gets_no_line(attempt, server, as_user, owner):
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://[", "http://localhost:x", "http://localhost:99999"]
+)
+async def test_another_sites_page_gets_no_line(attempt, server, as_user, owner, origin):
     cookies = (await sync_to_async(as_user)(owner)).cookies
     headers = {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items())}
-    with pytest.raises(InvalidStatus):
-        async with connect(
-            f"ws://localhost:{server}/ws/{path_of(attempt)}", additional_headers=headers, origin="http://evil.example"
-        ):
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(f"ws://localhost:{server}/ws/{path_of(attempt)}", additional_headers=headers, origin=origin):
             pass
+    assert refused.value.response.status_code == 403
 
 
 def remove(user, project):
