@@ -16,6 +16,7 @@ Row = TypeVar("Row", bound=Model)
 Item = TypeVar("Item")
 Other = TypeVar("Other")
 Reader = Callable[[Any], Any]
+Fetcher = Callable[..., Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,12 @@ def paged(
     order: Order = NEWEST,
     size: int = PAGE,
     read: Reader = lambda rows: rows,
+    fetch: Fetcher | None = None,
 ) -> "Page[Row]":
     """One page of the rows at a cursor; the first page for none, or for one that makes no sense.
 
-    `read` is given the rows of the page and adds what they show.
+    `read` is given the rows of the page and adds what they show; or `fetch` gets them by their ids, `pks`, as a prepared
+    question does.
     """
     direction, value, pk = _parsed(rows, cursor, order)
     rising = order.descending == (direction == "n")
@@ -75,7 +78,9 @@ def paged(
         picked.reverse()
     older, newer = direction == "n" or more, more if direction == "n" else bool(direction)
     return Page(
-        _read(rows.model, [pk for pk, _ in picked], read),
+        _in_order(
+            [pk for pk, _ in picked], fetch or (lambda pks: read(rows.model._default_manager.filter(pk__in=pks)))
+        ),
         cursor_of(picked[-1][1], picked[-1][0], "o") if older and picked else "",
         cursor_of(picked[0][1], picked[0][0], "n") if newer and picked else "",
     )
@@ -99,9 +104,9 @@ def addresses_of(request: HttpRequest, page: Page, name: str = "page") -> dict[s
     return {"older": address_of(request, page.older, name), "newer": address_of(request, page.newer, name)}
 
 
-def _read(model: type[Row], pks: list[Any], read: Reader) -> list[Row]:
+def _in_order(pks: list[Any], fetch: Fetcher) -> list[Any]:
     """The rows of these ids, in this order."""
-    found = {row.pk: row for row in read(model._default_manager.filter(pk__in=pks))} if pks else {}
+    found = {row.pk: row for row in fetch(pks=pks)} if pks else {}
     return [found[pk] for pk in pks if pk in found]
 
 

@@ -1,7 +1,9 @@
 """What projects show of the jobs in them."""
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from django.db.models import (
@@ -20,14 +22,15 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce
 
+from access.prepared import Prepared
 from billing.models import MonthTotal, ProjectMonth, money_field
 from billing.prices import money_shows, this_month
 from jobs.models import Job
 from jobs.states import ACTIVE, WAITING
+from projects.models import Project
 
 if TYPE_CHECKING:
     from accounts.models import User
-    from projects.models import Project
     from projects.querysets import ProjectQuerySet
 
 MILLION: Final = 1_000_000
@@ -36,17 +39,11 @@ MILLION: Final = 1_000_000
 class JobsOfProjects:
     """Answers projects.work.Work, each in a constant number of queries."""
 
-    def columns(self, seen_by: "User") -> dict[str, Combinable]:
-        jobs = Job.objects.filter(project=OuterRef("pk")).order_by()
-        columns: dict[str, Combinable] = {
-            "job_count": _counted(jobs),
-            "running_count": _counted(jobs.filter(state__in=ACTIVE)),
-            "waiting_count": _counted(jobs.filter(state__in=WAITING)),
-            "last_activity": Subquery(
-                Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]
-            ),
-        }
-        return columns | ({"cost_this_month": _cost(seen_by)} if money_shows() else {})
+    def money_shows(self) -> bool:
+        return money_shows()
+
+    def listed(self, *, pks: list[str], seen_by: str, money: bool) -> "list[Project]":
+        return _listed(this_month() if money else None).objects(pks=pks, seen_by=seen_by)
 
     def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "ProjectQuerySet":
         # A join, which a database does at once for all: a subquery is asked for each project, and that each time it is compared.
@@ -66,12 +63,31 @@ class JobsOfProjects:
         return jobs.unfinished().count(), jobs.count()
 
 
-def _cost(seen_by: "User") -> Combinable:
-    """What the project cost this month: to its owner all of it, to others what they used themselves."""
-    month = {"project_id": OuterRef("pk"), "month": this_month()}
-    every = ProjectMonth.objects.filter(**month).values("amount")
-    own = MonthTotal.objects.filter(**month, member_id=seen_by.pk).values("amount")
-    return Case(When(owner=seen_by.pk, then=_or_nothing(every)), default=_or_nothing(own), output_field=money_field())
+@cache
+def _listed(month: date | None) -> "Prepared[Project]":
+    """Projects as lists show them; with what they cost in the month, if it is given."""
+    jobs = Job.objects.filter(project=OuterRef("pk")).order_by()
+    columns: dict[str, Combinable] = {
+        "job_count": _counted(jobs),
+        "running_count": _counted(jobs.filter(state__in=ACTIVE)),
+        "waiting_count": _counted(jobs.filter(state__in=WAITING)),
+        "last_activity": Subquery(Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]),
+    }
+
+    def rows(pks: list[str], seen_by: str) -> "QuerySet[Project]":
+        cost = {"cost_this_month": _cost(seen_by, month)} if month else {}
+        found = Project.objects.filter(pk__in=pks).select_related("owner", "parent")
+        return found.annotate(**columns, **cost)
+
+    return Prepared(rows)
+
+
+def _cost(seen_by: str, month: date) -> Combinable:
+    """What the project cost in the month: to its owner all of it, to others what they used themselves."""
+    place = {"project_id": OuterRef("pk"), "month": month}
+    every = ProjectMonth.objects.filter(**place).values("amount")
+    own = MonthTotal.objects.filter(**place, member_id=seen_by).values("amount")
+    return Case(When(owner=seen_by, then=_or_nothing(every)), default=_or_nothing(own), output_field=money_field())
 
 
 def _or_nothing(amounts: QuerySet) -> Coalesce:

@@ -95,8 +95,8 @@ def show_refs(projects: Iterable[Project]) -> dict[str, dict[str, str]]:
 def show_projects(projects: list[Project], by: Any) -> list[dict[str, Any]]:
     """Projects for an answer to `by`; a constant number of queries."""
     ids = [project.pk for project in projects]
-    columns = work.known().columns(by)
-    counted = {one.pk: one for one in Project.objects.filter(pk__in=ids).annotate(**columns)}
+    jobs = work.known()
+    counted = {one.pk: one for one in jobs.listed(pks=ids, seen_by=by.pk, money=jobs.money_shows())}
     held, refs = access.abilities_in(by, projects), show_refs(projects)
     members, teams = numbers(Member, ids), numbers(TeamMember, ids)
     shown = []

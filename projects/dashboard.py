@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Case, Count, F, Value, When
@@ -11,6 +11,7 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 
 import access
+from access.prepared import Prepared
 from accounts.paging import Order, Page, paged
 from projects import work
 from projects.models import Member, Project, TeamMember
@@ -31,6 +32,17 @@ PAGES: Final = {
     "access": "projects:access",
 }
 PLACE: Final = "slug-of-the-project"
+# Of these projects those of which somebody is a member, and by which teams they are in them: it may be all projects and teams.
+OWN: Final = Prepared(
+    lambda projects, user: Member.objects.filter(project__in=projects, user=user).order_by().values_list("project_id"),
+    planned="anew",
+)
+BY_TEAMS: Final = Prepared(
+    lambda projects, user: TeamMember.objects.filter(project__in=projects, team__group__user=user).select_related(
+        "team"
+    ),
+    planned="anew",
+)
 # Personal comes first where names decide.
 NAME: Final = Case(When(personal=True, then=Value("")), default=Lower("name"))
 BY: Final = {
@@ -43,7 +55,7 @@ BY: Final = {
 class Listed:
     """One of the lists: a page of it.
 
-    Each project has `member_count`, `team_count` and what `work.Work.columns` adds; `sees_jobs`, without which none of its
+    Each project has `member_count`, `team_count` and what `work.Work.listed` adds; `sees_jobs`, without which none of its
     counts of jobs are shown; for who shares it `is_member`, and `by_teams`, the teams by which they are in it; and `pages`,
     the addresses of the project's PAGES.
     """
@@ -76,13 +88,9 @@ class Dashboard:
         return work.known().by_cost(projects, self.user, owned=owned)
 
     @cached_property
-    def columns(self) -> dict[str, Any]:
-        return work.known().columns(self.user)
-
-    @property
     def money(self) -> bool:
         """Whether the lists say what projects cost."""
-        return "cost_this_month" in self.columns
+        return work.known().money_shows()
 
     def lists(self, view: str = "", cursor: str = "") -> list[Listed]:
         """Both lists, owned and shared; of many owned projects that list alone. `view` names one, which begins at the cursor."""
@@ -98,11 +106,11 @@ class Dashboard:
         return found
 
     def _list(self, projects: "ProjectQuerySet", cursor: str, *, owned: bool) -> Page[Project]:
-        columns, by = self.columns, self.sort.removeprefix("-")
+        by = self.sort.removeprefix("-")
         order = Order("key", descending=self.sort.startswith("-"))
         projects = projects.matching(self.q) if self.q else projects
-        shown = {"read": lambda rows: rows.annotate(**columns).select_related("owner", "parent")}
-        return paged(self.keys[by](projects, owned), cursor, order=order, size=SHOWN, **shown)
+        fetch = partial(work.known().listed, seen_by=self.user.pk, money=self.money)
+        return paged(self.keys[by](projects, owned), cursor, order=order, size=SHOWN, fetch=fetch)
 
     def _prepare(self, projects: list[Project]) -> None:
         """Adds what is asked about a page of projects at once."""
@@ -111,9 +119,9 @@ class Dashboard:
         shared = [project for project in projects if project.owner_id != self.user.pk]
         held = access.abilities_in(self.user, shared)
         members, teams = numbers(Member, ids), numbers(TeamMember, ids)
-        own = set(Member.objects.filter(project__in=ids, user=self.user).values_list("project_id", flat=True))
+        own = {project for (project,) in OWN.rows(projects=ids, user=self.user.pk)}
         by_teams = defaultdict(list)
-        for member in TeamMember.objects.filter(project__in=ids, team__group__user=self.user).select_related("team"):
+        for member in BY_TEAMS.objects(projects=ids, user=self.user.pk):
             by_teams[member.project_id].append(member.team)
         for project in projects:
             project.member_count, project.team_count = members.get(project.pk, 0), teams.get(project.pk, 0)
@@ -131,5 +139,13 @@ def _addresses() -> Callable[[str], dict[str, str]]:
 
 def numbers(model: Any, projects: list[str]) -> dict[str, int]:
     """Project id -> how many rows of the model it has; none for none."""
-    rows = model.objects.filter(project__in=projects).order_by()
-    return dict(rows.values_list("project").annotate(number=Count("*")))  # an index alone counts
+    return dict(_numbers(model).rows(projects=projects))
+
+
+@cache
+def _numbers(model: Any) -> Prepared:
+    def counted(projects: list[str]) -> Any:
+        rows = model.objects.filter(project__in=projects).order_by()
+        return rows.values_list("project").annotate(number=Count("*"))  # an index alone counts
+
+    return Prepared(counted)

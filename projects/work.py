@@ -8,8 +8,6 @@ from django.apps import apps
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from django.db.models.expressions import Combinable
-
     from accounts.models import User
     from projects.models import Project
     from projects.querysets import ProjectQuerySet
@@ -18,10 +16,13 @@ if TYPE_CHECKING:
 class Work(Protocol):
     """Answers about the jobs of projects, each a constant number of queries."""
 
-    def columns(self, seen_by: "User") -> "dict[str, Combinable]":
-        """What a list shows of each project, as expressions over projects: job_count, running_count, waiting_count,
-        last_activity (null before the first job); where anything costs anything also cost_this_month: all of it to the
-        project's owner, to others their own share."""
+    def money_shows(self) -> bool:
+        """Whether lists say what projects cost: where anything costs anything."""
+
+    def listed(self, *, pks: list[str], seen_by: str, money: bool) -> "list[Project]":
+        """The projects with these ids, in no order, with owner and parent and what a list shows of each to this user (by id):
+        job_count, running_count, waiting_count, last_activity (null before the first job); with `money` also cost_this_month:
+        all of it to the project's owner, to others their own share."""
 
     def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "ProjectQuerySet":
         """The projects with their cost_this_month in millionths as `key`; where anything costs anything. `owned`: whether all of
