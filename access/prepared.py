@@ -16,10 +16,11 @@ from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.sql.compiler import SQLCompiler
 
-MARK: Final = "\ue000"  # begins the values with which a question is compiled; no id has it
+MARK: Final = "\ue000"  # begins the texts with which a question is compiled; no id has it
+LEAST: Final = -(2**31)  # from here on are the numbers with which it is compiled; no id is below 0
 MOST: Final = 64  # values of a list for which the SQL is kept
 
-Value = str | Collection[str]
+Value = str | Collection[str] | Collection[int]
 Answer = TypeVar("Answer")
 
 
@@ -49,12 +50,21 @@ def _on_the_server(execute: Any, sql: str, parameters: Any, many: bool, context:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A question as it was compiled, with marks among its parameters."""
+    """A question as it was compiled, with marks among its parameters: by the name of a value, its mark or marks."""
 
+    marks: dict[str, Any]
     asked: QuerySet
     compiler: SQLCompiler
     sql: str
     parameters: tuple[Any, ...]
+
+    def filled(self, values: dict[str, Value]) -> list[Any]:
+        """The parameters with the values in place of their marks."""
+        real: dict[Any, Any] = {}
+        for name, mark in self.marks.items():
+            real |= {mark: values[name]} if isinstance(mark, str) else zip(mark, values[name], strict=True)
+        # A number keeps the kind by which Django tells the database how long it is.
+        return [type(one)(real[one]) if isinstance(one, str | int) and one in real else one for one in self.parameters]
 
     def objects(self, parameters: list[Any]) -> list[Any]:
         """What the queryset would give for these parameters: Django makes it of the rows as it always does."""
@@ -72,7 +82,8 @@ class Compiled:
 
 
 class Prepared(Generic[Answer]):
-    """A query that is answered by a few rows. `build` gets each value by its name: a string, or a list of strings for an IN.
+    """A query that is answered by a few rows. `build` gets each value by its name: a string, or for an IN a list
+    of strings or of whole numbers.
 
     `planned`: "once" for what `planned_once` is for, "anew" for what is asked of so different values that no plan fits all.
     """
@@ -110,35 +121,35 @@ class Prepared(Generic[Answer]):
 
     def _filled(self, values: dict[str, Value]) -> tuple[Compiled | None, list[Any]]:
         """The question and its parameters; no question where Django knows that there can be no answer."""
-        shape = tuple((name, None if isinstance(value, str) else len(value)) for name, value in values.items())
+        shape = tuple((name, *_shape(value)) for name, value in values.items())
         key = (connection.vendor, *shape)
         if key in self._kept:
             compiled = self._kept[key]
         else:
             compiled = self._compiled(shape)
-            if all(length is None or length <= MOST for _, length in shape):
+            if all(length <= MOST for _, length, _ in shape):
                 self._kept[key] = compiled
-        return compiled, _with(compiled.parameters, values) if compiled else []
+        return compiled, compiled.filled(values) if compiled else []
 
     def _compiled(self, shape: tuple) -> Compiled | None:
-        marks = {
-            name: f"{MARK}{name}" if length is None else [f"{MARK}{name}{MARK}{place}" for place in range(length)]
-            for name, length in shape
-        }
+        marks = {name: _mark(place, length, kind) for place, (name, length, kind) in enumerate(shape)}
         try:
             asked = self._build(**marks)
             compiler = asked.query.get_compiler(connection=connection)
-            return Compiled(asked, compiler, *compiler.as_sql())
+            return Compiled(marks, asked, compiler, *compiler.as_sql())
         except EmptyResultSet:
             return None
 
 
-def _with(parameters: Collection[Any], values: dict[str, Value]) -> list[Any]:
-    """The parameters with the values in place of their marks."""
-    real: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, str):
-            real[f"{MARK}{name}"] = value
-        else:
-            real |= {f"{MARK}{name}{MARK}{place}": one for place, one in enumerate(value)}
-    return [real.get(one, one) if isinstance(one, str) else one for one in parameters]
+def _shape(value: Value) -> tuple[int, type]:
+    """Of how many values it is, -1 for a single one, and whether of texts or of numbers."""
+    return (-1, str) if isinstance(value, str) else (len(value), type(next(iter(value), "")))
+
+
+def _mark(place: int, length: int, kind: type) -> Any:
+    """What stands for a value of this shape, the question's number `place`."""
+    if length < 0:
+        return f"{MARK}{place}"
+    if kind is int:
+        return [LEAST + place * 1_000_000 + number for number in range(length)]
+    return [f"{MARK}{place}{MARK}{number}" for number in range(length)]

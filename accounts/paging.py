@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
 from django.db.models import DateTimeField, Field, Model, Q, QuerySet
 from django.http import HttpRequest
+
+from access.prepared import Prepared
 
 PAGE = 50
 
@@ -57,7 +60,7 @@ def paged(
     *,
     order: Order = NEWEST,
     size: int = PAGE,
-    read: Reader = lambda rows: rows,
+    read: Reader | None = None,
     fetch: Fetcher | None = None,
 ) -> "Page[Row]":
     """One page of the rows at a cursor; the first page for none, or for one that makes no sense.
@@ -78,9 +81,7 @@ def paged(
         picked.reverse()
     older, newer = direction == "n" or more, more if direction == "n" else bool(direction)
     return Page(
-        _in_order(
-            [pk for pk, _ in picked], fetch or (lambda pks: read(rows.model._default_manager.filter(pk__in=pks)))
-        ),
+        _in_order([pk for pk, _ in picked], fetch or _fetcher(rows.model, read)),
         cursor_of(picked[-1][1], picked[-1][0], "o") if older and picked else "",
         cursor_of(picked[0][1], picked[0][0], "n") if newer and picked else "",
     )
@@ -102,6 +103,16 @@ def address_of(request: HttpRequest, cursor: str, name: str = "page") -> str:
 def addresses_of(request: HttpRequest, page: Page, name: str = "page") -> dict[str, str]:
     """For the pager: the addresses of the pages beside a page."""
     return {"older": address_of(request, page.older, name), "newer": address_of(request, page.newer, name)}
+
+
+def _fetcher(model: type[Model], read: Reader | None) -> Fetcher:
+    """What gets rows by their ids, with what `read` adds."""
+    return (lambda pks: read(model._default_manager.filter(pk__in=pks))) if read else _plain(model).objects
+
+
+@cache
+def _plain(model: type[Model]) -> Prepared:
+    return Prepared(lambda pks: model._default_manager.filter(pk__in=pks))
 
 
 def _in_order(pks: list[Any], fetch: Fetcher) -> list[Any]:

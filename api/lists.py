@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from accounts.paging import NEWEST, Order, paged
+from accounts.paging import NEWEST, Fetcher, Order, paged
 from api.problems import invalid
 
 Item = TypeVar("Item")
@@ -53,11 +53,13 @@ def page(
     show: Callable[[Any], Any],
     *,
     order: Order = NEWEST,
-    read: Callable[[Any], Any] = lambda rows: rows,
+    read: Callable[[Any], Any] | None = None,
+    fetch: Fetcher | None = None,
     prepare: Callable[[list[Any]], Iterable[Any]] = lambda rows: rows,
 ) -> dict[str, Any]:
-    """A page of the rows, each shown. `read` is given the rows of the page, `prepare` what was read, to add what they show."""
-    found = paged(rows, paging.cursor, order=order, size=paging.limit, read=read)
+    """A page of the rows, each shown. `read` is given the rows of the page or `fetch` their ids, and `prepare` what was read,
+    to add what they show."""
+    found = paged(rows, paging.cursor, order=order, size=paging.limit, read=read, fetch=fetch)
     shown = [show(row) for row in prepare(found.rows)]
     return {"items": shown, "next": found.older or None, "previous": found.newer or None}
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.db.models.functions import Coalesce
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from access.prepared import Prepared
 from accounts import mail, wishes
 from accounts.paging import Order, Page, paged
 from billing import payers
@@ -65,12 +67,13 @@ def of_members(project: "Project", *, q: str = "", cursor: str = "") -> Page[Bud
     """A page of the budgets of members in whose name or username the text occurs, by username, with `spent`."""
     rows = Budget.objects.filter(project=project, member__isnull=False).annotate(username=F("member__username"))
     found = rows.filter(Q(username__icontains=q) | Q(member__name__icontains=q)) if q else rows
-    page = paged(found, cursor, order=BY_USERNAME, size=SHOWN, read=_with_member)
+    page = paged(found, cursor, order=BY_USERNAME, size=SHOWN, fetch=_with_member(this_month()).objects)
     return page.showing(_prepared(page.rows))
 
 
-def _with_member(budgets: QuerySet) -> QuerySet:
-    return with_spent(budgets.select_related("member"), this_month())
+@cache
+def _with_member(month: date) -> Prepared[Budget]:
+    return Prepared(lambda pks: with_spent(Budget.objects.filter(pk__in=pks).select_related("member"), month))
 
 
 def _prepared(rows: Iterable[Budget]) -> list[Budget]:

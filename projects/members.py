@@ -1,13 +1,14 @@
 """A member's levels as guardian permissions: written in bulk, read for a whole project at once."""
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
 
 import access
 from access import Grant, refused
+from access.prepared import Prepared
 from projects.levels import KINDS, Level, Levels, levels_of, permissions_of
 from projects.models import Project, ProjectUserPermission
 from projects.rules import actions_of
@@ -53,13 +54,25 @@ def clear_permissions(project: Project, user: "User") -> None:
 
 def levels_by_user(project: Project, users: Collection[str] | None = None) -> dict[str, Levels]:
     """User id -> levels, of those of these users, or of everybody, who hold any; one query."""
-    rows = ProjectUserPermission.objects.filter(
-        content_object=project, **({} if users is None else {"user__in": users})
-    )
+    asked = HELD_BY_ALL.rows(project=project.pk) if users is None else HELD.rows(project=project.pk, users=list(users))
     held: dict[str, set[str]] = {}
-    for user_id, codename in rows.values_list("user_id", "permission__codename"):
+    for user_id, codename in asked:
         held.setdefault(user_id, set()).add(codename)
     return {user_id: levels_of(codenames) for user_id, codenames in held.items()}
+
+
+HELD_BY_ALL: Final = Prepared(
+    lambda project: ProjectUserPermission.objects.filter(content_object=project).values_list(
+        "user_id", "permission__codename"
+    ),
+    planned="anew",
+)
+HELD: Final = Prepared(
+    lambda project, users: ProjectUserPermission.objects.filter(content_object=project, user__in=users).values_list(
+        "user_id", "permission__codename"
+    ),
+    planned="anew",
+)
 
 
 def levels_of_user(project: Project, user: "User") -> Levels:

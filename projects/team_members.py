@@ -1,13 +1,14 @@
 """Teams as members of projects. Each action checks access, writes the audit trail, and is one transaction."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
 import access
 from access import policies
+from access.prepared import Prepared
 from projects import actions, letters
 from projects.errors import Impossible
 from projects.levels import Levels, levels_of, permissions_of
@@ -91,10 +92,16 @@ def levels_of_team(project: Project, team: Team) -> Levels:
 def levels_of_teams(project: Project, teams: Collection[str]) -> dict[str, Levels]:
     """Team id -> levels, of those of these teams that hold any; one query."""
     held: dict[str, set[str]] = {}
-    rows = ProjectGroupPermission.objects.filter(content_object=project, group__team__in=teams)
-    for team_id, codename in rows.values_list("group__team", "permission__codename"):
+    for team_id, codename in HELD.rows(project=project.pk, teams=list(teams)):
         held.setdefault(team_id, set()).add(codename)
     return {team_id: levels_of(codenames) for team_id, codenames in held.items()}
+
+
+HELD: Final = Prepared(
+    lambda project, teams: ProjectGroupPermission.objects.filter(
+        content_object=project, group__team__in=teams
+    ).values_list("group__team", "permission__codename")
+)
 
 
 def _set_permissions(project: Project, team: Team, levels: Levels) -> None:

@@ -25,7 +25,7 @@ from teams import actions, joining
 from teams.forms import AddUserForm
 from teams.invitation_api import RoleName, TeamInvitationOut, show_team_invitation
 from teams.models import Nesting, Team, TeamUser
-from teams.querysets import JOINED, NAMED, TeamQuerySet
+from teams.querysets import JOINED, NAMED, counted
 
 router = Router(tags=["teams"])
 
@@ -131,7 +131,7 @@ def team_named(text: str) -> Team:
 
 def _shown(request: ApiRequest, team: Team, response: HttpResponse) -> dict[str, Any]:
     etags.tell(response, _tag(team))
-    return _show(Team.objects.filter(pk=team.pk).counted(), request.user)[0]
+    return _show(counted([team.pk]), request.user)[0]
 
 
 def _tag(team: Team) -> str:
@@ -159,7 +159,7 @@ def list_teams(request: ApiRequest, where: Query[TeamFilter], paging: Query[Pagi
         paging,
         lambda shown: shown,
         order=BY_NAME,
-        read=TeamQuerySet.counted,
+        fetch=counted,
         prepare=lambda teams: _show(teams, by),
     )
 

@@ -1,6 +1,6 @@
 """Lists of teams."""
 
-from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.apps import apps
@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Case, Count, Value, When
 from django.db.models.functions import Concat, Lower
 
+from access.prepared import Prepared
 from accounts.paging import Order
 
 if TYPE_CHECKING:
@@ -34,22 +35,33 @@ class TeamQuerySet(models.QuerySet):
         first = Case(When(pk__in=teams.of(user).values("pk"), then=Value("0")), default=Value("1"))
         return self.annotate(key=Concat(first, Lower("name")))
 
-    def counted(self) -> "list[Team]":
-        """Each with `people`, the number of all who belong to it; three queries."""
-        teams: list[Team] = list(self)  # type: ignore[arg-type]
-        everybody, inactive = numbers(teams), numbers(teams, user__is_active=False)
-        for team in teams:
-            team.people = everybody.get(team.group_id, 0) - inactive.get(team.group_id, 0)  # type: ignore[attr-defined]
-        return teams
+
+def counted(pks: list[str]) -> "list[Team]":
+    """The teams with these ids, each with `people`, the number of all active ones who belong to it; three queries."""
+    teams = TEAMS.objects(pks=pks)
+    groups = [team.group_id for team in teams]
+    everybody, inactive = numbers(groups), dict(INACTIVE.rows(groups=groups))
+    for team in teams:
+        team.people = everybody.get(team.group_id, 0) - inactive.get(team.group_id, 0)
+    return teams
 
 
-def numbers(teams: "Iterable[Team]", **which: object) -> dict[int, int]:
-    """How many users belong to each of the teams, or how many of these: id of the team's group -> number, where it is not 0.
+def numbers(groups: list[int]) -> dict[int, int]:
+    """How many users belong to each of the teams with these groups: id of the group -> number, where it is not 0.
 
     Nobody is counted that need not be looked at: an index alone says how many there are, and few are inactive.
     """
-    belonging = get_user_model().groups.through.objects.filter(group__in=[team.group_id for team in teams], **which)
-    return dict(belonging.order_by().values_list("group").annotate(number=Count("*")))
+    return dict(EVERYBODY.rows(groups=groups))
+
+
+def _numbers(groups: list[int], **which: object) -> models.QuerySet:
+    belonging = get_user_model().groups.through.objects.filter(group__in=groups, **which)
+    return belonging.order_by().values_list("group").annotate(number=Count("*"))
+
+
+TEAMS: "Final[Prepared[Team]]" = Prepared(lambda pks: apps.get_model("teams", "Team").objects.filter(pk__in=pks))
+EVERYBODY: Final = Prepared(_numbers, planned="anew")
+INACTIVE: Final = Prepared(partial(_numbers, user__is_active=False), planned="anew")
 
 
 def find(team_id: str) -> "Team | None":

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
+from access.prepared import Prepared
 from accounts import invitation_pages
 from accounts.errors import Impossible, InvalidInvitation, OtherAccount
 from accounts.paging import NO_PAGE, Order, Page, addresses_of, paged, searched
@@ -22,13 +23,14 @@ from accounts.requests import UserRequest
 from teams import actions, joining, links
 from teams.forms import AddTeamForm, AddUserForm, TeamForm
 from teams.models import Role, Team, TeamInvitation, TeamUser
-from teams.querysets import JOINED, NAMED, TeamQuerySet
+from teams.querysets import JOINED, NAMED, counted
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from accounts.models import User
 
+USERS: Final = Prepared(lambda pks: TeamUser.objects.filter(pk__in=pks).select_related("user"))
 SHOWN: Final = 50  # of those who are here through a team in it
 
 
@@ -39,7 +41,7 @@ def index(request: UserRequest) -> HttpResponse:
     q = searched(request)
     teams = Team.objects.called(q).mine_first(request.user)
     order = Order("key", descending=False)
-    page = paged(teams, request.GET.get("page", ""), order=order, read=TeamQuerySet.counted)
+    page = paged(teams, request.GET.get("page", ""), order=order, fetch=counted)
     shown = Team.objects.of(request.user).filter(pk__in=[team.pk for team in page.rows])
     mine = set(shown.values_list("pk", flat=True))
     for team in page.rows:
@@ -240,9 +242,9 @@ def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) ->
     held, q = access.abilities(request.user, team), searched(request)
     called = Q(user__name__icontains=q) | Q(user__username__icontains=q) if q else Q()
     found = team.members.filter(called)
-    members = paged(found, request.GET.get("page", ""), order=JOINED, read=lambda rows: rows.select_related("user"))
+    members = paged(found, request.GET.get("page", ""), order=JOINED, fetch=USERS.objects)
     inside = Team.objects.filter(outer_links__outer=team)
-    inner = paged(inside, request.GET.get("inner", ""), order=NAMED, read=TeamQuerySet.counted)
+    inner = paged(inside, request.GET.get("inner", ""), order=NAMED, fetch=counted)
     can_set = bool(held.decide("team:set", team))
     open_ones = _invitations(request, team, q) if can_set else NO_PAGE
     pages = {"members": addresses_of(request, members), "inner": addresses_of(request, inner, "inner")}
