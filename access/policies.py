@@ -320,7 +320,14 @@ class Policies:
         for steps, place in enumerate((target.project_id, *above)):
             reaches |= Q(place=place, nearest__lte=steps, farthest__gte=steps)
         rows = Statement.objects.filter(reaches, kind=kind, verb=verb, resource__in=["", target.id])
-        return [(rows.filter(**{f"{way}__isnull": False}), way) for way, _ in HOLDERS]
+        members = RoleMember.objects.filter(role__in=rows.values("role"))
+        belonging = get_user_model().groups.through.objects
+        return [
+            (rows.filter(user__isnull=False), "user"),
+            (belonging.filter(group__in=rows.values("group")), "user"),
+            (members.filter(user__isnull=False), "user"),
+            (belonging.filter(group__in=members.values("group")), "user"),
+        ]
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         role = user_id.startswith(ROLE)
@@ -362,11 +369,18 @@ def _text(said: tuple[Any, ...]) -> Any:
 
 
 def _held_by(whose: str, kind: str, verb: str, *, role: bool) -> QuerySet:
-    """The statements of one verb that a user, or a role's key, holds."""
+    """The statements of one verb that a user, or a role's key, holds. Each table more to join is one more to plan for."""
     rows = Statement.objects.filter(kind=kind, verb=verb)
     if role:
         return rows.filter(role=whose)
-    parts = [rows.filter(**{way: whose}).order_by().values("pk") for way, _ in HOLDERS]
+    groups = get_user_model().groups.through.objects.filter(user=whose).values("group")
+    ways = [
+        Q(user=whose),
+        Q(group__in=groups),
+        Q(role__in=RoleMember.objects.filter(user=whose).values("role")),
+        Q(role__in=RoleMember.objects.filter(group__in=groups).values("role")),
+    ]
+    parts = [rows.filter(way).order_by().values("pk") for way in ways]
     return Statement.objects.filter(pk__in=parts[0].union(*parts[1:]))
 
 

@@ -121,9 +121,8 @@ class Membership:
                 held.setdefault(project_id, {}).setdefault((user_id, label), set()).add(codename)
         for place, chain in chains.items():
             for one in chain if place in names else ():
-                yield from _held_here(
-                    place, held.get(one, {}), "" if one == place else f" of {names.get(one)}, which it is in"
-                )
+                where = "" if one == place else f" of {names.get(one)}, which it is in"
+                yield from _held_here(place, held.get(one, {}) if one in names else {}, where)
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
         # By their ids, not joined: then a planner knows how many rows to expect.
@@ -178,16 +177,15 @@ TABLES: Final[tuple[tuple[Any, str, Expression], ...]] = (
 
 
 def _held_by(users: list[str], projects: list[str]) -> QuerySet:
-    """(user, project, source, codename) of all permissions that these users hold in these projects; and of each of these that is
-    there, as nobody's, its name."""
+    """(user, project, source, codename) of all permissions that these users hold in these projects, also in removed ones; and of
+    each of these that is there, as nobody's, its name."""
     present = Project.objects.present().filter(pk__in=projects)
     nobody = Value(None, output_field=CharField())
     parts = [
         present.annotate(nobody=nobody, nothing=Value("")).order_by().values_list("nobody", "pk", "name", "nothing")
     ]
     for table, user, label in TABLES:
-        here = table.objects.filter(content_object__in=projects).filter(content_object__in=present.values("pk"))
-        rows = here.filter(**{f"{user}__in": users}).annotate(label=label)
+        rows = table.objects.filter(content_object__in=projects, **{f"{user}__in": users}).annotate(label=label)
         parts.append(rows.order_by().values_list(user, "content_object_id", "label", "permission__codename"))
     return parts[0].union(*parts[1:], all=True)
 
@@ -203,9 +201,9 @@ def _shared(codename: str, *, present: bool = True) -> Prepared:
     def ids(user: str) -> QuerySet:
         parts: list[QuerySet] = []
         there = {"content_object__removed_at": None} if present else {}
-        for table, way, _ in TABLES:
-            held = {"permission__codename": codename, "permission__content_type__app_label": "projects", way: user}
-            rows = table.objects.filter(**held).order_by().values("content_object_id")
+        groups = get_user_model().groups.through.objects.filter(user=user).values("group")
+        for table, whose in ((ProjectUserPermission, {"user": user}), (ProjectGroupPermission, {"group__in": groups})):
+            rows = table.objects.filter(permission__codename=codename, **whose).order_by().values("content_object_id")
             inside = Project.objects.present() if present else Project.objects.all()
             nested = Nested.objects.filter(above__in=rows).values("place")
             parts += [rows.filter(**there), inside.filter(pk__in=nested).order_by().values("pk")]
