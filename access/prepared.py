@@ -35,6 +35,7 @@ def planned_once() -> Iterator[None]:
     if connection.vendor != "postgresql" or connection.settings_dict["OPTIONS"].get("prepare_threshold") is None:
         yield
         return
+    connection.ensure_connection()  # whoever wraps queries from its beginning on does so now, and not within the block
     with connection.execute_wrapper(_on_the_server):
         yield
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from allauth.account.adapter import get_adapter
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user, get_user_model
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
@@ -21,6 +20,7 @@ from django.utils.crypto import constant_time_compare
 
 import access
 from accounts import devices, second_step
+from accounts.backends import SessionStore
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

@@ -26,7 +26,7 @@ from bench.server import ROOT, wait_for
 def cookies_of(user: User) -> dict[str, str]:
     """A session of the user's."""
     client = Client()
-    client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, "accounts.backends.Backend")
     return {settings.SESSION_COOKIE_NAME: client.cookies[settings.SESSION_COOKIE_NAME].value}
 
 

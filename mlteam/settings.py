@@ -48,6 +48,7 @@ MLTEAM_API_RATE = int(
 if _secure:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
+SESSION_ENGINE = "accounts.backends"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
 # The __Host- prefix ties a cookie to this very host; browsers take it only over TLS.
 SESSION_COOKIE_NAME = "__Host-mlteam" if _secure else f"mlteam-{PORT}"
@@ -171,7 +172,7 @@ CHANNEL_LAYERS = {
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "accounts.backends.Backend",
     "projects.permissions.Backend",
 ]
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # its backend: ours answers for its rows, and for owners

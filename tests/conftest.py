@@ -128,7 +128,7 @@ def as_user() -> Callable[[User | None], Client]:
     def sign_in(user: User | None) -> Client:
         client = Client()
         if user is not None:
-            client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+            client.force_login(user, backend="accounts.backends.Backend")
         return client
 
     return sign_in

@@ -65,7 +65,7 @@ def test_so_are_those_of_refusals(as_user, request, project, lines, who, address
 
 def test_a_form_without_its_token_gets_one_too(project, owner):
     client = Client(enforce_csrf_checks=True)
-    client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(owner, backend="accounts.backends.Backend")
     page = client.post("/projects/new", {"name": "x"})
     assert page.status_code == 403
     assert SHOWN.findall(page.content.decode()) == [page["X-Reference"]]

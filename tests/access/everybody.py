@@ -124,7 +124,7 @@ def session_of(user) -> str:
     client = Client()
     if user is None:
         return ""
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, backend="accounts.backends.Backend")
     return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 

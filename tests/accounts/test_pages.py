@@ -200,7 +200,7 @@ def test_an_account_that_was_switched_off_does_not_get_in(client, owner):
 
 
 def test_signing_out(client, owner):
-    client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(owner, backend="accounts.backends.Backend")
     assert client.get("/accounts/logout/").status_code == 200
     assert client.get("/projects/").status_code == 200  # a GET signs nobody out
     client.post("/accounts/logout/")
@@ -234,7 +234,7 @@ def test_a_stranger_does_not_flood_a_mailbox_with_resets(client, owner):
 
 def test_ones_profile(client, owner, make_user):
     make_user("ada")
-    client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(owner, backend="accounts.backends.Backend")
     fields = {"name": "O", "username": "olga2", "time_zone": "Europe/Berlin", "theme": "dark"}
     assert client.post("/profile/", fields)["Location"] == "/profile/"
     owner.refresh_from_db()

@@ -428,7 +428,7 @@ def test_nobody_takes_away_anothers(signed_in, stranger, clock):
 )
 def test_no_other_site_can_press_our_buttons(owner, page):
     client = Client(enforce_csrf_checks=True)
-    client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(owner, backend="accounts.backends.Backend")
     assert client.post(page, {"code": "1", "password": PASSWORD}).status_code == 403
 
 

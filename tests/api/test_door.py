@@ -58,7 +58,7 @@ def test_a_roles_key_is_nobody(role_program, project):
 
 def test_a_session_needs_the_token_of_its_forms_to_change_something(owner, settings):
     browser = Client(enforce_csrf_checks=True)
-    browser.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    browser.force_login(owner, backend="accounts.backends.Backend")
     assert browser.get(f"{ROOT}/me").json()["username"] == "olga"
     post = {"path": f"{ROOT}/projects", "data": {"name": "Page"}, "content_type": "application/json"}
     problem(browser.post(**post), 403, "csrf")

@@ -367,7 +367,7 @@ def test_budgets_are_posted_with_a_token_of_the_page(prices, project, owner):
     from django.test import Client
 
     client = Client(enforce_csrf_checks=True)
-    client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(owner, backend="accounts.backends.Backend")
     posted = {"member": "", "amount": "5", "when_full": "stop"}
     assert client.post(reverse("billing:budgets", args=["vision"]), posted).status_code == 403
     assert not Budget.objects.exists()

@@ -39,7 +39,7 @@ def write_output(job, path, data):
 
 async def get(user, url):
     client = AsyncClient()
-    await client.aforce_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    await client.aforce_login(user, backend="accounts.backends.Backend")
     return await client.get(url)
 
 
