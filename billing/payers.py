@@ -5,19 +5,26 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from django.db.models import F, Q
+from django.db.models import CharField, F, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Concat
 
 from access.prepared import Prepared
 from billing.models import ZERO, AccountOwner, Balance, BillingAccount
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from accounts.models import User
 
 
-ACCOUNT: Final = Prepared(
-    lambda owner: AccountOwner.objects.filter(owner=owner, until=None).values_list("account_id", flat=True)
-)
-BALANCE: Final = Prepared(lambda payer: Balance.objects.filter(payer=payer))
+def _balance_for(owner: str, alone: str) -> "QuerySet[Balance]":
+    """The balance of who pays for an owner's projects; `alone`: the key of the owner as a payer."""
+    key = Concat(Value("account:"), "account_id", output_field=CharField())
+    account = AccountOwner.objects.filter(owner=owner, until=None).annotate(payer=key).values("payer")
+    return Balance.objects.filter(payer=Coalesce(Subquery(account), Value(alone)))
+
+
+BALANCE: Final = Prepared(_balance_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,8 @@ def balance_of(payer: Payer) -> Decimal:
 
 
 def left_for(owner_id: str) -> Decimal:
-    """What is left of who pays for an owner's projects now; two queries."""
-    account = ACCOUNT.objects(owner=owner_id)
-    found = BALANCE.objects(payer=f"account:{account[0]}" if account else f"user:{owner_id}")
+    """What is left of who pays for an owner's projects now; one query."""
+    found = BALANCE.objects(owner=owner_id, alone=f"user:{owner_id}")
     return found[0].left if found else ZERO
 
 

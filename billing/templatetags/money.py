@@ -38,7 +38,7 @@ def hours(value: Decimal) -> str:
 
 @register.simple_tag
 def balance_for(project: "Project | None") -> Decimal | None:
-    """What is left of who pays for the active project; None where nothing costs anything. Three queries at most."""
+    """What is left of who pays for the active project; None where nothing costs anything. Two queries at most."""
     if project is None or not money_shows():
         return None
     return payers.left_for(project.owner_id)
