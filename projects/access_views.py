@@ -15,10 +15,9 @@ from accounts.models import User
 from accounts.paging import Order, addresses_of, paged, searched
 from accounts.requests import UserRequest
 from projects import viewing
-from projects.dashboard import NAME
 from projects.errors import Impossible
 from projects.forms import QuestionForm
-from projects.models import Project
+from projects.models import NAME, Project
 from projects.named import BY_SLUG
 from projects.questions import answer, rules_in, rules_of_everybody, teams_to_change
 from projects.role_forms import PolicyForm

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import Case, Count, F, Value, When
-from django.db.models.functions import Lower
+from django.db.models import Count, F
 from django.urls import reverse
 
 import access
 from access.prepared import Prepared
 from accounts.paging import Order, Page, paged
 from projects import work
-from projects.models import Member, Project, TeamMember
+from projects.models import NAME, Member, Project, TeamMember
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -43,8 +42,6 @@ BY_TEAMS: Final = Prepared(
     ),
     planned="anew",
 )
-# Personal comes first where names decide.
-NAME: Final = Case(When(personal=True, then=Value("")), default=Lower("name"))
 BY: Final = {
     "name": lambda projects, owned: projects.annotate(key=NAME),
     "activity": lambda projects, owned: projects.annotate(key=F("active_at")),

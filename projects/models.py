@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from access import Target
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 slug_pattern = RegexValidator(
     r"^[a-z0-9][a-z0-9_-]*\Z", "Use lower-case letters, digits, - and _, beginning with a letter or digit."
 )
+
+
+# By what projects stand in lists by name: Personal comes first.
+NAME: Final = Case(When(personal=True, then=Value("")), default=Lower("name"))
 
 
 class Kept(Exception):
@@ -70,6 +75,11 @@ class Project(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["slug"], condition=Q(removed_at=None), name="project_slug"),
             models.UniqueConstraint(fields=["owner"], condition=Q(personal=True), name="one_personal_project"),
+        ]
+        indexes = [
+            # The first page of somebody's own is read from these, however many they have.
+            models.Index("owner", NAME, "id", condition=Q(removed_at=None), name="owned_by_name"),
+            models.Index(fields=["owner", "active_at", "id"], condition=Q(removed_at=None), name="owned_by_activity"),
         ]
         # The levels of projects.levels; view_project is Django's own.
         permissions = [

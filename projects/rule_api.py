@@ -20,8 +20,7 @@ from api.callers import ApiRequest, person
 from api.lists import Listed, Out, Paging
 from api.problems import invalid
 from projects.api import project_for
-from projects.dashboard import NAME
-from projects.models import Project
+from projects.models import NAME, Project
 from projects.questions import Rule, answer, rules_in, rules_of_everybody, teams_to_change
 from teams.models import Team
 

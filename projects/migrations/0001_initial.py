@@ -4,6 +4,7 @@ import accounts.ids
 import accounts.names
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.text
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
@@ -277,6 +278,25 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.AddIndex(
+            model_name="project",
+            index=models.Index(
+                models.F("owner"),
+                models.Case(
+                    models.When(personal=True, then=models.Value("")),
+                    default=django.db.models.functions.text.Lower("name"),
+                ),
+                models.F("id"),
+                condition=models.Q(("removed_at", None)),
+                name="owned_by_name",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="project",
+            index=models.Index(
+                condition=models.Q(("removed_at", None)), fields=["owner", "active_at", "id"], name="owned_by_activity"
+            ),
         ),
         migrations.AddConstraint(
             model_name="project",
