@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 import access
 from access import roles
 from access.models import Policy, Role
+from access.prepared import Prepared
 from accounts.models import User
 from accounts.paging import Order, addresses_of, paged, searched
 from accounts.requests import UserRequest
@@ -93,18 +94,25 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
         **addresses_of(request, page),
         "user_urn": access.urn("user", request.user.id),
         "everybody": rules_of_everybody(request.user),
-        "policies": request.user.policies.select_related("granted_by").order_by("created_at"),
-        "given": _given(request.user),
+        "policies": OWN_POLICIES.objects(user=request.user.pk),
+        "given": GIVEN.objects(user=request.user.pk),
         "my_roles": roles.roles_of(request.user),
         "policy_form": policy_form if request.user.is_superuser else None,
     }
     return render(request, "projects/rules.html", context)
 
 
-def _given(user: User) -> "QuerySet[Policy]":
+def _given(user: str) -> "QuerySet[Policy]":
     """The policies that somebody has granted to others than a project's roles, which have pages where their granters see them."""
     elsewhere = Q(role=None) | Q(role__place_kind=Role.PlaceKind.INSTALLATION)
-    return user.granted.filter(elsewhere).select_related("user", "group__team", "role").order_by("created_at")
+    found = Policy.objects.filter(elsewhere, granted_by=user)
+    return found.select_related("user", "group__team", "role").order_by("created_at")
+
+
+GIVEN: Final = Prepared(_given, planned="anew")
+OWN_POLICIES: Final = Prepared(
+    lambda user: Policy.objects.filter(user=user).select_related("granted_by").order_by("created_at"), planned="anew"
+)
 
 
 def _who(request: UserRequest, action: str, resource: Any) -> dict[str, Any]:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 USERS: Final = Prepared(lambda pks: TeamUser.objects.filter(pk__in=pks).select_related("user"))
 SHOWN: Final = 50  # of those who are here through a team in it
+ME: Final = Prepared(lambda team, user: TeamUser.objects.filter(team=team, user=user))
+OUTER: Final = Prepared(
+    lambda team: Team.objects.filter(inner_links__inner=team).order_by("name")[:SHOWN], planned="anew"
+)
 
 
 @access.route("self")
@@ -259,8 +263,8 @@ def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) ->
         "invitations": open_ones.rows,
         "inherited": _inherited(team) if inner.rows else [],
         "inner": inner.rows,
-        "outer": Team.objects.filter(inner_links__inner=team).order_by("name")[:SHOWN],
-        "me": team.members.filter(user=request.user).first(),
+        "outer": OUTER.objects(team=team.pk),
+        "me": next(iter(ME.objects(team=team.pk, user=request.user.pk)), None),
         "can_set": can_set,
         "can_remove": bool(held.decide("team:rm", team)),
         "add_user": add_user,
