@@ -368,9 +368,19 @@ def _text(said: tuple[Any, ...]) -> Any:
     return Concat(*said, output_field=CharField()) if len(said) > 1 else said[0]
 
 
+def named_for(user_id: str) -> QuerySet:
+    """The ids of the projects and teams that policies name of which somebody, or a role's key, holds anything."""
+    role = user_id.startswith(ROLE)
+    return _those_of(Statement.objects.all(), user_id[len(ROLE) :] if role else user_id, role=role).values("place")
+
+
 def _held_by(whose: str, kind: str, verb: str, *, role: bool) -> QuerySet:
-    """The statements of one verb that a user, or a role's key, holds. Each table more to join is one more to plan for."""
-    rows = Statement.objects.filter(kind=kind, verb=verb)
+    """The statements of one verb that a user, or a role's key, holds."""
+    return _those_of(Statement.objects.filter(kind=kind, verb=verb), whose, role=role)
+
+
+def _those_of(rows: QuerySet, whose: str, *, role: bool) -> QuerySet:
+    """Those of these statements that a user, or a role's key, holds. Each table more to join is one more to plan for."""
     if role:
         return rows.filter(role=whose)
     groups = get_user_model().groups.through.objects.filter(user=whose).values("group")

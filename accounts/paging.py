@@ -87,6 +87,11 @@ def paged(
     )
 
 
+def is_cursor(rows: QuerySet, cursor: str, order: Order) -> bool:
+    """Whether it is a position in these rows; none at all is the beginning."""
+    return not cursor or bool(_parsed(rows, cursor, order)[0])
+
+
 def searched(request: HttpRequest) -> str:
     """What the request searches for (`q`), "" for nothing."""
     return request.GET.get("q", "").strip()[:100]

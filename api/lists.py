@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from accounts.paging import NEWEST, Fetcher, Order, paged
+from accounts.paging import NEWEST, Fetcher, Order, is_cursor, paged
 from api.problems import invalid
 
 Item = TypeVar("Item")
@@ -58,7 +58,9 @@ def page(
     prepare: Callable[[list[Any]], Iterable[Any]] = lambda rows: rows,
 ) -> dict[str, Any]:
     """A page of the rows, each shown. `read` is given the rows of the page or `fetch` their ids, and `prepare` what was read,
-    to add what they show."""
+    to add what they show. Raises Problem for a cursor of no such list."""
+    if not is_cursor(rows, paging.cursor, order):
+        raise invalid([("cursor", "is none of this list: take `next` or `previous` of another page of it")])
     found = paged(rows, paging.cursor, order=order, size=paging.limit, read=read, fetch=fetch)
     shown = [show(row) for row in prepare(found.rows)]
     return {"items": shown, "next": found.older or None, "previous": found.newer or None}

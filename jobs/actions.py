@@ -88,6 +88,7 @@ def _row(project: Project, spec: Spec, by: "User | RoleHolder", cloned_from: Job
         name=spec.name,
         created_by=account,
         by_role="" if account else by.name,
+        by_role_id=getattr(by, "role_id", ""),
         cloned_from=cloned_from,
         spec=spec.stored(),
         tags=spec.tags,

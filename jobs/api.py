@@ -109,7 +109,8 @@ def list_jobs(
 
 def _filtered(jobs: Any, where: JobFilter, by: Any) -> QuerySet[Job]:
     if where.mine is not None:
-        jobs = jobs.filter(created_by=by.pk) if where.mine else jobs.exclude(created_by=by.pk)
+        mine = Job.objects.made_by(by).order_by().values("pk")
+        jobs = jobs.filter(pk__in=mine) if where.mine else jobs.exclude(pk__in=mine)
     if where.user is not None:
         jobs = jobs.filter(created_by=User.objects.filter(username=where.user).values_list("pk", flat=True).first())
     if where.state:

@@ -38,13 +38,14 @@ _reading = ThreadPoolExecutor(2, thread_name_prefix="checksums")  # a log of a g
 
 class ArtifactOut(Out):
     """Something that a job wrote; `kind` is image, json, other, link or special, and the last two have no bytes. `sha256` is told
-    where it is known."""
+    where it is known. `mine`: who asks submitted the job."""
 
     path: str
     size: int
     kind: str
     modified: datetime
     sha256: str | None = None
+    mine: bool
 
 
 class Checked(shown.LogOut):
@@ -72,8 +73,10 @@ class Artifacts(Listed[ArtifactOut]):
 @access.route("job:get")
 def list_artifacts(request: ApiRequest, job: str) -> dict[str, Any]:
     """What a job wrote, also while it runs."""
-    entries, truncated = artifacts.listed(job_for(request, job, "job:get"))
-    return lists.whole(entries, _show) | {"truncated": truncated}
+    found = job_for(request, job, "job:get")
+    entries, truncated = artifacts.listed(found)
+    mine = shown.is_mine(found, request.user)
+    return lists.whole(entries, lambda entry: _show(entry) | {"mine": mine}) | {"truncated": truncated}
 
 
 def _show(entry: trees.Entry) -> dict[str, Any]:

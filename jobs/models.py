@@ -28,6 +28,7 @@ class Job(models.Model):
     by_role = models.CharField(
         max_length=100, blank=True, help_text="the role whose key submitted it; then created_by is null"
     )
+    by_role_id = models.CharField(max_length=16, blank=True, editable=False, help_text="that role's id")
     created_at = models.DateTimeField(default=timezone.now)
     cloned_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="clones")
     spec = models.JSONField(help_text="the validated job.yml: jobs.spec.Spec")

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Func, OuterRef, Q, Subquery, Value
 
 import access
+from access.keys import RoleHolder
 from jobs.states import ACTIVE, UNFINISHED, JobState, Reason
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class JobQuerySet(models.QuerySet):
     def present(self) -> "JobQuerySet":
         """Without those of removed projects. Not by a join: the order of a list stays that of an index."""
         return self.exclude(project__in=apps.get_model("projects", "Project").objects.filter(removed_at__isnull=False))
+
+    def made_by(self, by: "User | RoleHolder") -> "JobQuerySet":
+        """Those that somebody submitted, or the keys of a role."""
+        return self.filter(by_role_id=by.role_id) if isinstance(by, RoleHolder) else self.filter(created_by=by)
 
     def named(self, name: str) -> "JobQuerySet":
         """Those of just this name; the indexes have what is searched, in lower case."""

@@ -9,6 +9,7 @@ from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 
 import access
+from access.keys import RoleHolder
 from accounts.adapter import absolute
 from accounts.api import UserOut, show_user
 from api import etags
@@ -112,7 +113,7 @@ class JobOut(JobFacts):
 
 
 class MoveOut(Out):
-    """One change of state; `attempt` is the index of the one that it is about."""
+    """One change of state; `attempt` is the index of the one that it is about. `mine`: who asks made it."""
 
     at: datetime
     state: str
@@ -120,6 +121,7 @@ class MoveOut(Out):
     sentence: str
     by: UserOut | None
     attempt: int | None
+    mine: bool
 
 
 def job_for(request: ApiRequest, job: str, action: str) -> Job:
@@ -147,6 +149,11 @@ def tag_of(job: Job) -> str:
     return etags.tag_of(job.pk, job.state, job.changed_at)
 
 
+def is_mine(job: Job, by: Any) -> bool:
+    """Whether who asks submitted it; the keys of a role did so together."""
+    return job.by_role_id == by.role_id if isinstance(by, RoleHolder) else job.created_by_id == by.pk
+
+
 def _facts(jobs: Sequence[Job], by: Any) -> list[dict[str, Any]]:
     projects = {job.project_id: job.project for job in jobs}
     refs, costs = show_refs(projects.values()), usage.costs_of(job.pk for job in jobs)
@@ -169,7 +176,7 @@ def _fact(
         "project": project,
         "created_by": show_user(job.created_by, by) if job.created_by else None,
         "by_role": job.by_role or None,
-        "mine": job.created_by_id == by.pk,
+        "mine": is_mine(job, by),
         "elapsed": rows.elapsed(job),
         "command": Spec.model_validate(job.spec).words,
         "resources": {"cpu": job.cpu_milli / 1000, "mem": job.memory_mib / 1024, "gpu": job.gpu},
@@ -211,4 +218,5 @@ def show_move(move: Move, by: Any) -> dict[str, Any]:
     """One change of state; who made it and the attempt come with it."""
     plain = {name: getattr(move, name) for name in ("at", "state", "reason", "sentence")}
     who = show_user(move.by, by) if move.by else None
-    return plain | {"by": who, "attempt": move.attempt.index if move.attempt else None}
+    mine = move.by is not None and move.by.pk == by.pk
+    return plain | {"by": who, "attempt": move.attempt.index if move.attempt else None, "mine": mine}

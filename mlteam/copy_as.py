@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from keyword import iskeyword
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -49,6 +50,7 @@ def _same(*names: str) -> Sent:
 
 
 _job = {"mine": "mine", "state": "state", "q": "q"}
+_trail = {"by": "by", "action": "action", "since": "from", "until": "to", "q": "q"}
 PAGES: Final = {
     "jobs:list": Way("/jobs?project={project}", "job ls --global --project {project}", query=_job),
     "jobs:detail": Way("/jobs/{job}", "job get {job}"),
@@ -57,19 +59,19 @@ PAGES: Final = {
     "jobs:history": Way("/jobs/{job}/history"),
     "projects:list": Way("/projects", "project ls", query={"q": "q"}),
     "projects:members": Way("/projects/{project}/members", "project members {project}", query={"q": "q"}),
-    "projects:access": Way("/rules?project={project}", "rule ls --project {project}"),
+    "projects:access": Way("/rules?project={project}", "rule ls --in {project}"),
     "projects:roles": Way("/projects/{project}/roles", "project role ls {project}"),
     "projects:role": Way("/roles/{role}/members", "role member ls {role}"),
     "projects:team_roles": Way("/teams/{team}/roles", "team role ls {team}"),
     "projects:installation_roles": Way("/installation/roles", "organization role ls"),
-    "projects:audit": Way("/projects/{project}/audit"),
+    "projects:audit": Way("/projects/{project}/audit", query=_trail),
     "projects:settings": Way("/projects/{project}", "project get {project}"),
-    "projects:ownership": Way("/projects/{project}/offer"),
+    "projects:ownership": Way("/projects/{project}", "project get {project}"),
     "projects:rules": Way("/rules", "rule ls"),
-    "billing:mine": Way("/me/usage"),
-    "billing:project": Way("/projects/{project}/usage"),
+    "billing:mine": Way("/me/usage", query={"month": "month", "view": "view"}),
+    "billing:project": Way("/projects/{project}/usage", query={"month": "month", "member": "member"}),
     "billing:budgets": Way("/projects/{project}/budgets"),
-    "teams:list": Way("/teams", "team ls"),
+    "teams:list": Way("/teams", "team ls", query={"q": "q"}),
     "teams:detail": Way("/teams/{team}/members", "team {team}", query={"q": "q"}),
     "profile": Way("/me", "whoami"),
     "account_emails": Way("/me?fields=muted"),
@@ -96,7 +98,7 @@ def _remove(title: str, path: str, command: str = "") -> Way:
 FORMS: Final = {
     "jobs:stop": _new("Stop the job", "/jobs/{job}/stop", command="job kill {job}"),
     "jobs:remove": _remove("Remove the job", "/jobs/{job}", "job rm {job} --yes"),
-    "projects:new": _new("New project", "/projects", _same("name"), "project new [[name]]"),
+    "projects:new": _new("New project", "/projects", _same("name")),
     "projects:settings": _set("Rename", "/projects/{project}", _same("name")),
     "projects:remove": _remove(
         "Remove the project", "/projects/{project}?confirm=[[confirm]]", "project rm {project} --yes"
@@ -106,7 +108,7 @@ FORMS: Final = {
         "Invite someone",
         "/projects/{project}/invitations",
         _same("email") | _levels,
-        "project invite [[email]] {project}" + _level_flags,
+        f"project invite{_level_flags} -- [[email]] {{project}}",
     ),
     "projects:invitation_resend": _new(
         "Send an invitation again", "/projects/{project}/invitations/[[invitation]]/send"
@@ -126,22 +128,18 @@ FORMS: Final = {
         "rule allowed [[action]]@[[resource]] --user [[person=me]]",
         title="Ask",
     ),
-    "projects:roles": _new(
-        "New role", "/projects/{project}/roles", _same("name"), "role new [[name]] --project {project}"
-    ),
-    "projects:team_roles": _new("New role", "/teams/{team}/roles", _same("name"), "role new [[name]] --team {team}"),
-    "projects:installation_roles": _new(
-        "New role", "/installation/roles", _same("name"), "role new [[name]] --organization"
-    ),
+    "projects:roles": _new("New role", "/projects/{project}/roles", _same("name")),
+    "projects:team_roles": _new("New role", "/teams/{team}/roles", _same("name")),
+    "projects:installation_roles": _new("New role", "/installation/roles", _same("name")),
     "projects:role_remove": _remove("Remove the role", "/roles/{role}", "role rm {role} --yes"),
     "projects:role_policy_add": _new(
-        "Attach a policy", "/roles/{role}/policies", _same("text"), "role policy new {role} [[text]]"
+        "Attach a policy", "/roles/{role}/policies", _same("text"), "role policy new -- {role} [[text]]"
     ),
     "projects:team_policy_add": _new(
-        "Attach a policy", "/teams/{team}/policies", _same("text"), "team policy new {team} [[text]]"
+        "Attach a policy", "/teams/{team}/policies", _same("text"), "team policy new -- {team} [[text]]"
     ),
     "projects:user_policy_add": _new(
-        "Attach a policy", "/users/[[username]]/policies", _same("text"), "user policy new [[username]] [[text]]"
+        "Attach a policy", "/users/[[username]]/policies", _same("text"), "user policy new -- [[username]] [[text]]"
     ),
     "projects:policy_remove": _remove("Take a policy away", "/policies/[[policy]]", "role policy rm [[policy]]"),
     "projects:role_member_add": _new(
@@ -151,7 +149,7 @@ FORMS: Final = {
         "Take it from somebody", "/roles/{role}/members/[[member]]", "role member rm {role} --[[kind]] [[member]]"
     ),
     "projects:role_key_add": _new(
-        "New key", "/roles/{role}/keys", _same("name"), "role key new {role} --name [[name]]"
+        "New key", "/roles/{role}/keys", _same("name"), "role key new {role} --name=[[name]]"
     ),
     "projects:role_key_remove": _remove("Revoke a key", "/roles/{role}/keys/[[key]]", "role key rm {role} [[key]]"),
     "billing:budgets": Way(
@@ -296,9 +294,12 @@ def of_job(project: Any, spec: dict[str, Any], spec_yaml: str) -> list[Copy]:
 _CURL: Final = '--fail-with-body -sS -H "Authorization: Bearer $MLTEAM_TOKEN"'
 
 
+_YES: Final = {"mine": "true"}  # of boxes that are ticked
+
+
 def _asked(way: Way, asked: Any) -> str:
     """What the page was asked for, as its operation is asked."""
-    kept = {name: "true" if asked[one] == "1" else asked[one] for one, name in way.query.items() if asked.get(one)}
+    kept = {name: _YES.get(name, asked[one]) for one, name in way.query.items() if asked.get(one)}
     return f"{'&' if '?' in way.path else '?'}{urlencode(kept)}" if kept else ""
 
 
@@ -314,8 +315,12 @@ def _any_command(way: Way, path: str) -> str:
 def _python(way: Way, path: str) -> str:
     path, _, query = path.partition("?")
     sent = [_body(way.sent, PYTHON)] if way.sent else []
-    asked = [f"{name}={value if BLANK.fullmatch(value) else repr(value)}" for name, value in parse_qsl(query)]
+    asked = [_argument(name, value if BLANK.fullmatch(value) else repr(value)) for name, value in parse_qsl(query)]
     return f"client.{way.method.lower()}({', '.join([json.dumps(_in_url(path)), *sent, *asked])})"
+
+
+def _argument(name: str, value: str) -> str:
+    return f'**{{"{name}": {value}}}' if iskeyword(name) else f"{name}={value}"
 
 
 def _script(line: str) -> str:

@@ -20,7 +20,7 @@ from projects.errors import Impossible
 from projects.forms import QuestionForm
 from projects.models import NAME, Project
 from projects.named import BY_SLUG
-from projects.questions import answer, rules_in, rules_of_everybody, teams_to_change
+from projects.questions import answer, rules_in, rules_of_everybody, teams_to_change, unseen_by
 from projects.role_forms import PolicyForm
 
 SHOWN: Final = 50  # people on a page
@@ -87,9 +87,12 @@ def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
     held = access.rules(request.user, page.rows)
     teams = list(teams_to_change(request.user)[:TEAMS]) if not (q or page.newer) else []
     of_teams = access.rules(request.user, teams, kind="team")
+    unseen = unseen_by(request.user) if not (q or page.newer) else []
+    of_things = access.rules(request.user, unseen)
     context = {
         "groups": [{"project": project, "rules": rules_in(project, held)} for project in page.rows],
         "teams": [{"team": team, "rules": rules_in(team, of_teams)} for team in teams],
+        "things": [rule for project in unseen for rule in rules_in(project, of_things)],
         "q": q,
         **addresses_of(request, page),
         "user_urn": access.urn("user", request.user.id),

@@ -187,7 +187,7 @@ def remove_project(request: ApiRequest, project: str, confirm: str = Query(max_l
     with transaction.atomic():
         found = project_for(request, project, "project:get")
         etags.check(request, _tag(Project.objects.select_for_update().get(pk=found.pk)))
-        access.require(by, "project:rm", found)
+        actions.require(by, "project:rm", found, "removed")
         if confirm != found.name:
             raise Problem(409, "not_confirmed", f"To remove it, say its name: ?confirm={found.name}")
         actions.remove(project=found, by=by)

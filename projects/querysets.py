@@ -7,10 +7,12 @@ from django.db import models
 from django.db.models import Q
 
 import access
+from access import policies
 from access.prepared import Prepared, planned_once
 from accounts import invitations
 
 if TYPE_CHECKING:
+    from access.keys import RoleHolder
     from accounts.models import User
     from projects.models import Project
 
@@ -20,10 +22,14 @@ class ProjectQuerySet(models.QuerySet):
         """Those that have not been removed."""
         return self.filter(removed_at=None)
 
-    def visible_to(self, user: "User") -> "ProjectQuerySet":
+    def visible_to(self, user: "User | RoleHolder") -> "ProjectQuerySet":
         """Those that the user may see, Personal first."""
         mine = access.scope(user, "project:get", project="pk", created_by="owner")
         return self.present().filter(mine).order_by("-personal", "name", "id")
+
+    def named_for(self, user: "User | RoleHolder") -> "ProjectQuerySet":
+        """Those that policies name of which somebody holds anything, of a single job perhaps; by id."""
+        return self.present().filter(pk__in=policies.named_for(user.pk)).order_by("pk")
 
     def owned_by(self, user: "User", action: str = "project:get") -> "ProjectQuerySet":
         """The user's own in which they may do the action; an inactive user has none."""

@@ -1,7 +1,7 @@
 """Answers to questions about access: what somebody holds, may they, why not, and who may; for pages and programs."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import access
 from access import Decision, Grant
@@ -11,6 +11,10 @@ from teams.models import Team
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
+
+    from access.keys import RoleHolder
+
+MOST: Final = 200
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,14 @@ def rules_of_everybody(user: User) -> list[Rule]:
         Rule(["user:get"], access.urn("user", "*"), False, "role user of the installation: names, never addresses"),
         Rule(["team:get"], access.urn("team", "*"), False, "role user of the installation"),
     ]
+
+
+def unseen_by(by: "User | RoleHolder", *, project: str = "") -> list[Project]:
+    """Projects that somebody does not see, but in which a policy gives them something, of a single job perhaps; at most MOST."""
+    named = Project.objects.named_for(by).filter(**({"pk": project} if project else {}))
+    found = list(named[:MOST])
+    held = access.abilities_in(by, found)
+    return [one for one in found if not held[one.pk].any("project:get")]
 
 
 def teams_to_change(user: User) -> "QuerySet[Team]":

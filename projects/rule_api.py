@@ -21,7 +21,7 @@ from api.lists import Listed, Out, Paging
 from api.problems import invalid
 from projects.api import project_for
 from projects.models import NAME, Project
-from projects.questions import Rule, answer, rules_in, rules_of_everybody, teams_to_change
+from projects.questions import Rule, answer, rules_in, rules_of_everybody, teams_to_change, unseen_by
 from teams.models import Team
 
 router = Router(tags=["rules"])
@@ -32,13 +32,15 @@ EVERYBODY: Final = "role user of the installation"
 
 
 class RuleOut(Out):
-    """A rule that one holds. `action`@`expression` is how a policy would say it; `only_mine`: only of what one created."""
+    """A rule that one holds, and so always `mine`. `action`@`expression` is how a policy would say it; `only_mine`: only of what one
+    created."""
 
     action: str
     actions: list[str]
     expression: str
     only_mine: bool
     source: str
+    mine: bool = True
 
 
 class DecisionOut(Out):
@@ -84,12 +86,12 @@ def list_rules(
     paging: Query[Paging],
     project: str | None = Query(None, max_length=16, description="only of the project with this id"),
 ) -> dict[str, Any]:
-    """All that one holds, with where it comes from: what everybody holds, teams, and then project by project.
+    """All that one holds, with where it comes from: what everybody holds, teams, single things, and then project by project.
 
     `limit` counts projects here, each of which comes with all rules in it.
     """
     if project is not None:
-        only = [project_for(request, project, "project:get")]
+        only = unseen_by(request.user, project=project) or [project_for(request, project, "project:get")]
         return lists.whole(_in_projects(request.user, only), _show_rule)
     seen = Project.objects.visible_to(request.user).annotate(key=NAME)
     page = lists.page(seen, paging, lambda one: one, order=BY_NAME)
@@ -98,12 +100,13 @@ def list_rules(
 
 
 def _besides(by: Any) -> list[Rule]:
-    """The rules about people and teams; a role's key has none."""
+    """The rules about people and teams, of which a role's key has none, and about things in projects that one does not see."""
+    unseen = list(_in_projects(by, unseen_by(by)))
     if not isinstance(by, User):
-        return []
+        return unseen
     teams = list(teams_to_change(by)[:TEAMS])
     held = access.rules(by, teams, kind="team")
-    return [*rules_of_everybody(by), *(rule for team in teams for rule in rules_in(team, held))]
+    return [*rules_of_everybody(by), *(rule for team in teams for rule in rules_in(team, held)), *unseen]
 
 
 def _in_projects(by: Any, projects: list[Project]) -> Iterator[Rule]:

@@ -116,6 +116,10 @@ class Migration(migrations.Migration):
                         max_length=100,
                     ),
                 ),
+                (
+                    "by_role_id",
+                    models.CharField(blank=True, editable=False, help_text="that role's id", max_length=16),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("spec", models.JSONField(help_text="the validated job.yml: jobs.spec.Spec")),
                 ("tags", models.JSONField(default=list)),

@@ -112,6 +112,8 @@ def test_pages_follow_each_other_by_cursor(program, owner, project):
     assert [one["name"] for one in first["items"] + second["items"]] == ["Personal", "Vision"]
     assert second["next"] is None
     assert asks.get("/projects", limit=1, cursor=second["previous"]).json()["items"] == first["items"]
+    for nonsense in ("x", "o.", f"o.{project.pk}", "n..", "o.-.\ud7ff"):
+        problem(asks.get("/projects", cursor=nonsense, sort="-created_at"), 422, "invalid")
     problem(asks.get("/projects", limit=0), 422, "invalid")
     problem(asks.get("/projects", sort="colour"), 422, "invalid")
 

@@ -359,7 +359,7 @@ def test_a_roles_key_takes_a_job_through_its_whole_life(role_program, program, o
     submitted = key.post(f"/projects/{project.pk}/jobs", {"spec": SPEC})
     assert submitted.status_code == 201, submitted.content
     job = submitted.json()
-    assert (job["created_by"], job["by_role"], job["mine"]) == (None, "ci", False)
+    assert (job["created_by"], job["by_role"], job["mine"]) == (None, "ci", True)
     key.post(f"/projects/{project.pk}/jobs", {"spec": SPEC})
     [attempt, _] = queue.place(resource)
     transitions.started(attempt, {})
@@ -379,6 +379,19 @@ def test_a_roles_key_takes_a_job_through_its_whole_life(role_program, program, o
     told = AuditEntry.objects.filter(action__startswith="job:").order_by("at")
     assert {entry.by_name for entry in told} == {"role ci"}
     assert [entry.action for entry in told] == ["job:new", "job:new", "job:stop", "job:rm"]
+
+
+def test_what_the_keys_of_a_role_submitted_is_theirs(role_program, program, owner, project, resource, queued):
+    queued(project, owner, name="hers")
+    key, asks = role_program(ALL_OF_JOBS), program(owner)
+    assert key.post(f"/projects/{project.pk}/jobs", {"spec": {"name": "keys", "command": "true"}}).status_code == 201
+    assert {one["name"]: one["mine"] for one in key.get("/jobs").json()["items"]} == {"keys": True, "hers": False}
+    assert {one["name"]: one["mine"] for one in asks.get("/jobs").json()["items"]} == {"keys": False, "hers": True}
+    assert [[one["name"] for one in who.get("/jobs", mine="true").json()["items"]] for who in (key, asks)] == [
+        ["keys"],
+        ["hers"],
+    ]
+    assert [one["name"] for one in key.get("/jobs", mine="false").json()["items"]] == ["hers"]
 
 
 def test_a_role_may_do_no_more_than_its_policies_say(role_program, project, queued, owner, resource):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from access import roles
 from jobs.models import Job
 from projects import actions
 from teams import actions as teams
@@ -36,6 +37,25 @@ def test_pages_of_rules_say_what_everybody_holds_once(program, owner, project):
 def test_a_role_holds_its_policies(role_program, project):
     rules = role_program("project:get@{urn}").get("/rules").json()["items"]
     assert [(rule["action"], rule["expression"]) for rule in rules] == [("project:get", project.urn)]
+
+
+def test_rules_about_a_single_thing_are_held_without_seeing_its_project(
+    program, role_program, project, owner, stranger, viewer, job, as_user
+):
+    key = role_program(f"job:get@{job.urn}")
+    expected = [("job:get", job.urn)]
+    for found in (key.get("/rules"), key.get("/rules", project=project.pk)):
+        assert [(rule["action"], rule["expression"]) for rule in found.json()["items"]] == expected
+    role = roles.create(place=project, name="readers", by=owner)
+    roles.add_policy(role=role, text=f"job:get@{job.urn}", by=owner)
+    roles.add_member(role=role, user=stranger, by=owner)
+    mine = program(stranger).get("/rules").json()["items"]
+    assert job.urn in [rule["expression"] for rule in mine] and all(rule["mine"] for rule in mine)
+    page = as_user(stranger).get("/rules/").content.decode()
+    assert "Single things" in page and job.urn in page and "Vision" not in page
+    assert "Single things" not in as_user(viewer).get("/rules/").content.decode()
+    roles.remove_member(member=role.members.get(), by=owner)
+    problem(program(stranger).get("/rules", project=project.pk), 404, "not_found")
 
 
 def test_may_i_and_why_not(program, project, owner, viewer, job):

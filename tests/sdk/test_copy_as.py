@@ -209,6 +209,27 @@ def test_what_a_page_says_about_itself_runs(world, names, page):
     assert isinstance(json.loads(said[2]), dict)
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/p/vision/jobs?q=1&mine=1", "mine=true&q=1"),
+        ("/projects/?q=1", "q=1"),
+        ("/teams/?q=la", "q=la"),
+        (
+            "/p/vision/audit?by={ada}&action=job.submit&since=2026-01-02&q=x",
+            "by={ada}&action=job.submit&from=2026-01-02&q=x",
+        ),
+        ("/p/vision/usage?month=2026-01", "month=2026-01"),
+        ("/usage?view=used", "view=used"),
+    ],
+)
+def test_what_a_page_shows_of_much_is_what_programs_are_told_to_ask_for(world, names, path, asked):
+    copies = texts(world.page(path.format(**world.site.ids)))
+    assert asked.format(**world.site.ids) in copies[0] and asked.format(**world.site.ids) in copies[2]
+    for number, text in enumerate(copies):
+        world.run(number, text)
+
+
 def test_a_page_that_was_searched_is_searched_by_a_program_too(world, names):
     command, python, curl = texts(world.page("/p/vision/members?q=gra%27c"))
     assert "q=gra%27c" in command and "q=gra%27c" in curl
@@ -484,11 +505,12 @@ def test_what_a_page_says_about_a_form_runs(world, form):
 
 def test_what_is_typed_is_what_a_form_does(world):
     """The three ask the same thing, quoted each in its own way."""
-    name = """It's "so" $HOME `id` \\n [[name]] <b>"""
-    for number, text in enumerate(texts(world.page("/projects/new"), "projects-new", {"name": name})):
-        world.run(number, text)
-    projects = world.asks("GET", "/projects?limit=200")["items"]
-    assert [one["name"] for one in projects].count(name) == 3
+    for name in ("""It's "so" $HOME `id` \\n [[name]] <b>""", "lab.o'hara", "--help"):
+        for number, text in enumerate(texts(world.page("/projects/new"), "projects-new", {"name": name})):
+            world.run(number, text)
+        assert world.asks("GET", "/projects?limit=200")["items"]
+        found = world.asks("GET", f"/projects?limit=200&q={quote(name)}")["items"]
+        assert [one["name"] for one in found].count(name) == 3
 
 
 def test_a_form_of_a_job_says_how_to_submit_it(world, names):

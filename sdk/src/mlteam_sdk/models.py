@@ -224,7 +224,7 @@ class Check(Thing):
 
 
 class Move(Thing):
-    """A change of a job's state; `attempt` is the index of the one that it is about."""
+    """A change of a job's state; `attempt` is the index of the one that it is about. `mine`: who asks made it."""
 
     at: datetime | None = None
     state: str = ""
@@ -232,6 +232,7 @@ class Move(Thing):
     sentence: str = ""
     by: UserFacts | None = None
     attempt: int | None = None
+    mine: bool = False
 
 
 class Match(Thing):
@@ -242,13 +243,14 @@ class Match(Thing):
 
 
 class Artifact(Thing):
-    """A file that a job left; `size` in bytes."""
+    """A file that a job left; `size` in bytes. `mine`: who asks submitted the job."""
 
     path: str = ""
     size: int | None = None
     kind: str = "file"
     modified: datetime | None = None
     sha256: str | None = None
+    mine: bool = False
 
 
 class TeamFacts(Ref):
@@ -327,6 +329,7 @@ class Rule(Thing):
     expression: str = ""
     only_mine: bool = False
     source: str = ""
+    mine: bool = True
 
 
 class Decision(Thing):

@@ -37,7 +37,8 @@ def ls(out: Output, inside: str | None) -> None:
     from mlteam_sdk.cli import names
 
     said = session()
-    asked = {"project": names.project(said, inside)["id"]} if inside else {}
+    # By its id also one that I do not see, in which I may do something to a single thing.
+    asked = {"project": names.id_in(inside, "project") or names.project(said, inside)["id"]} if inside else {}
     found = list(said.items("/rules", None, **asked))
     only_mine = any(thing.get("only_mine") for thing in found)
     out.rows(found, ("action", "expression", "only_mine") if only_mine else ())
