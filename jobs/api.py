@@ -109,8 +109,7 @@ def list_jobs(
 
 def _filtered(jobs: Any, where: JobFilter, by: Any) -> QuerySet[Job]:
     if where.mine is not None:
-        mine = Job.objects.made_by(by).order_by().values("pk")
-        jobs = jobs.filter(pk__in=mine) if where.mine else jobs.exclude(pk__in=mine)
+        jobs = jobs.made_by(by, others=not where.mine)
     if where.user is not None:
         jobs = jobs.filter(created_by=User.objects.filter(username=where.user).values_list("pk", flat=True).first())
     if where.state:

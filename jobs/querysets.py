@@ -76,9 +76,10 @@ class JobQuerySet(models.QuerySet):
         """Without those of removed projects. Not by a join: the order of a list stays that of an index."""
         return self.exclude(project__in=apps.get_model("projects", "Project").objects.filter(removed_at__isnull=False))
 
-    def made_by(self, by: "User | RoleHolder") -> "JobQuerySet":
-        """Those that somebody submitted, or the keys of a role."""
-        return self.filter(by_role_id=by.role_id) if isinstance(by, RoleHolder) else self.filter(created_by=by)
+    def made_by(self, by: "User | RoleHolder", *, others: bool = False) -> "JobQuerySet":
+        """Those that somebody submitted, or the keys of a role; or those of `others`."""
+        theirs = Q(by_role_id=by.role_id) if isinstance(by, RoleHolder) else Q(created_by=by)
+        return self.exclude(theirs) if others else self.filter(theirs)
 
     def named(self, name: str) -> "JobQuerySet":
         """Those of just this name; the indexes have what is searched, in lower case."""

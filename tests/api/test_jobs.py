@@ -373,8 +373,8 @@ def test_a_roles_key_takes_a_job_through_its_whole_life(role_program, program, o
     transitions.ended(attempt, reason="stopped", sentence="Stopped.")
     assert key.get(path).json()["state"] == "cancelled"
     assert [one["by"] for one in key.get(f"{path}/history").json()["items"]] == [None] * 5
-    assert [one["name"] for one in key.get("/jobs", mine="false").json()["items"]] == ["train", "train"]
-    assert key.get("/jobs", mine="true").json()["items"] == []
+    assert [one["name"] for one in key.get("/jobs", mine="true").json()["items"]] == ["train", "train"]
+    assert key.get("/jobs", mine="false").json()["items"] == []
     assert key.delete(path).status_code == 204
     told = AuditEntry.objects.filter(action__startswith="job:").order_by("at")
     assert {entry.by_name for entry in told} == {"role ci"}
