@@ -72,6 +72,9 @@ SECTIONS: Final = (
             "$ curl $MLTEAM_URL/api/v1/device/token -d client_id=mlteam -d device_code=… \\\n"
             "    -d grant_type=urn:ietf:params:oauth:grant-type:device_code",
             "Pages of mlteam itself ask with the session of the browser, and with its X-CSRFToken when they change something.",
+            "Some things are done in a browser alone, so that a token that got out cannot keep itself or shut its owner out: "
+            "making tokens, passwords and second steps, ending sessions, another address, deleting an account. Prices, credits "
+            "and billing accounts are set in the staff's pages.",
         ),
     ),
     Section(
@@ -80,6 +83,7 @@ SECTIONS: Final = (
         (
             "All is JSON in UTF-8. Times are RFC 3339 in UTC. Money is a string with a decimal point. An id is a word that means "
             "nothing; `urn` is the name of a thing in rules and policies. `mine` says whether a thing is yours.",
+            "Where a body names a user, their username will do as well, and for a team its address, its `slug`.",
             "A parameter that an operation does not have is an error, so that a filter with a typo does not let everything through. "
             "`?fields=id,name` leaves only these fields of an answer, or of each item of a list.",
         ),
