@@ -3,8 +3,9 @@
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from access.prepared import Prepared, planned_once
@@ -42,6 +43,18 @@ def test_a_list_may_be_of_any_length(project, owner):
     many = [f"no-{number}" for number in range(100)]
     assert NAMED.objects(slugs=[*many, project.slug], user=owner.pk) == [project]
     assert NAMED.objects(slugs=[], user=owner.pk) == []
+
+
+def test_a_list_may_be_of_numbers(db):
+    groups = [Group.objects.create(name=f"group {number}") for number in range(3)]
+    named = Prepared(
+        lambda pks, names: Group.objects.filter(Q(pk__in=pks) | Q(name__in=names)).order_by("pk"), planned="once"
+    )
+    for _ in range(3):
+        assert named.objects(pks=[groups[0].pk, groups[2].pk], names=["group 1"]) == groups
+        assert named.objects(pks=[groups[1].pk, -1], names=[str(groups[0].pk)]) == [groups[1]]
+    assert named.objects(pks=[], names=["group 2"]) == [groups[2]]
+    assert named.objects(pks=list(range(groups[1].pk, groups[1].pk + 100)), names=[]) == groups[1:]
 
 
 def test_what_a_value_says_is_never_part_of_the_question(project, owner):

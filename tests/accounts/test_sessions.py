@@ -47,6 +47,12 @@ def test_sessions_are_listed_this_one_first(desk, phone, read_only):
     assert shown == [("Safari on an iPhone", "2001:db8::9", True), ("Firefox on Linux", "192.0.2.7", False)]
 
 
+def test_a_session_ends_with_its_time(desk):
+    assert is_in(desk)
+    Session.objects.update(expire_date=timezone.now())
+    assert not is_in(desk)
+
+
 def test_nobody_sees_or_ends_anothers(desk, owner, stranger):
     other = Client()
     sign_in(other, stranger)
