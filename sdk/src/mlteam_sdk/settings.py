@@ -31,7 +31,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a client uses. `source` says where the project comes from: argument, variable, file or personal."""
+    """What a client uses. `source` says where the project comes from: argument, variable, file or personal.
+
+    `signed_in_by`: where the token comes from: argument, variable or file; none where there is no token.
+    """
 
     url: str
     token: str | None = field(repr=False)
@@ -39,6 +42,7 @@ class Settings:
     source: str
     profile: str
     directory: Path
+    signed_in_by: str = "none"
 
 
 def load(
@@ -59,9 +63,9 @@ def load(
     server = address(wished) if wished else login.get("url")
     if not server:
         raise SettingsError(_no_server(name, named))
-    secret = token or environ.get("MLTEAM_TOKEN") or login.get("token")
+    secret, origin = _token(token, environ, login)
     chosen, source = _project(project, environ, where, name, server)
-    return Settings(server, _checked(secret), chosen, source, name, where)
+    return Settings(server, secret, chosen, source, name, where, origin)
 
 
 def directory_of(directory: str | os.PathLike[str] | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -93,6 +97,17 @@ def _no_server(name: str, named: str | None) -> str:
     if named:
         return f"There is no profile “{name}”. `mlteam login URL --profile {name}` makes it."
     return "No server is known. Say `mlteam login URL`, or set MLTEAM_URL."
+
+
+def _token(token: str | None, environ: Mapping[str, str], login: Json) -> tuple[str | None, str]:
+    """The token and where it comes from. A variable that is set but empty is an error: whoever set it did not mean the stored one."""
+    variable = environ.get("MLTEAM_TOKEN")
+    if not token and variable is not None and not variable.strip():
+        raise SettingsError("MLTEAM_TOKEN is set but empty. Give it a token, or unset it to act as who signed in here.")
+    for origin, secret in (("argument", token), ("variable", variable), ("file", login.get("token"))):
+        if checked := _checked(secret):
+            return checked, origin
+    return None, "none"
 
 
 def _checked(token: str | None) -> str | None:
@@ -204,16 +219,40 @@ def profiles(directory: str | os.PathLike[str] | None = None) -> dict[str, str]:
     return {name: str(login.get("url", "")) for name, login in found.items()}
 
 
+def login_of(profile: str, directory: str | os.PathLike[str] | None = None) -> Json:
+    """What is kept of a profile: url, token and what is known of whose it is; {} for none."""
+    logins = _read(directory_of(directory) / CREDENTIALS)
+    found: Json = (logins.get("profiles") or {}).get(profile) or {}
+    return found
+
+
 def _read(path: Path) -> Json:
     try:
         held = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read ({error}). Repair it or remove it.") from None
-    if not isinstance(held, dict):
-        raise SettingsError(f"{path} holds something else than settings. Repair it or remove it.")
-    return held
+        raise SettingsError(f"{path} cannot be read ({error}). {_REMEDY[path.name]}") from None
+    if not _is_sound(held):
+        raise SettingsError(f"{path} is damaged: it holds something else than settings. {_REMEDY[path.name]}")
+    found: Json = held
+    return found
+
+
+_REMEDY: Final = {
+    CREDENTIALS: "Repair it, or remove it and sign in again with `mlteam login URL`.",
+    CONFIG: "Repair it, or remove it and choose the project again with `mlteam configure`.",
+}
+_TEXTS: Final = ("url", "token", "project", "profile")
+
+
+def _is_sound(held: Any) -> bool:
+    """Whether what a file holds has the shape of settings; what others keep there beside it is theirs."""
+    profiles = held.get("profiles") or {} if isinstance(held, dict) else None
+    if not isinstance(profiles, dict):
+        return False
+    entries = [held, *(entry or {} for entry in profiles.values())]
+    return all(isinstance(one, dict) and all(isinstance(one.get(key) or "", str) for key in _TEXTS) for one in entries)
 
 
 def _change(path: Path, change: Callable[[Json], None]) -> None:

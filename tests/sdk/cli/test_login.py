@@ -106,11 +106,61 @@ def test_signing_out_revokes_the_token_and_forgets_it(mlteam: Command, desk: Des
     assert credentials(home).get("profiles") == {} and "mlt_good" not in (home / "credentials.json").read_text()
 
 
-def test_signing_out_works_when_the_server_is_gone(mlteam: Command, desk: Desk, home: Path) -> None:
+def test_a_token_that_could_not_be_revoked_stays_until_it_is_said_that_it_shall_not(
+    mlteam: Command, desk: Desk, home: Path
+) -> None:
     mlteam("login", desk.url, "--token", "mlt_good")
     desk.refuse("DELETE /me/tokens/current", 500, "failed", "Something went wrong.", reference="abc")
     ran = mlteam("logout")
-    assert "could not be asked" in ran.err and "mlt_good" not in (home / "credentials.json").read_text()
+    assert ran.status == 1 and "could not be asked" in ran.err and "--forget" in ran.err
+    assert credentials(home)["profiles"]["default"]["token"] == "mlt_good"
+    ran = mlteam("logout", "--forget")
+    assert ran.status == 1 and "page Tokens" in ran.err and "mlt_good" not in (home / "credentials.json").read_text()
+
+
+def test_signing_out_a_variables_token_leaves_what_is_stored(mlteam: Command, desk: Desk, home: Path) -> None:
+    mlteam("login", desk.url, "--token", "mlt_good")
+    desk.on("DELETE /me/tokens/current", b"", 200)
+    ran = mlteam("logout", MLTEAM_TOKEN="mlt_other")
+    assert ran.status == 0 and "The token in MLTEAM_TOKEN is revoked." in ran.err and "unset it" in ran.err
+    assert "(profile default) stays" in ran.err
+    assert desk.asked[-1].headers["Authorization"] == "Bearer mlt_other"
+    assert credentials(home)["profiles"]["default"]["token"] == "mlt_good"
+    assert mlteam("logout", MLTEAM_TOKEN="mlt_good").status == 0 and credentials(home)["profiles"] == {}
+
+
+def test_what_is_worth_nothing_any_more_is_forgotten(mlteam: Command, desk: Desk, home: Path) -> None:
+    mlteam("login", desk.url, "--token", "mlt_good")
+    desk.refuse("DELETE /me/tokens/current", 401, "not_signed_in", "Send a token.")
+    ran = mlteam("logout")
+    assert ran.status == 0 and "worth nothing" in ran.err and credentials(home)["profiles"] == {}
+
+
+@pytest.mark.parametrize("variables", [{}, {"MLTEAM_TOKEN": "mlr_key"}])
+def test_a_roles_key_is_revoked_where_it_was_made(
+    mlteam: Command, desk: Desk, home: Path, variables: dict[str, str]
+) -> None:
+    desk.on("GET /me", {**ME, "id": None, "username": "", "role": {"id": "r", "name": "ci"}})
+    mlteam("login", desk.url, "--token", "mlr_stored")
+    desk.refuse("DELETE /me/tokens/current", 403, "person_needed", "A role's key cannot do this.")
+    ran = mlteam("logout", **variables)
+    assert ran.status == 1 and "revoked where it was made" in ran.err and "mlteam role key rm" in ran.err
+    assert credentials(home)["profiles"]["default"]["token"] == "mlr_stored"
+
+
+def test_a_variable_that_is_empty_is_said(mlteam: Command, desk: Desk, home: Path) -> None:
+    mlteam("login", desk.url, "--token", "mlt_good")
+    for empty in ("", "  "):
+        ran = mlteam("whoami", MLTEAM_TOKEN=empty)
+        assert (ran.status, ran.out) == (1, "") and "MLTEAM_TOKEN is set but empty" in ran.err
+
+
+@pytest.mark.parametrize("held", [{"profiles": 3}, {"profiles": {"default": 3}}, {"profiles": {"default": {"url": 3}}}])
+def test_a_damaged_file_is_said_to_be_damaged(mlteam: Command, home: Path, held: Any) -> None:
+    home.mkdir(parents=True)
+    (home / "credentials.json").write_text(json.dumps(held))
+    ran = mlteam("whoami")
+    assert ran.status == 1 and "credentials.json is damaged" in ran.err and "mlteam login" in ran.err
 
 
 def test_pages_are_opened_by_name(mlteam: Command, desk: Desk, tmp_path: Path) -> None:

@@ -100,35 +100,59 @@ def _reason(answer: dict[str, Any], status: int) -> str:
 
 
 @command("logout")
-def logout() -> None:
-    """Revokes this machine's token at the server and forgets it."""
-    from mlteam_sdk import errors, settings
+@click.option("--forget", is_flag=True, help="Forget what is stored here even if it cannot be revoked.")
+def logout(forget: bool) -> None:
+    """Revokes this machine's token at the server and forgets it.
+
+    With MLTEAM_TOKEN set it revokes that token, and what is stored here stays. A token that cannot be revoked stays stored, too: the
+    server does not answer, or it is a role's key, which is revoked where it was made.
+    """
+    from mlteam_sdk import settings
 
     said = session()
     held = said.settings
     if not held.token:
         raise Trouble("Nobody is signed in here.")
-    kept = settings.profiles(held.directory)
+    gone, why = _revoked(said)
+    stored = settings.login_of(held.profile, held.directory)
+    is_stored = stored.get("token") == held.token and stored.get("url") == held.url
+    if is_stored and (gone or forget):
+        settings.forget_login(held.profile, held.directory)
+    if not gone:
+        raise Trouble(" ".join([why, *_left(held.signed_in_by, is_stored, forgotten=forget)]))
+    by_variable = held.signed_in_by == "variable"
+    note(f"{why} MLTEAM_TOKEN is still set here; unset it." if by_variable else f"Signed out of {held.url}. {why}")
+    if by_variable and stored and not is_stored:
+        note(f"What is stored here (profile {held.profile}) stays: without MLTEAM_TOKEN, `mlteam logout` revokes it.")
+
+
+def _revoked(said: Any) -> tuple[bool, str]:
+    """Revokes the token; whether it is worth nothing now, and a sentence about it."""
+    from mlteam_sdk import errors
+
+    what = "The token in MLTEAM_TOKEN" if said.settings.signed_in_by == "variable" else "Its token"
     try:
         said.delete("/me/tokens/current")
-        gone = "Its token is revoked."
     except errors.NotSignedIn:
-        gone = "Its token was worth nothing any more."
-    except errors.Refused as error:  # a role's key is revoked by who made it
-        gone = error.detail
+        return True, f"{what} was worth nothing any more."
+    except errors.Refused as error:
+        if error.code != "person_needed":
+            return False, f"{what} is not revoked: {error.detail}"
+        return False, (
+            f"{what} is a role's key, which is revoked where it was made: `mlteam role key rm ROLE KEY`, or the role's page."
+        )
     except errors.MLTeamError as error:
-        gone = f"The server could not be asked to revoke it ({error}): revoke it on the page Tokens."
-    if held.profile in kept:
-        settings.forget_login(held.profile, held.directory)
-    note(f"Signed out of {held.url}. {gone}")
-    if "MLTEAM_TOKEN" in _environment():
-        note("MLTEAM_TOKEN is still set here; unset it.")
+        return False, f"The server could not be asked to revoke it ({error}): revoke it on the page Tokens."
+    return True, f"{what} is revoked."
 
 
-def _environment() -> Any:
-    import os
-
-    return os.environ
+def _left(source: str, is_stored: bool, *, forgotten: bool) -> list[str]:
+    """What of a token that was not revoked is still here."""
+    if is_stored:
+        return [
+            "It is forgotten here." if forgotten else "It is still stored here; --forget removes it from this machine."
+        ]
+    return ["MLTEAM_TOKEN is still set here; unset it."] if source == "variable" else []
 
 
 @command("whoami")
