@@ -1,5 +1,6 @@
 """The tree of commands: help, completion, docs; and that nothing heavy is loaded before it is needed."""
 
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,78 @@ def test_names_are_completed_from_the_server(home: Path, desk: Desk) -> None:
     assert complete(home, desk, "mlteam job logs b") == [job("x", 3)["id"], job("x", 4)["id"]]
     assert complete(home, desk, "mlteam job ki") == ["kill"]
     assert "--state" in complete(home, desk, "mlteam job ls --st")
+
+
+def test_jobs_are_completed_by_their_names_too(home: Path, desk: Desk) -> None:
+    digits, train = job("Digits", 3), job("train", 4)
+    desk.on("GET /jobs", [digits, job("Digits", 5), train])
+    assert complete(home, desk, "mlteam job get di") == ["Digits"]
+    assert complete(home, desk, "mlteam job logs ") == ["Digits", "train"]
+    assert complete(home, desk, f"mlteam job logs {train['id']}") == [train["id"]]
+    assert complete(home, desk, "mlteam logs grace:D") == ["grace:Digits"]
+    assert desk.asked[-1].query["user"] == ["grace"] and "mine" not in desk.asked[-1].query
+    assert complete(home, desk, "mlteam job kill tr") == ["train"]
+    assert "queued" in desk.asked[-1].query["state"]
+
+
+def test_display_names_are_completed_whatever_their_capitals(home: Path, desk: Desk) -> None:
+    desk.on("GET /projects", [project("Vision", 2), project("My Other Project", 3)])
+    assert complete(home, desk, "mlteam project use V") == ["Vision"]
+    assert complete(home, desk, "mlteam project use VI") == ["vision"]
+    assert complete(home, desk, "mlteam project use My") == ["My Other Project"]
+
+
+def test_of_many_those_that_are_called_so_are_asked_for(home: Path, desk: Desk) -> None:
+    first = [job(f"other{number}", 3) for number in range(50)]
+    desk.on("GET /jobs", lambda asked: (200, {"items": [job("digits", 4)] if "q" in asked.query else first}))
+    assert complete(home, desk, "mlteam job get di") == ["digits"]
+
+
+def test_roles_are_completed_where_they_are(home: Path, desk: Desk) -> None:
+    vision = project("Vision", 2)
+    desk.on("GET /projects", [vision])
+    for place, name in ((f"projects/{vision['id']}", "job_access"), ("installation", "auditor")):
+        desk.on(f"GET /{place}/roles", [{"id": "rrrrrrrrrrrrrrr2", "name": name}])
+    here = {"MLTEAM_PROJECT": vision["id"]}
+    for line in ("role member ls", "role policy new", "role rm", "role key ls", "project role member add"):
+        assert complete(home, desk, f"mlteam {line} jo", **here) == ["job_access"], line
+    assert complete(home, desk, "mlteam role member ls vision.jo") == ["vision.job_access"]
+    assert complete(home, desk, "mlteam organization role member ls ") == ["auditor"]
+    assert complete(home, desk, "mlteam role key new --project vision jo") == ["job_access"]
+
+
+def test_people_teams_and_anything_are_completed(home: Path, desk: Desk) -> None:
+    desk.on("GET /jobs", [job("vit", 3)])
+    desk.on("GET /projects", [project("Vision", 2)])
+    desk.on("GET /teams", [{"id": "ttttttttttttttt2", "name": "Viewers"}])
+    desk.on("GET /users", [{"id": "uuuuuuuuuuuuuuu2", "username": "vic", "name": "Vic"}])
+    assert complete(home, desk, "mlteam open vi") == ["vit", "vision", "Viewers", "vic"]
+    assert complete(home, desk, "mlteam team vi") == ["Viewers"]
+    assert complete(home, desk, "mlteam user policy new vi") == ["vic"]
+    assert complete(home, desk, "mlteam team role ls vi") == ["Viewers"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "replies"),
+    [
+        ("mlteam logs grace:di", ["mlteam", "logs", "grace", ":", "di"], ["digits"]),
+        ("mlteam logs grace:", ["mlteam", "logs", "grace", ":"], ["digits", "my\\ run"]),
+        ("MLTEAM_PROJECT= mlteam logs my\\ r", ["mlteam", "logs", "my\\ r"], ["my\\ run"]),
+        ('mlteam logs "my r', ["mlteam", "logs", '"my r'], ["my run"]),
+    ],
+)
+def test_bash_completes_names_with_colons_and_spaces(
+    home: Path, desk: Desk, line: str, words: list[str], replies: list[str]
+) -> None:
+    desk.on("GET /jobs", [job("digits", 3), job("my run", 4)])
+    variables = environment(home, MLTEAM_URL=desk.url, PATH=f"{Path(RUN[0]).parent}:/usr/bin:/bin")
+    given = " ".join(map(shlex.quote, words))
+    script = (
+        f'eval "$(mlteam completion bash)"; COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}; COMP_WORDS=({given}); '
+        f"COMP_CWORD={len(words) - 1}; _mlteam_completion mlteam; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    ran = subprocess.run(["bash", "-c", script], env=variables, capture_output=True, text=True, timeout=60)
+    assert (ran.stdout.splitlines(), ran.stderr) == (replies, "")
 
 
 def test_completion_is_silent_without_a_server(home: Path, desk: Desk) -> None:

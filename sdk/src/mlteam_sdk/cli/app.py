@@ -54,6 +54,10 @@ mlteam = group(
 def run(arguments: list[str] | None = None) -> None:
     """Runs a command and ends this process: 0, 1 when it failed, 2 for wrong usage, 130 after Ctrl-C."""
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # httpx's own command, which takes as long to load as all of ours
+    if "_MLTEAM_COMPLETE" in os.environ:
+        from mlteam_sdk.cli import shells
+
+        shells.prepare()
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
     try:
         status = mlteam.main(arguments, prog_name="mlteam", standalone_mode=False)

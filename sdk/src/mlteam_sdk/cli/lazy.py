@@ -59,4 +59,10 @@ class Lazy(click.Group):
         from click.shell_completion import CompletionItem
 
         names = [CompletionItem(name, help=said) for name, said in self.said() if name.startswith(incomplete)]
+        if not names and self.default and not incomplete.startswith("-"):
+            default = self.get_command(ctx, self.default)
+            argument = (
+                next((one for one in default.params if isinstance(one, click.Argument)), None) if default else None
+            )
+            names = argument.shell_complete(ctx, incomplete) if argument else []
         return names or super(click.Group, self).shell_complete(ctx, incomplete)

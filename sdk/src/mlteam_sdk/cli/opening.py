@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from mlteam_sdk.cli import completing
 from mlteam_sdk.cli.command import Trouble, command, session
 from mlteam_sdk.cli.names import Missing
 from mlteam_sdk.cli.texts import clean, note
@@ -42,7 +43,7 @@ def has_browser() -> bool:
 
 
 @command("open")
-@click.argument("thing", required=False, metavar="[THING]")
+@click.argument("thing", required=False, metavar="[THING]", shell_complete=completing.anything)
 @click.option("--last", is_flag=True, help="My newest job.")
 @click.option("--print", "only_print", is_flag=True, help="Print the address and open nothing.")
 def open_page(thing: str | None, last: bool, only_print: bool) -> None:

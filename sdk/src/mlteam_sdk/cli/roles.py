@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Thing = dict[str, Any]
 HERE: Final = "mlteam_sdk.cli.roles"
 MEMBERS: Final = ("id", "name", "type")
-ROLE: Final = click.argument("role", metavar="ROLE")
+ROLE: Final = click.argument("role", metavar="ROLE", shell_complete=completing.roles)
 YES: Final = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
@@ -97,9 +97,9 @@ def rm(role: str, yes: bool) -> None:
 # Policies of roles, users and teams
 
 
-def _policies(holder: str, argument: str, find: Callable[[str], str], said: str) -> Lazy:
+def _policies(argument: str, complete: completing.Complete, find: Callable[[str], str], said: str) -> Lazy:
     """`policy new|ls|rm` for one kind of holder; `find` gives its address in the API."""
-    argued = click.argument("who", metavar=argument)
+    argued = click.argument("who", metavar=argument, shell_complete=complete)
 
     @command("new")
     @argued
@@ -147,9 +147,11 @@ def _team_address(text: str) -> str:
     return f"/teams/{names.team(session(), text)['id']}"
 
 
-role_policy = _policies("role", "ROLE", _role_address, "What a role may do.")
-user_policy = _policies("user", "USER", _user_address, "What a person may do besides what they are given elsewhere.")
-team_policy = _policies("team", "TEAM", _team_address, "What everybody in a team may do.")
+role_policy = _policies("ROLE", completing.roles, _role_address, "What a role may do.")
+user_policy = _policies(
+    "USER", completing.users, _user_address, "What a person may do besides what they are given elsewhere."
+)
+team_policy = _policies("TEAM", completing.teams, _team_address, "What everybody in a team may do.")
 
 
 # Members
@@ -171,19 +173,20 @@ def _who(said: "Session", user: str | None, team: str | None) -> tuple[str, str]
 
 def _members(place: Callable[[], str] | None = None) -> Lazy:
     """`member ls|add|rm ROLE`; `place` says where roles are that are given by name alone."""
+    argued = click.argument("role", metavar="ROLE", shell_complete=completing.roles_at(place))
 
     def address(text: str) -> str:
         return f"/roles/{_find(text, place)['id']}/members"
 
     @command("ls")
-    @ROLE
+    @argued
     @prints(*MEMBERS)
     def member_ls(out: Output, role: str) -> None:
         """Lists who has a role: people and teams."""
         out.rows(session().items(address(role), None))
 
     @command("add")
-    @ROLE
+    @argued
     @PERSON[0]
     @PERSON[1]
     @prints(*MEMBERS)
@@ -195,7 +198,7 @@ def _members(place: Callable[[], str] | None = None) -> Lazy:
         out.rows(session().items(where, None))
 
     @command("rm")
-    @ROLE
+    @argued
     @PERSON[0]
     @PERSON[1]
     @prints(*MEMBERS)
@@ -265,7 +268,10 @@ def _roles_of(metavar: str, default: Callable[[str | None], str], said: str) -> 
         """Lists the roles there are."""
         out.rows(session().items(f"{default(place)}/roles", None))
 
-    place_ls.params[:0] = [click.Argument(["place"], required=False, metavar=metavar)] if metavar else []
+    complete = completing.teams if metavar == "[TEAM]" else completing.projects
+    place_ls.params[:0] = (
+        [click.Argument(["place"], required=False, metavar=metavar, shell_complete=complete)] if metavar else []
+    )
     return _given(said, {"ls": place_ls, "member": _members(lambda: default(None))})
 
 
