@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.sdk.cli.conftest import Command, Desk, job, person
+from tests.sdk.cli.conftest import RUN, Command, Desk, environment, job, person
 
 ESCAPES = "x\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\u202etxt"
 
@@ -150,3 +152,30 @@ def test_wrong_fields_after_a_submit_still_tell_the_id(at: Command, desk: Desk) 
     desk.on("POST /projects/a234567a234567a2/jobs", job("x", 3), 201)
     ran = at("job", "submit", "--fields", "nosuch", "true")
     assert ran.status == 2 and job("x", 3)["id"] in ran.err
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "json"), ("--format", "csv"), ("--field", "name")])
+def test_what_an_encoding_lacks_is_written_as_its_code(home: Path, desk: Desk, options: tuple[str, ...]) -> None:
+    desk.on("GET /users", [{**person("ada"), "name": "Zoë"}])
+    variables = environment(home, PYTHONIOENCODING="ascii", **on(desk))
+    ran = subprocess.run([*RUN, "user", "ls", *options], env=variables, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    if "json" in options:
+        assert json.loads(ran.stdout)[0]["name"] == "Zoë"
+    else:
+        assert "Zo\\xeb" in ran.stdout
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_output_that_cannot_be_written_is_said(home: Path, desk: Desk, redirection: str) -> None:
+    desk.on("GET /users", [person("ada")])
+    shell = ["bash", "-c", f'"$0" "$@" {redirection}', *RUN, "user", "ls"]
+    ran = subprocess.run(shell, env=environment(home, **on(desk)), capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1 and len(ran.stderr.splitlines()) == 1, ran.stderr
+    assert "Is standard output closed, or a disk full?" in ran.stderr
+
+
+def test_notes_need_nobody_who_reads_them(home: Path, desk: Desk) -> None:
+    shell = ["bash", "-c", '"$0" "$@" 2>&- <&-', *RUN, "user", "ls"]
+    ran = subprocess.run(shell, env=environment(home, **on(desk)), capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")

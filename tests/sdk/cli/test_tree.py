@@ -233,6 +233,13 @@ def test_wrong_usage_is_two(mlteam: Command) -> None:
         assert ran.status == 2 and len(ran.err.splitlines()) == 1 and "--help" in ran.err, words
 
 
+@pytest.mark.parametrize("words", [(), ("team",), ("teams",), ("job",), ("role", "policy")])
+def test_a_group_alone_shows_its_help_as_help(mlteam: Command, words: tuple[str, ...]) -> None:
+    ran = mlteam(*words)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("Usage: mlteam") and "Commands:" in ran.err and "Error" not in ran.err
+
+
 def test_somebody_who_reads_only_the_first_line_is_no_error(home: Path, desk: Desk) -> None:
     desk.on("GET /users", [{"id": str(number), "username": "u" * 100, "name": "x" * 100} for number in range(2000)])
     variables = environment(home, MLTEAM_URL=desk.url)

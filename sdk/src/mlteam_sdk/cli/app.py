@@ -1,5 +1,6 @@
 """The root of the command, and what happens to everything that goes wrong below it."""
 
+import io
 import os
 import sys
 from typing import Final
@@ -54,6 +55,7 @@ mlteam = group(
 def run(arguments: list[str] | None = None) -> None:
     """Runs a command and ends this process: 0, 1 when it failed, 2 for wrong usage, 130 after Ctrl-C."""
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # httpx's own command, which takes as long to load as all of ours
+    _open_streams()
     if "_MLTEAM_COMPLETE" in os.environ:
         from mlteam_sdk.cli import shells
 
@@ -69,10 +71,22 @@ def run(arguments: list[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _open_streams() -> None:
+    """Standard streams that are there, also where they were closed, and that take any text: what an encoding lacks as its code."""
+    sys.stdin = sys.stdin or os.fdopen(
+        os.open(os.devnull, os.O_RDONLY)
+    )  # in this order they get the numbers that they should have
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")  # to be written to only in vain
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _failed(error: Exception, debug: bool) -> int:
     """Says what went wrong in one line; the exit status."""
+    if isinstance(error, OSError) and error.filename is None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left unwritten is not tried again at the end
     if isinstance(error, BrokenPipeError):  # whoever read has enough: `mlteam job ls | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     if isinstance(error, click.exceptions.Abort):
         return _gave_up()
@@ -81,7 +95,7 @@ def _failed(error: Exception, debug: bool) -> int:
 
         traceback.print_exception(error)
     shown = error if isinstance(error, click.ClickException) else _as_trouble(error)
-    if isinstance(shown, click.UsageError):
+    if isinstance(shown, click.UsageError) and not isinstance(shown, click.exceptions.NoArgsIsHelpError):
         _show_usage(shown)
     else:
         shown.show()
@@ -104,7 +118,10 @@ def _as_trouble(error: Exception) -> Trouble:
     if isinstance(error, errors.MLTeamError):
         return trouble(error)
     if isinstance(error, OSError):
-        return Trouble(f"{error.filename or 'A file'}: {error.strerror or error}.")
+        said = error.strerror or error
+        if error.filename is None:
+            return Trouble(f"What was to be written cannot be: {said}. Is standard output closed, or a disk full?")
+        return Trouble(f"{error.filename}: {said}.")
     return Trouble(f"This is a fault of mlteam ({type(error).__name__}: {error}). The same with --debug shows where.")
 
 

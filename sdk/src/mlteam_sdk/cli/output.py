@@ -134,8 +134,8 @@ def _text(value: Any) -> str:
 def _json(value: Any, indent: int | None = None) -> str:
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a pair of surrogates: only its code can be written
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # half of a pair of surrogates, or what the encoding lacks: only its code can be written
         text = json.dumps(value, indent=indent)
     return clean_json(text)
 
