@@ -58,11 +58,36 @@ def test_equal_names_have_their_owners_in_brackets(at: Command, desk: Desk, home
     assert stored(home)["project"] == project("Vision", 4)["id"]
 
 
-def test_equal_names_of_one_owner_have_their_ids(at: Command, desk: Desk, home: Path) -> None:
+def test_equal_names_of_one_owner_have_their_full_names(at: Command, desk: Desk, home: Path) -> None:
+    lab = project("Lab", 5)
+    desk.on("GET /projects", [PERSONAL, lab, project("Vision", 3), project("Vision", 4, parent=lab)])
+    ran = at("configure", input="Vision (ada, lab.vision)\n")
+    assert "(Lab, Personal, Vision (ada, lab.vision), Vision (ada, vision)) [Personal]:" in ran.out
+    assert stored(home)["project"] == project("Vision", 4)["id"]
+
+
+def test_equal_full_names_of_one_owner_have_their_ids(at: Command, desk: Desk, home: Path) -> None:
     desk.on("GET /projects", [PERSONAL, project("Vision", 3), project("Vision", 4)])
-    second = project("Vision", 4)["id"]
+    first, second = project("Vision", 3)["id"], project("Vision", 4)["id"]
     ran = at("configure", input=f"Vision (ada) ({second})\n")
-    assert f"Vision (ada), Vision (ada) ({second})" in ran.out and stored(home)["project"] == second
+    assert f"Vision (ada) ({first}), Vision (ada) ({second})" in ran.out and stored(home)["project"] == second
+
+
+def test_a_name_that_several_have_lists_them(at: Command, desk: Desk, home: Path) -> None:
+    desk.on("GET /projects", [PERSONAL, project("Vision", 4, "bob"), project("Vision", 3)])
+    ran = at("configure", input="vision\nVision (bob)\n")
+    assert ran.status == 0 and ran.err.splitlines()[:3] == [
+        "2 projects are named vision. Type one of these as it stands here, or its id:",
+        f"  Vision (ada)  {project('Vision', 3)['id']}",
+        f"  Vision (bob)  {project('Vision', 4)['id']}",
+    ]
+    assert stored(home)["project"] == project("Vision", 4)["id"]
+
+
+@pytest.mark.parametrize("typed", ["", "Nothing\n"])
+def test_the_end_of_input_is_an_error_and_no_choice(at: Command, home: Path, typed: str) -> None:
+    ran = at("configure", input=typed)
+    assert ran.status == 1 and "input ended" in ran.err and not (home / "config.json").exists()
 
 
 def test_other_settings_stay(at: Command, desk: Desk, home: Path) -> None:

@@ -89,7 +89,10 @@ def _failed(error: Exception, debug: bool) -> int:
     if isinstance(error, BrokenPipeError):  # whoever read has enough: `mlteam job ls | head -1`
         return 1
     if isinstance(error, click.exceptions.Abort):
-        return _gave_up()
+        if not isinstance(error.__context__, EOFError):
+            return _gave_up()
+        sys.stderr.write("\n")
+        error = Trouble("The input ended before there was an answer. Nothing was done.")
     if debug:
         import traceback
 

@@ -47,17 +47,22 @@ def configure(wanted: str | None) -> None:
 
 
 def labels(projects: list[Thing]) -> dict[str, Thing]:
-    """What is typed for each project, sorted: its name; where several have it, with the owner in brackets, then the id."""
-    named = Counter(thing["name"] for thing in projects)
+    """What is typed for each project, sorted: its name; where several have it, with the owner in brackets, the full name, or the id."""
+    ways = [_label_of(thing) for thing in projects]
+    used = [Counter(labels) for labels in zip(*ways, strict=True)]
     found: dict[str, Thing] = {}
-    for thing in sorted(projects, key=lambda thing: (thing["name"].casefold(), thing["id"])):
-        label = thing["name"] if named[thing["name"]] == 1 else f"{thing['name']} ({thing['owner']['username']})"
-        if label in found:
-            label = f"{label} ({thing['id']})"
-        found[label] = thing
+    for thing, labels in zip(projects, ways, strict=True):
+        alone = (label for label, times in zip(labels, used, strict=True) if times[label] == 1)
+        found[next(alone, labels[-1])] = thing
     if all(not thing.get("personal") for thing in projects):
         found[PERSONAL] = {"id": None, "name": PERSONAL, "personal": True}
     return dict(sorted(found.items(), key=lambda item: (item[0].casefold(), item[0])))
+
+
+def _label_of(thing: Thing) -> tuple[str, ...]:
+    """A project's label, from the shortest to the one that is its own."""
+    name, owner, full = thing["name"], thing["owner"]["username"], thing["full_name"]
+    return name, f"{name} ({owner})", f"{name} ({owner}, {full})", f"{name} ({owner}) ({thing['id']})"
 
 
 def current_label(choices: dict[str, Thing], stored: str | None) -> str | None:
@@ -75,7 +80,21 @@ def ask(choices: dict[str, Thing], default: str) -> str:
         found = typed if typed in choices else _by_name_or_id(choices, typed)
         if found:
             return found
-        note(f"There is no project {typed}. Type one of the names in brackets, or an id.")
+        note(_why_not(choices, typed))
+
+
+def _why_not(choices: dict[str, Thing], typed: str) -> str:
+    """Why what was typed is no choice, and what may be typed instead."""
+    called = [
+        f"  {label}  {thing['id'] or ''}"
+        for label, thing in choices.items()
+        if typed.casefold() in (thing["name"].casefold(), str(thing.get("full_name")).casefold())
+    ]
+    if called:
+        return "\n".join(
+            [f"{len(called)} projects are named {typed}. Type one of these as it stands here, or its id:", *called]
+        )
+    return f"There is no project {typed}. Type one of the names in brackets, or an id."
 
 
 def _by_name_or_id(choices: dict[str, Thing], typed: str) -> str | None:
