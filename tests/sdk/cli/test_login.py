@@ -163,6 +163,26 @@ def test_a_damaged_file_is_said_to_be_damaged(mlteam: Command, home: Path, held:
     assert ran.status == 1 and "credentials.json is damaged" in ran.err and "mlteam login" in ran.err
 
 
+def test_a_token_that_is_not_valid_is_said_and_what_to_do(mlteam: Command, desk: Desk) -> None:
+    desk.refuse("GET /jobs", 401, "not_signed_in", "Send a token: `Authorization: Bearer mlt_…`.")
+    desk.on("GET /projects", [project("Personal", 2, personal=True)])
+    ran = mlteam("status", MLTEAM_URL=desk.url, MLTEAM_TOKEN="mlt_revoked")
+    assert (
+        ran.status == 1 and ran.err.startswith("Error: The token in MLTEAM_TOKEN is not valid") and "login" in ran.err
+    )
+    ran = mlteam("status", MLTEAM_URL=desk.url)
+    assert ran.status == 1 and ran.err.startswith("Error: Nobody is signed in here.") and "Authorization" not in ran.err
+    mlteam("login", desk.url, "--token", "mlt_good")
+    ran = mlteam("status")
+    assert ran.status == 1 and ran.err.startswith("Error: The token of this machine is not valid any more")
+    running = job("train", 3, state="running")
+    desk.on(f"GET /jobs/{running['id']}", running)
+    desk.refuse(
+        f"POST /jobs/{running['id']}/stop", 401, "not_signed_in", "Send a token: `Authorization: Bearer mlt_…`."
+    )
+    assert "Authorization" not in mlteam("job", "kill", running["id"]).err
+
+
 def test_pages_are_opened_by_name(mlteam: Command, desk: Desk, tmp_path: Path) -> None:
     one = job("train", 3, url=f"{desk.url}/p/vision/jobs/x")
     desk.on("GET /projects", [project("Personal", 2, personal=True)])

@@ -222,3 +222,12 @@ def test_more_files_than_a_list_holds_come_as_one_archive(at: Command, desk: Des
     assert at("artifacts", ONE["id"], "out2").status == 1
     assert not list(tmp_path.rglob("evil")) and not list(tmp_path.rglob("fine"))
     assert "more than these 1" in at("job", "artifacts", ONE["id"]).err
+
+
+def test_an_attempt_that_is_not_there(at: Command, desk: Desk) -> None:
+    desk.on(f"GET /jobs/{ONE['id']}", {**ONE, "state": "queued", "attempts": []})
+    ran = at("logs", ONE["id"], "--attempt", "9")
+    assert ran.status == 1 and ran.err == "Error: There is no attempt 9: the job has not started; it is queued.\n"
+    for indexes, said in (([0], "its only one is 0."), ([0, 1], "these are there: 0, 1.")):
+        desk.on(f"GET /jobs/{ONE['id']}", {**ONE, "attempts": [{"index": index} for index in indexes]})
+        assert at("logs", ONE["id"], "--attempt", "9").err == f"Error: There is no attempt 9; {said}\n"

@@ -227,10 +227,8 @@ def test_states_and_tags_are_asked_of_the_server(at: Command, desk: Desk) -> Non
 def test_a_token_that_is_worth_nothing(at: Command, desk: Desk) -> None:
     desk.refuse("GET /jobs", 401, "not_signed_in", "This token is unknown, or it has ended.")
     ran = at("status")
-    assert (
-        ran.status == 1
-        and ran.err == "Error: This token is unknown, or it has ended. `mlteam login` signs this machine in.\n"
-    )
+    assert ran.status == 1 and ran.err.startswith("Error: The token in MLTEAM_TOKEN is not valid")
+    assert "Put another one there" in ran.err and "`mlteam login`" in ran.err
 
 
 def test_nothing_is_a_traceback(at: Command, mlteam: Command, desk: Desk) -> None:
@@ -243,3 +241,16 @@ def test_nothing_is_a_traceback(at: Command, mlteam: Command, desk: Desk) -> Non
     ):
         assert ran.status == 1 and ran.err.startswith("Error: ") and len(ran.err.splitlines()) == 1, ran.err
     assert "Traceback" in at("status", "--debug").err
+
+
+@pytest.mark.parametrize("words", [("job", "get"), ("role", "member", "ls"), ("project", "get")])
+def test_an_id_that_is_not_to_be_seen_is_no_fault_of_the_active_project(
+    at: Command, desk: Desk, words: tuple[str, ...]
+) -> None:
+    unseen, secret = "a234567a234567a7", "b234567b234567b2"
+    desk.on(
+        "GET /jobs",
+        lambda asked: (404, {"detail": "No project."}) if "project" in asked.query else (200, {"items": []}),
+    )
+    ran = at(*words, secret, MLTEAM_PROJECT=unseen)
+    assert ran.status == 1 and secret in ran.err and "active project" not in ran.err

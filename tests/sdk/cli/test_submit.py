@@ -198,6 +198,26 @@ def test_what_is_wrong_is_said_by_field(at: Command, desk: Desk) -> None:
     ]
 
 
+def test_each_wrong_key_is_said_once(at: Command, desk: Desk) -> None:
+    errors = [{"field": f"spec.{key}", "message": "there is no such key"} for key in ("colour", "taste")]
+    detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
+    desk.refuse(f"POST /projects/{PROJECT}/jobs", 422, "invalid", detail, errors=errors)
+    ran = at("job", "submit", "true", MLTEAM_PROJECT=PROJECT)
+    assert ran.err.splitlines() == [
+        "Error: 2 things are wrong:",
+        "  spec.colour: there is no such key",
+        "  spec.taste: there is no such key",
+    ]
+
+
+def test_without_a_command_it_says_how_one_is_given(at: Command, desk: Desk) -> None:
+    errors = [{"field": "spec.command", "message": "is needed"}]
+    desk.refuse(f"POST /projects/{PROJECT}/jobs", 422, "invalid", "spec.command: is needed", errors=errors)
+    ran = at("job", "submit", "--cpu", "1", MLTEAM_PROJECT=PROJECT)
+    assert ran.status == 1 and len(ran.err.splitlines()) == 1
+    assert "spec.command: is needed" in ran.err and "mlteam job submit -- python train.py" in ran.err
+
+
 def test_it_has_a_key_of_its_own_or_that_which_was_given(submitted: Any, desk: Desk) -> None:
     submitted("true")
     submitted("true")

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from mlteam_sdk import __version__
-from mlteam_sdk.cli.command import Trouble, everywhere, group
+from mlteam_sdk.cli.command import Trouble, Wishes, everywhere, group
 
 HERE: Final = "mlteam_sdk.cli"
 
@@ -61,11 +61,12 @@ def run(arguments: list[str] | None = None) -> None:
 
         shells.prepare()
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    said = Wishes()
     try:
-        status = mlteam.main(arguments, prog_name="mlteam", standalone_mode=False)
+        status = mlteam.main(arguments, prog_name="mlteam", standalone_mode=False, obj=said)
         sys.stdout.flush()
     except Exception as error:
-        status = _failed(error, debug)
+        status = _failed(error, said, debug)
     except KeyboardInterrupt:
         status = _gave_up()
     sys.exit(status if isinstance(status, int) else 0)
@@ -82,7 +83,7 @@ def _open_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _failed(error: Exception, debug: bool) -> int:
+def _failed(error: Exception, said: Wishes, debug: bool) -> int:
     """Says what went wrong in one line; the exit status."""
     if isinstance(error, OSError) and error.filename is None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left unwritten is not tried again at the end
@@ -97,7 +98,7 @@ def _failed(error: Exception, debug: bool) -> int:
         import traceback
 
         traceback.print_exception(error)
-    shown = error if isinstance(error, click.ClickException) else _as_trouble(error)
+    shown = error if isinstance(error, click.ClickException) else _as_trouble(error, said)
     if isinstance(shown, click.UsageError) and not isinstance(shown, click.exceptions.NoArgsIsHelpError):
         _show_usage(shown)
     else:
@@ -112,19 +113,19 @@ def _show_usage(error: click.UsageError) -> None:
     note(f"Error: {error.format_message()} (`{where} --help` says more.)")
 
 
-def _as_trouble(error: Exception) -> Trouble:
+def _as_trouble(error: Exception, said: Wishes) -> Trouble:
     from mlteam_sdk import errors
-    from mlteam_sdk.cli.refusals import trouble
+    from mlteam_sdk.cli.refusals import not_signed_in, trouble
 
     if isinstance(error, errors.NotSignedIn):
-        return Trouble(f"{error.detail} `mlteam login` signs this machine in.")
+        return not_signed_in(said["session"].settings.signed_in_by if "session" in said else "none")
     if isinstance(error, errors.MLTeamError):
         return trouble(error)
     if isinstance(error, OSError):
-        said = error.strerror or error
+        why = error.strerror or error
         if error.filename is None:
-            return Trouble(f"What was to be written cannot be: {said}. Is standard output closed, or a disk full?")
-        return Trouble(f"{error.filename}: {said}.")
+            return Trouble(f"What was to be written cannot be: {why}. Is standard output closed, or a disk full?")
+        return Trouble(f"{error.filename}: {why}.")
     return Trouble(f"This is a fault of mlteam ({type(error).__name__}: {error}). The same with --debug shows where.")
 
 

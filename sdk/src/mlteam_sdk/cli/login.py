@@ -39,10 +39,22 @@ def login(server: str | None, token: str | None, token_stdin: bool, no_browser: 
         raise Trouble("There was no token on standard input.")
     if secret is None:
         secret = _by_device(said, url, name, browser=not no_browser)
-    me = said.check_token(url, secret)
+    me = _whose(said, url, secret)
     profile = said.keep_login(url, secret, me, wishes().get("profile"))
     beside = "" if profile == "default" else f" (profile {profile})"
     note(f"Signed in at {url} as {_called(me)}{beside}.")
+
+
+def _whose(said: Any, url: str, secret: str) -> dict[str, Any]:
+    from mlteam_sdk import errors
+
+    try:
+        found: dict[str, Any] = said.check_token(url, secret)
+    except errors.NotSignedIn:
+        raise Trouble(
+            f"This token is worth nothing at {url}. The page Tokens of your profile there makes another."
+        ) from None
+    return found
 
 
 def _called(me: dict[str, Any]) -> str:

@@ -46,11 +46,16 @@ def _check_alone(flag: str, **others: Any) -> None:
 
 def _whole(job: dict[str, Any], attempt: int | None, tail: int | None) -> Iterable[bytes]:
     indexes = [one["index"] for one in job["attempts"]]
+    if not indexes and attempt is not None:
+        raise Trouble(f"There is no attempt {attempt}: the job has not started; it is {job['state']}.")
     if not indexes:
         note(job.get("waiting_for") or f"It has not started, so there is no log: it is {job['state']}.")
         return []
     if attempt is not None and attempt not in indexes:
-        raise Trouble(f"There is no attempt {attempt}; there are {', '.join(map(str, indexes))}.")
+        known = ", ".join(map(str, indexes))
+        raise Trouble(
+            f"There is no attempt {attempt}; {f'these are there: {known}' if indexes[1:] else f'its only one is {known}'}."
+        )
     index = indexes[-1] if attempt is None else attempt
     path = _log(job, {"index": index})
     return session().bytes_of(path, grows=True) if tail is None else session().last_lines(path, tail)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlteam_sdk.cli.command import Trouble
 from mlteam_sdk.cli.texts import clean, note
+from mlteam_sdk.errors import MLTeamError
 
 if TYPE_CHECKING:
     from mlteam_sdk.cli.session import Session
@@ -85,7 +86,7 @@ def job(session: "Session", text: str, *, strictly: bool = False, states: str = 
 
 def _jobs_named(session: "Session", name: str) -> list[Thing]:
     """My jobs of this name in the active project; otherwise anybody's there; otherwise those anywhere."""
-    here = session.project_id_or_none
+    here = None if is_id(name) else session.project_id_or_none  # about an id, a project says nothing
     places: list[dict[str, Any]] = [{"mine": True}, {}]
     if here:
         places = [{"project": here, "mine": True}, {"project": here}, *places]
@@ -126,8 +127,13 @@ def role(session: "Session", text: str, *, place: Callable[[], str] | None = Non
     where, _, name = text.rpartition(".")
     if where:
         place = partial(role_place, session, where)
-    at = place() if place else f"/projects/{session.project_id}"
-    found_roles = [thing for thing in session.some(f"{at}/roles", ENOUGH) if thing["name"] == name]
+    try:
+        at = place() if place else f"/projects/{session.project_id}"
+        found_roles = [thing for thing in session.some(f"{at}/roles", ENOUGH) if thing["name"] == name]
+    except (Trouble, MLTeamError):
+        if not id_in(text, "role"):  # about an id, a place that is not to be seen says nothing
+            raise
+        found_roles = []
     return only(found_roles, "role", text)
 
 

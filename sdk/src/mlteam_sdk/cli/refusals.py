@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from mlteam_sdk import errors
 from mlteam_sdk.cli.command import Refusal, Trouble
@@ -13,6 +13,8 @@ def about(thing: dict[str, Any]) -> Iterator[None]:
     """Within it a refusal names the thing and its owner."""
     try:
         yield
+    except errors.NotSignedIn:  # which is about the token and not about the thing
+        raise
     except errors.ApiError as error:
         raise trouble(error, thing) from error
 
@@ -21,9 +23,22 @@ def trouble(error: Exception, thing: dict[str, Any] | None = None) -> Trouble:
     """The error as a command says it."""
     if not isinstance(error, errors.ApiError):
         return Trouble(str(error) or type(error).__name__)
-    message = f"{_called(thing)}: {error.detail}" if thing else str(error.detail)
+    detail, fields = _fields(error)
+    message = f"{_called(thing)}: {detail}" if thing else detail
     kind = Refusal if error.status == 403 else Trouble
-    return kind(message, more=[*_fields(error), *_rights(error, thing)])
+    return kind(message, more=[*fields, *_rights(error, thing)])
+
+
+def not_signed_in(signed_in_by: str) -> Trouble:
+    """What to say where the server knows no such token; `signed_in_by` as in Settings."""
+    return Trouble(_NOT_SIGNED_IN.get(signed_in_by, _NOT_SIGNED_IN["none"]))
+
+
+_NOT_SIGNED_IN: Final = {
+    "none": "Nobody is signed in here. `mlteam login` signs this machine in; for programs, put a token into MLTEAM_TOKEN.",
+    "variable": "The token in MLTEAM_TOKEN is not valid, or not any more. Put another one there, or unset it and say `mlteam login`.",
+    "file": "The token of this machine is not valid any more: it was revoked, or its time is over. `mlteam login` gets another.",
+}
 
 
 def _called(thing: dict[str, Any]) -> str:
@@ -31,9 +46,19 @@ def _called(thing: dict[str, Any]) -> str:
     return f"{name} ({thing['id']})" if name else str(thing["id"])
 
 
-def _fields(error: Any) -> list[str]:
-    said = [f"{item['field']}: {item['message']}" for item in error.errors or ()]
-    return [] if said == [error.detail] else said
+def _fields(error: Any) -> tuple[str, list[str]]:
+    """What is wrong in one line, and below it what is wrong with each field, said once."""
+    said = [f"{item['field']}: {item['message']}" if item["field"] else item["message"] for item in error.errors or ()]
+    helped = [text + _HOW.get(text, "") for text in said]
+    if not said or "; ".join(said)[:1000] != error.detail:
+        return str(error.detail), helped
+    return (helped[0], []) if len(said) == 1 else (f"{len(said)} things are wrong:", helped)
+
+
+# What to do about a message of the server, in words of the command.
+_HOW: Final = {
+    "spec.command: is needed": ". Give the command after the options, `mlteam job submit -- python train.py`, or as `command` in a job.yml",
+}
 
 
 def _rights(error: Any, thing: dict[str, Any] | None) -> list[str]:
