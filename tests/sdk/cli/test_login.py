@@ -201,6 +201,34 @@ def test_pages_are_opened_by_name(mlteam: Command, desk: Desk, tmp_path: Path) -
     assert opened.read_text() == one["url"] + "\n"
 
 
+def test_roles_and_people_are_opened_too(at: Command, desk: Desk) -> None:
+    vision, ada, bob = project("Vision", 2), person("ada", 1), person("bob", 2)
+    role = {"id": "rrrrrrrrrrrrrrr2", "urn": f"acme:project:{vision['id']}:role:rrrrrrrrrrrrrrr2", "name": "job_access"}
+    desk.on("GET /projects", lambda asked: (200, {"items": [vision] if asked.query.get("q") == ["vision"] else []}))
+    for empty in ("jobs", "teams"):
+        desk.on(f"GET /{empty}", [])
+    desk.on(f"GET /projects/{vision['id']}/roles", [role])
+    desk.on(f"GET /roles/{role['id']}", role)
+    desk.on(
+        "GET /users",
+        lambda asked: (200, {"items": [one for one in (ada, bob) if one["username"] in asked.query["username"]]}),
+    )
+    for one in (ada, bob):
+        desk.on(f"GET /users/{one['id']}", one)
+    urns = [f"acme:user:{one['id']}" for one in (ada, bob)]
+    here = {"MLTEAM_PROJECT": vision["id"]}
+    for word in ("job_access", "vision.job_access", role["id"], role["urn"]):
+        ran = at("open", "--print", word, **here)
+        assert ran.out == f"{desk.url}/roles/{role['id']}\n", (word, ran.err)
+    for word in ("ada", "me", ada["id"], urns[0]):
+        desk.on("GET /me", ada)
+        assert at("open", "--print", word, **here).out == f"{desk.url}/profile/\n", word
+    for word in ("bob", bob["id"], urns[1]):
+        ran = at("open", "--print", word, **here)
+        assert ran.status == 1 and "bob is a person" in ran.err and "mlteam user get bob" in ran.err
+    assert "nothing called" in at("open", "--print", "job_nothing", **here).err
+
+
 def test_without_a_browser_the_address_is_printed(at: Command, desk: Desk) -> None:
     ran = at("open")
     assert (ran.status, ran.out) == (0, desk.url + "/\n") and "no browser" in ran.err

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.sdk.cli.conftest import Asked, Command, Desk, begun, environment, job, project
 from tests.server import wait
@@ -181,6 +182,32 @@ def test_a_dry_run_prints_the_job_file_and_submits_nothing(at: Command, desk: De
     ran = at("job", "submit", "--dry-run", "true", MLTEAM_PROJECT=PROJECT)
     assert ran.out == "name: job\ncommand:\n- 'true'\n" and ran.err == ""
     assert [one.path for one in desk.asked] == [f"/projects/{PROJECT}/jobs/check"]
+
+
+def test_a_dry_run_prints_also_what_is_the_default_when_it_was_said(at: Command, desk: Desk) -> None:
+    written = "name: job\ncommand:\n- 'true'\nresources:\n  gpu: 2\n"
+    desk.on(f"POST /projects/{PROJECT}/jobs/check", {"spec": {}, "spec_yaml": written})
+    words = ("--cpu", "1", "--mem", "2", "--gpu", "2", "--bid", "0", "--no-restartable")
+    ran = at("job", "submit", "--dry-run", *words, "true", MLTEAM_PROJECT=PROJECT)
+    assert yaml.safe_load(ran.out) == {
+        "name": "job",
+        "command": ["true"],
+        "resources": {"gpu": 2, "cpu": 1, "mem": 2},
+        "bid": 0,
+        "restartable": False,
+    }
+
+
+def test_it_says_for_how_long_it_waits_and_says_it_once(at: Command, desk: Desk) -> None:
+    desk.on(
+        "GET /jobs",
+        lambda _: (
+            (200, {"items": []}) if len(desk.asked) > 2 else (429, {"code": "too_many_requests", "detail": "Wait."})
+        ),
+    )
+    ran = at("status")
+    assert (ran.status, len(desk.asked)) == (0, 3)
+    assert ran.err.splitlines() == ["The server was asked too often; this waits 1 s and goes on."]
 
 
 def test_what_is_wrong_is_said_by_field(at: Command, desk: Desk) -> None:

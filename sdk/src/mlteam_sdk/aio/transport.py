@@ -1,7 +1,7 @@
 """Sends requests, again where that is safe, and hands on what was answered."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,9 @@ class Transport:
         self._client: httpx.AsyncClient | None = None
         self._place: Any = None
         self._reached = False
+        self.on_wait: Callable[[float], None] | None = (
+            None  # is told for how many seconds the server wants to be left alone
+        )
 
     def __repr__(self) -> str:
         return f"<mlteam at {self.settings.url}>"
@@ -109,6 +112,8 @@ class Transport:
                 wait = patience.after_answer(ask, response)
                 if wait is None:
                     return patience.counted(ask, response)
+                if response.status_code == 429 and self.on_wait:
+                    self.on_wait(wait)
             await driver.sleep(wait)
 
     async def _once(self, ask: Ask, timeout: httpx.Timeout, whole: bool) -> httpx.Response:

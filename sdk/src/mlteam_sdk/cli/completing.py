@@ -42,7 +42,9 @@ def _completes(*finds: Find) -> Complete:
 def _session() -> "Session":
     from mlteam_sdk.cli.command import session
 
-    return session()
+    found = session()
+    found.quiet = True
+    return found
 
 
 @contextmanager

@@ -120,6 +120,28 @@ def command_of(words: Sequence[str], *, after_dashes: bool) -> str | list[str]:
     return list(words)
 
 
+def with_what_was_said(text: str, said: Mapping[str, Any]) -> str:
+    """A job.yml as the server writes it, which leaves out what is its default, with what was said nevertheless."""
+    import yaml
+
+    written = yaml.safe_load(text) or {}
+    whole = _completed(written, said)
+    if whole == written:
+        return text
+    return str(yaml.dump(whole, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=120))
+
+
+def _completed(written: Mapping[str, Any], said: Mapping[str, Any]) -> Spec:
+    """What is written, and below it what was said besides; empty values say nothing."""
+    found = dict(written)
+    for key, value in said.items():
+        if isinstance(value, Mapping) and isinstance(found.get(key, {}), Mapping):
+            value = _completed(found.get(key, {}), value)
+        if key not in found or isinstance(value, Mapping):
+            found[key] = value
+    return {key: value for key, value in found.items() if key in written or value not in (None, (), [], {})}
+
+
 def variables(pairs: Sequence[str]) -> dict[str, str]:
     """NAME=VALUE as given with --env, split at the first “=” only; a NAME alone takes the value that it has here."""
     import os

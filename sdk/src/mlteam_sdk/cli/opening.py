@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -15,7 +15,7 @@ from mlteam_sdk.cli.texts import clean, note
 if TYPE_CHECKING:
     from mlteam_sdk.cli.session import Session
 
-KINDS = ("job", "project", "team", "user")
+KINDS = ("job", "project", "team", "role", "user")
 
 
 def browse(address: str, server: str) -> bool:
@@ -47,9 +47,9 @@ def has_browser() -> bool:
 @click.option("--last", is_flag=True, help="My newest job.")
 @click.option("--print", "only_print", is_flag=True, help="Print the address and open nothing.")
 def open_page(thing: str | None, last: bool, only_print: bool) -> None:
-    """Opens the page of a job, a project, a team, by its id, name or URN; the dashboard, if nothing is named.
+    """Opens the page of a job, a project, a team, a role or of myself, by id, name or URN; the dashboard, if nothing is named.
 
-    The address is printed, too.
+    The address is printed, too. Other people have no page.
     """
     said = session()
     if thing and last:
@@ -67,17 +67,39 @@ def _last(said: "Session") -> str:
 
 
 def page_of(text: str) -> str:
-    """The address of the page of whatever this names. A job comes before a project, a project before a team."""
+    """The address of the page of whatever this names: a job comes before a project, then a team, a role, a person."""
     from mlteam_sdk.cli import names
 
     said = session()
+    finds = {"job": names.job, "project": names.project, "team": names.team, "role": _role, "user": names.user}
     kinds = [text.split(":")[-2]] if text.count(":") >= 2 else ["job"] if ":" in text else list(KINDS)
     for kind in kinds:
-        find = {"job": names.job, "project": names.project, "team": names.team}.get(kind)
+        if kind not in finds:
+            break
         try:
-            found = find(said, text) if find else {}
+            return _address(said, kind, finds[kind](said, text))
         except Missing:
             continue
-        if found.get("url"):
-            return str(found["url"])
     raise Trouble(f"There is nothing called {clean(text)} that has a page and that you may see.")
+
+
+def _role(said: "Session", text: str) -> dict[str, Any]:
+    """The role of that name; where no project is active, or not to be seen, there is none of a bare name."""
+    from mlteam_sdk.cli import names
+
+    if "." not in text and not names.id_in(text, "role") and said.project_id_or_none is None:
+        raise Missing(f"There is no role {clean(text)} that you may see.")
+    return names.role(said, text)
+
+
+def _address(said: "Session", kind: str, found: dict[str, Any]) -> str:
+    if kind == "role":
+        return f"{said.settings.url}/roles/{found['id']}"
+    if kind != "user":
+        return str(found["url"])
+    if found.get("mine"):
+        return f"{said.settings.url}/profile/"
+    name = found["username"]
+    raise Trouble(
+        f"{name} is a person, and people have no page. `mlteam user get {name}` prints what is known of them."
+    )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mlteam_sdk import settings as machine
 from mlteam_sdk.asking import Ask
 from mlteam_sdk.cli import names
 from mlteam_sdk.cli.command import Trouble
+from mlteam_sdk.cli.texts import note
 from mlteam_sdk.logparts import Piece, State
 from mlteam_sdk.sync import logs, ranges
 from mlteam_sdk.sync.client import MLTeam
@@ -28,6 +30,7 @@ class Session:
     def __init__(self, *, profile: str | None = None, url: str | None = None, project: str | None = None) -> None:
         self.profile, self.url = profile, url
         self._wished = project
+        self.quiet = False  # whether it is not to be said that the server makes one wait
 
     @cached_property
     def settings(self) -> machine.Settings:
@@ -36,7 +39,15 @@ class Session:
 
     @cached_property
     def client(self) -> MLTeam:
-        return MLTeam(url=self.url, profile=self.profile)
+        found = MLTeam(url=self.url, profile=self.profile)
+        found.on_wait = self._say_wait
+        return found
+
+    def _say_wait(self, seconds: float) -> None:
+        """Says once why nothing happens."""
+        if not self.quiet:
+            note(f"The server was asked too often; this waits {ceil(seconds)} s and goes on.")
+            self.quiet = True
 
     def close(self) -> None:
         if "client" in self.__dict__:

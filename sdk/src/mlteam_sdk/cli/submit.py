@@ -176,7 +176,7 @@ def _go(out: Output, spec: dict[str, Any], files: list[tuple[str, Path]], given:
     said = session()
     if given["dry_run"]:
         checked = said.post(f"/projects/{said.project_id}/jobs/check", {"spec": spec})
-        out.text(checked["spec_yaml"])
+        out.text(jobfile.with_what_was_said(checked["spec_yaml"], spec))
         return
     try:
         job = said.submit(spec, files, key=given["idempotency_key"], **more)

@@ -2,7 +2,7 @@
 """Sends requests, again where that is safe, and hands on what was answered."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,9 @@ class Transport:
         self._client: httpx.Client | None = None
         self._place: Any = None
         self._reached = False
+        self.on_wait: Callable[[float], None] | None = (
+            None  # is told for how many seconds the server wants to be left alone
+        )
 
     def __repr__(self) -> str:
         return f"<mlteam at {self.settings.url}>"
@@ -110,6 +113,8 @@ class Transport:
                 wait = patience.after_answer(ask, response)
                 if wait is None:
                     return patience.counted(ask, response)
+                if response.status_code == 429 and self.on_wait:
+                    self.on_wait(wait)
             driver.sleep(wait)
 
     def _once(self, ask: Ask, timeout: httpx.Timeout, whole: bool) -> httpx.Response:
