@@ -88,7 +88,7 @@ def _operation(document: dict[str, Any], path: str, method: str) -> Described:
     said = document["paths"][path][method]
     schemas = document["components"]["schemas"]
     media, body = _body(said, schemas)
-    asked = [_parameter(one) for one in said["parameters"]]
+    asked = [_parameter(one) for one in said["parameters"] if one["in"] != "header"]  # the guide has those
     return Described(
         id=said["operationId"],
         method=method.upper(),

@@ -13,7 +13,7 @@ from ninja.schema import NinjaGenerateJsonSchema
 from access.routes import route
 from accounts import admin_api
 from accounts import api as accounts_api
-from api import problems
+from api import problems, replays
 from api.callers import Browser, Token
 from api.door import FIELDS, door, sparse
 from billing import api as billing_api
@@ -31,6 +31,22 @@ Lists come in pages: `next` and `previous` are cursors for `?cursor=`. `?fields=
 is said by a problem document (RFC 9457) whose `code` is stable. A POST with an `Idempotency-Key` is done once. `If-Match` with
 the `ETag` of what was read makes an edit fail when somebody else was faster.
 """
+
+
+_header = {"in": "header", "required": False}
+IDEMPOTENCY_KEY = _header | {
+    "name": "Idempotency-Key",
+    "description": "done once for each key, for 24 hours",
+    "schema": {"type": "string", "minLength": 1, "maxLength": replays.LONGEST, "pattern": "^[!-~]+$"},
+}
+IF_MATCH = _header | {
+    "name": "If-Match",
+    "description": "the ETag of what was read: fails (412) where it has changed since",
+    "schema": {"type": "string", "pattern": '^"[!#-~]+"$'},
+}
+
+
+OFFERS = ("/offer", "/invitations/{invitation}")  # are taken back, never edited: they have no ETag
 
 
 class Api(NinjaAPI):
@@ -53,9 +69,14 @@ class Api(NinjaAPI):
             ref_template=REF_TEMPLATE, schema_generator=NinjaGenerateJsonSchema
         )
         document["components"]["schemas"] |= {**model.pop("$defs"), "Problem": model}
-        for methods in document["paths"].values():
+        for path, methods in document["paths"].items():
+            edited = "get" in methods and not path.endswith(OFFERS)
             for method, operation in methods.items():
                 _complete(method, operation)
+                if method == "post":
+                    operation["parameters"] = [*operation["parameters"], IDEMPOTENCY_KEY]
+                elif method in {"patch", "put", "delete"} and edited:
+                    operation["parameters"] = [*operation["parameters"], IF_MATCH]
         return document
 
     @property

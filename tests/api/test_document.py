@@ -49,3 +49,24 @@ def test_things_of_different_kinds_have_different_names():
 
 def _all_below(kind: type) -> set[type]:
     return {one for below in kind.__subclasses__() for one in {below, *_all_below(below)}}
+
+
+def test_headers_that_change_what_is_done_are_parameters(client, program, owner, project, viewer):
+    document = client.get("/api/v1/openapi.json").json()["paths"]
+    guarded = set()
+    for path, methods in document.items():
+        for method, said in methods.items():
+            named = {one["name"] for one in said["parameters"] if one["in"] == "header"}
+            assert ("Idempotency-Key" in named) == (method == "post"), f"{method} {path}"
+            guarded |= {path} if "If-Match" in named else set()
+    known = {"{project}": project.pk, "{user}": viewer.pk}
+    here = {
+        path
+        for path in guarded
+        if path.startswith(("/api/v1/me", "/api/v1/projects/{project}")) and "{team}" not in path
+    }
+    assert len(here) == 4 and here < guarded
+    for path in here - {"/api/v1/projects/{project}/budgets/{whose}"}:
+        for name, value in known.items():
+            path = path.replace(name, value)
+        assert program(owner).get(path.removeprefix("/api/v1"))["ETag"], path
