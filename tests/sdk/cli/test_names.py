@@ -254,3 +254,8 @@ def test_an_id_that_is_not_to_be_seen_is_no_fault_of_the_active_project(
     )
     ran = at(*words, secret, MLTEAM_PROJECT=unseen)
     assert ran.status == 1 and secret in ran.err and "active project" not in ran.err
+
+
+def test_a_jobs_urn_that_is_not_to_be_seen_is_no_persons_name(at: Command) -> None:
+    ran = at("job", "get", job("train", 3)["urn"])
+    assert ran.status == 1 and "There is no job" in ran.err

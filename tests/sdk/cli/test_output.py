@@ -164,6 +164,8 @@ def test_what_an_encoding_lacks_is_written_as_its_code(home: Path, desk: Desk, o
         assert json.loads(ran.stdout)[0]["name"] == "Zoë"
     else:
         assert "Zo\\xeb" in ran.stdout
+    api = subprocess.run([*RUN, "api", "/users"], env=variables, capture_output=True, text=True, timeout=60)
+    assert json.loads(api.stdout)["items"][0]["name"] == "Zoë"
 
 
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])

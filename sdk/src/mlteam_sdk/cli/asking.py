@@ -51,7 +51,8 @@ def _answer(method: str, path: str, sent: dict[str, Any]) -> "httpx.Response":
 def _print(answer: "httpx.Response") -> None:
     """JSON with a line for each value; a terminal gets codes in place of what could move its cursor. All else as it is."""
     if answer.content and "json" in answer.headers.get("content-type", ""):
-        click.echo(json.dumps(answer.json(), indent=2, ensure_ascii=sys.stdout.isatty()))
+        in_codes = sys.stdout.isatty() or not (sys.stdout.encoding or "").lower().startswith("utf")
+        click.echo(json.dumps(answer.json(), indent=2, ensure_ascii=in_codes))
     else:
         sys.stdout.buffer.write(answer.content)
 

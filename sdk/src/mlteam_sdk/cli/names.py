@@ -73,6 +73,8 @@ def job(session: "Session", text: str, *, strictly: bool = False, states: str = 
     if found := _by_id(session, "jobs", id_in(text, "job")):
         return found
     owner, _, name = text.rpartition(":")
+    if owner and id_in(text, "job"):  # a URN, whose beginning is nobody's name
+        return _newest([], text)
     if owner:
         found_jobs = session.some("/jobs", ENOUGH, user=user(session, owner)["username"], name=name, sort="-created_at")
     else:
