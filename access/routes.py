@@ -43,12 +43,12 @@ def require(user: Holder, action: str, resource: Resource) -> None:
     """Raises Http404 when the user may not see the resource, Refused when it may be seen but the action is not allowed.
 
     What is asked about decides what must be seen: a member with no level on jobs may see the project, and is told why its
-    jobs are closed; a single job of it does not show.
+    jobs are closed; a single job of it does not show. A key, which nobody gets to see, is there for who sees its project.
     """
     held = abilities(user, resource)
     kind = resource.access_target().kind
-    seen_by = kind if "get" in ACTIONS[kind] else "project"
-    if not held.decide(f"{seen_by}:get", resource):
+    seen = held.decide(f"{kind}:get", resource) if "get" in ACTIONS[kind] else held.any("project:get")
+    if not seen:
         raise Http404("There is nothing here, or nothing that you may see.")
     decision = held.decide(action, resource)
     if not decision:

@@ -6,6 +6,7 @@ requests at once the second waits for the first.
 
 import base64
 import hashlib
+import hmac
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache, wraps
@@ -88,8 +89,11 @@ def _again(said: Answer, digest: str) -> HttpResponse:
 
 
 def _digest(request: HttpRequest) -> str:
-    """Of the address and all that was sent; of a form its parts, for their borders are drawn anew each time."""
-    digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
+    """Of the address and all that was sent; of a form its parts, for their borders are drawn anew each time.
+
+    It is keyed: a secret that is sent cannot be guessed from what is kept here.
+    """
+    digest = hmac.new(_secret(), f"{request.method} {request.get_full_path()}\n".encode(), "sha256")
     if request.content_type != "multipart/form-data":
         digest.update(request.body)
         return digest.hexdigest()
@@ -106,7 +110,12 @@ def _digest(request: HttpRequest) -> str:
 
 @cache
 def _cipher() -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(state.secret("answers").encode()).digest()))
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(_secret()).digest()))
+
+
+@cache
+def _secret() -> bytes:
+    return state.secret("answers").encode()
 
 
 def forget() -> None:

@@ -21,7 +21,7 @@ from compute import api as compute_api
 from jobs import api as jobs_api
 from mlteam import health_api
 from projects import api as projects_api
-from projects import invitation_api, member_api, ownership_api, role_api, rule_api, trail_api
+from projects import invitation_api, member_api, ownership_api, role_api, rule_api, third_party_api, trail_api
 from teams import api as teams_api
 from teams import invitation_api as team_invitation_api
 
@@ -131,6 +131,7 @@ api.add_router("", compute_api.router)
 api.add_router("", member_api.router)
 api.add_router("", invitation_api.router)
 api.add_router("", ownership_api.router)
+api.add_router("", third_party_api.router)
 api.add_router("", trail_api.router)
 api.add_router("", billing_api.router)
 api.add_router("", jobs_api.router)

@@ -21,6 +21,8 @@ from django.template.loader import render_to_string
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from projects.third_party_types import TYPES, Type
+
 BLANK: Final = re.compile(
     r"\[\[(\w+)(?:=(\w*))?(?:\|(\w+))?\]\]"
 )  # field of a form; what an empty one means; how it is quoted
@@ -64,6 +66,7 @@ PAGES: Final = {
     "projects:role": Way("/roles/{role}/members", "role member ls {role}"),
     "projects:team_roles": Way("/teams/{team}/roles", "team role ls {team}"),
     "projects:installation_roles": Way("/installation/roles", "organization role ls"),
+    "projects:keys": Way("/projects/{project}/keys", "key ls --project {project}"),
     "projects:audit": Way("/projects/{project}/audit", query=_trail),
     "projects:settings": Way("/projects/{project}", "project get {project}"),
     "projects:ownership": Way("/projects/{project}", "project get {project}"),
@@ -95,7 +98,7 @@ def _remove(title: str, path: str, command: str = "") -> Way:
     return Way(path, command, "DELETE", title=title)
 
 
-FORMS: Final = {
+FORMS: Final[dict[str, Way]] = {
     "jobs:stop": _new("Stop the job", "/jobs/{job}/stop", command="job kill {job}"),
     "jobs:remove": _remove("Remove the job", "/jobs/{job}", "job rm {job} --yes"),
     "projects:new": _new("New project", "/projects", _same("name")),
@@ -152,6 +155,11 @@ FORMS: Final = {
         "New key", "/roles/{role}/keys", _same("name"), "role key new {role} --name=[[name]]"
     ),
     "projects:role_key_remove": _remove("Revoke a key", "/roles/{role}/keys/[[key]]", "role key rm {role} [[key]]"),
+    "projects:key_remove": _remove(
+        "Remove a key",
+        "/projects/{project}/keys/[[third_party_key]]",
+        "key rm [[third_party_key]] --project {project} --yes",
+    ),
     "billing:budgets": Way(
         "/projects/{project}/budgets/[[member=project]]",
         method="PUT",
@@ -175,6 +183,41 @@ FORMS: Final = {
     "admin_add": _new("Make somebody an admin", "/roles/admin/members", {"user": "username"}),
     "admin_remove": _remove("Make an admin a user", "/roles/admin/members/[[user]]"),
 }
+
+
+_THIS_KEY: Final = "[[third_party_key]]"
+
+
+def _key_fields(kind: Type) -> Sent:
+    """What is no secret is filled from the form; a secret stays a blank of a name that no form has."""
+    asked = [one for one in kind.fields if not one.aside]
+    needed = {one.name: one.name if one.required and not one.default else f"{one.name}=" for one in asked}
+    return {one.name: f"your_{one.name}" if one.secret else needed[one.name] for one in asked}
+
+
+def _key_command(begin: str, kind: Type) -> str:
+    sent = _key_fields(kind)
+    secret = next(one.name for one in kind.fields if one.secret)
+    plain = "".join(f" --with {name}=[[{blank}]]" for name, blank in sent.items() if not blank.startswith("your_"))
+    return f"{begin} --project {{project}}{plain} --from {secret}=[[file_with_it]]"
+
+
+def _key_forms(kind: Type) -> dict[str, Way]:
+    """Adding and replacing keys of one type."""
+    new: Sent = {"name": "name", "type": f"type={kind.name}", "fields": _key_fields(kind)}
+    add = _key_command(f"key new {kind.name} [[name]]", kind)
+    change = _key_command(f"key set {_THIS_KEY}", kind)
+    fields: Sent = {"fields": _key_fields(kind)}
+    return {
+        f"projects:key_add_{kind.name}": _new("Save the key", "/projects/{project}/keys", new, add),
+        f"projects:key_replace_{kind.name}": Way(
+            f"/projects/{{project}}/keys/{_THIS_KEY}", change, "PUT", fields, title="Replace the key"
+        ),
+    }
+
+
+for _kind in TYPES.values():
+    FORMS.update(_key_forms(_kind))
 
 
 @dataclass(frozen=True)

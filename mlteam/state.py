@@ -7,9 +7,12 @@ not listed by others (0711), because a job's own user has to reach its own direc
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -68,7 +71,45 @@ def secret(name: str) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
-def _create_secret(path: Path) -> None:
+def numbered_secrets(name: str) -> dict[int, str]:
+    """The secrets kept as `var/secrets/<name>.<number>`: the highest is the one in use, the others only read what is older.
+
+    The first is made when there is none. They are read each time, so every process knows of a new one at once.
+    """
+    found = {}
+    for path in _numbered(name) or [_create_secret(_numbered_path(name, 1))]:
+        with suppress(FileNotFoundError):  # somebody took it away in between
+            found[int(path.suffix[1:])] = path.read_text(encoding="ascii").strip()
+    return dict(sorted(found.items()))
+
+
+def add_numbered_secret(name: str) -> int:
+    """Makes the next one, which is the one in use from now on; its number."""
+    number = max(numbered_secrets(name)) + 1
+    _create_secret(_numbered_path(name, number))
+    return number
+
+
+def drop_numbered_secret(name: str, number: int) -> None:
+    """Takes one away, for good: what was encrypted with it can no longer be read."""
+    _numbered_path(name, number).unlink(missing_ok=True)
+
+
+def age_of_secret(name: str, number: int) -> float:
+    """Seconds since a numbered secret was made."""
+    return time.time() - _numbered_path(name, number).stat().st_mtime
+
+
+def _numbered(name: str) -> list[Path]:
+    pattern = re.compile(rf"{re.escape(name)}\.\d+")
+    return [path for path in directory("secrets").iterdir() if pattern.fullmatch(path.name)]
+
+
+def _numbered_path(name: str, number: int) -> Path:
+    return directory("secrets") / f"{name}.{number}"
+
+
+def _create_secret(path: Path) -> Path:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     write_atomically(draft, secrets.token_urlsafe(48) + "\n")
     try:
@@ -77,6 +118,7 @@ def _create_secret(path: Path) -> None:
         pass
     finally:
         draft.unlink()
+    return path
 
 
 def socket_path(name: str) -> Path:

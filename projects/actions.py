@@ -17,7 +17,7 @@ from access.models import Nested
 from accounts import invitations
 from accounts.actions import prove_address
 from accounts.names import fold_email
-from projects import delivery, letters, links, ownership, signals
+from projects import delivery, letters, links, ownership, signals, third_party
 from projects.errors import Impossible, InvalidInvitation, OtherAccount, refused
 from projects.levels import Levels
 from projects.members import check_levels, clear_permissions, levels_of_user, set_permissions
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 DEEPEST: Final = 6  # how many projects may be in each other
 
 
-def create(*, name: str, by: "User", parent: Project | None = None) -> Project:
+def create(*, name: str, by: "User", parent: Project | None = None, copy_keys: bool = False) -> Project:
     """A new project, owned by its creator; in another one with `parent`, whose owner owns it and whose members are its members.
 
-    Raises ValidationError for a bad name, Refused for an unverified account, Impossible where projects are nested too deep.
+    With `copy_keys` it begins with the keys of the creator's Personal project. Raises ValidationError for a bad name, Refused for
+    an unverified account and for keys into a project that will be another's, Impossible where projects are nested too deep.
     """
     if not by.verified:
         raise refused("project:new", "unverified", "Confirm your address first; then you can create projects.")
@@ -41,7 +42,7 @@ def create(*, name: str, by: "User", parent: Project | None = None) -> Project:
         _check_parent(parent, by)
     while True:
         try:
-            return _create(name=name, slug=free_slug(name), by=by, parent=parent)
+            return _create(name=name, slug=free_slug(name), by=by, parent=parent, copy_keys=copy_keys)
         except IntegrityError:  # somebody took the slug in between
             continue
 
@@ -53,7 +54,7 @@ def _check_parent(parent: Project, by: "User") -> None:
 
 
 @transaction.atomic
-def _create(*, name: str, slug: str, by: "User", parent: Project | None) -> Project:
+def _create(*, name: str, slug: str, by: "User", parent: Project | None, copy_keys: bool) -> Project:
     project = Project(name=name.strip(), slug=slug, owner=by, parent=parent)
     if parent:
         project.owner = ownership.lock(parent).owner
@@ -66,6 +67,8 @@ def _create(*, name: str, slug: str, by: "User", parent: Project | None) -> Proj
     )
     roles.set_up(project)
     _record_new(project, by)
+    if copy_keys:
+        third_party.copy_personal(to=project, by=by)
     return project
 
 
@@ -113,8 +116,9 @@ def take_away(*, project: Project, by: "User") -> None:
     revoked = Invitation.objects.open().filter(project=project).update(revoked_at=now)
     access.bump()
     policies.forget(project.pk, by=by)
+    keys = third_party.remove_all(project)
     was = {"name": project.name, "slug": project.slug}
-    record(by=by, project=project, action="project:rm", before=was, invitations_revoked=revoked)
+    record(by=by, project=project, action="project:rm", before=was, invitations_revoked=revoked, keys_removed=keys)
 
 
 @transaction.atomic

@@ -25,6 +25,7 @@ from projects.models import (
     ProjectGroupPermission,
     ProjectUserPermission,
     TeamMember,
+    ThirdPartyKey,
 )
 from projects.owners import Changed, Owned, OwnProject, owners
 from teams.forms import TeamField
@@ -293,6 +294,26 @@ class InvitationAdmin(Owned):
     @admin.action(description="Revoke")
     def revoke(self, request: Any, queryset: QuerySet) -> None:
         self.attempt(request, queryset, lambda row: actions.revoke(invitation=row, by=request.user), "Revoked: {}.")
+
+
+@admin.register(ThirdPartyKey, site=owners)
+class ThirdPartyKeyAdmin(Owned):
+    """Third-party keys by name and type; their pages put in, replace and remove them."""
+
+    action = "key:set"
+    list_display = ["name", "type", "project", "created_at"]
+    list_select_related = ["project"]
+    list_filter = [OwnProject, "type"]
+    search_fields = ["name", "project__name"]
+    ordering = ["project__name", "name", "pk"]
+    readonly_fields = ["name", "type", "project", "created_at", "pages"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("project").defer("sealed", "about")
+
+    @admin.display(description="Its page")
+    def pages(self, key: ThirdPartyKey) -> SafeString:
+        return format_html('<a href="{}">Keys</a>', reverse("projects:keys", args=[key.project.slug]))
 
 
 @admin.register(AuditEntry, site=owners)

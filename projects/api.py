@@ -57,10 +57,11 @@ class ProjectOut(ProjectRef):
 
 
 class ProjectIn(In):
-    """A new project; `parent`: the id of the one that it is to be in."""
+    """A new project; `parent`: the id of the one that it is to be in; `copy_keys`: it begins with the keys of one's Personal project."""
 
     name: str = Field(max_length=100)
     parent: Id | None = None
+    copy_keys: bool = False
 
 
 class ProjectEdit(In):
@@ -156,7 +157,7 @@ def new_project(request: ApiRequest, data: ProjectIn, response: HttpResponse) ->
     """Creates a project, in another one perhaps."""
     by = person(request)
     parent = project_for(request, data.parent, "project:new") if data.parent else None
-    project = actions.create(name=data.name, by=by, parent=parent)
+    project = actions.create(name=data.name, by=by, parent=parent, copy_keys=data.copy_keys)
     return Status(201, _shown(request, project, response))
 
 

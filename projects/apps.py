@@ -19,6 +19,7 @@ class ProjectsConfig(AppConfig):
         access.register(Membership())
         access.register(Ownership())
         access.register_finder("project", receivers.find_project)
+        access.register_finder("key", receivers.find_key)
         invited.register(receivers.find_invited)
         post_save.connect(receivers.account_saved, settings.AUTH_USER_MODEL, dispatch_uid="projects.personal")
         users_joined.connect(receivers.users_joined, dispatch_uid="projects.users_joined")

@@ -3,11 +3,13 @@
 from typing import Any
 
 from django import forms
+from django.utils.html import escape
 
 import access
 from access.decisions import WORDS
 from accounts.models import User
 from accounts.selects import Select
+from projects import third_party
 from projects.levels import DEFAULT_PRESET, KINDS, PRESETS, TEAM_PRESET, Level, Levels
 from projects.models import Project
 from teams.forms import TeamField
@@ -31,12 +33,18 @@ class ProjectForm(forms.ModelForm):
 class NewProjectForm(ProjectForm):
     """A new project's name, and whether it begins with what the creator's Personal project has."""
 
-    copy_keys = forms.BooleanField(
-        label="Copy my Personal project's keys",
-        help_text="Your Personal project has no keys yet.",
-        required=False,
-        disabled=True,
-    )
+    copy_keys = forms.BooleanField(label="Copy my Personal project's keys", required=False)
+
+    def __init__(self, *args: Any, creator: User, parent: Project | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        box, names = self.fields["copy_keys"], [key.name for key in third_party.of_personal(creator)]
+        if parent and parent.owner_id != creator.pk:
+            box.help_text, box.disabled = "Only into projects that you own.", True
+        elif not names:
+            box.help_text, box.disabled = "Your Personal project has no keys yet.", True
+        else:
+            who = "who may start jobs in it"
+            box.help_text = escape(f"{', '.join(names)}. Everybody {who} can read what is attached to a job.")
 
 
 class RemoveForm(forms.Form):
@@ -131,9 +139,8 @@ class QuestionForm(forms.Form):
 
     def _shows(self, resource: Any) -> bool:
         target = resource.access_target()
-        return target.project_id == self._project.id and bool(
-            access.allowed(self._asker, f"{target.kind}:get", resource)
-        )
+        seen = f"{target.kind}:{'get' if 'get' in access.ACTIONS[target.kind] else 'use'}"
+        return target.project_id == self._project.id and bool(access.allowed(self._asker, seen, resource))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

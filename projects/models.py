@@ -1,4 +1,4 @@
-"""What is shared: projects, members, invitations, the audit trail."""
+"""What is shared: projects, members, invitations, third-party keys, the audit trail."""
 
 import re
 from collections.abc import Mapping
@@ -183,6 +183,40 @@ class Invitation(InvitationBase):
 
     def __str__(self) -> str:
         return f"{self.email} to {self.project}"
+
+
+class ThirdPartyKey(models.Model):
+    """What opens another service for a project's jobs. Its values are sealed (projects.sealing): nothing shows them again."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="third_party_keys")
+    name = models.CharField(max_length=60)
+    type = models.CharField(max_length=16, help_text="one of projects.third_party_types")
+    about = models.JSONField(default=dict, help_text="what is no secret of it, by field: an account's name, a region")
+    sealed = models.TextField(editable=False, help_text="its secret values, encrypted")
+    sealed_with = models.PositiveIntegerField(editable=False, help_text="the number of the secret that encrypts them")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    replaced_at = models.DateTimeField(null=True, help_text="when its values were last replaced")
+
+    class Meta:
+        verbose_name = "third-party key"
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="key_name")]
+        # Which of them are not encrypted with the newest secret yet.
+        indexes = [models.Index(fields=["sealed_with", "id"], name="key_sealed_with")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def access_target(self) -> Target:
+        return Target("key", self.id, self.project_id, self.created_by_id)
+
+    def access_above(self) -> tuple[str, ...]:
+        return self.project.access_above()
+
+    @property
+    def urn(self) -> str:
+        return expression(self.project_id, "key", above=self.access_above(), resource=self.id)
 
 
 class AuditEntry(models.Model):

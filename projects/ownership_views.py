@@ -6,7 +6,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 import access
 from accounts.requests import UserRequest
-from projects import ownership
+from projects import ownership, third_party
 from projects.models import Member
 from projects.views import attempt, project_for
 
@@ -21,7 +21,9 @@ def offer(request: UserRequest, slug: str, member_id: str) -> HttpResponse:
     if request.method == "POST":
         done = f"{member.user.shown} is asked to take {project.name} over."
         return attempt(request, slug, lambda: ownership.offer(member=member, by=request.user), done)
-    return render(request, "projects/ownership_offer.html", {"project": project, "member": member})
+    key_count = third_party.below(project).count()
+    context = {"project": project, "member": member, "key_count": key_count}
+    return render(request, "projects/ownership_offer.html", context)
 
 
 @access.route("project:rm")

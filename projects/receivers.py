@@ -8,7 +8,7 @@ from django.utils import timezone
 import access
 from accounts.invited import Invited
 from projects import actions, links, team_members
-from projects.models import Invitation, Member, Project, record
+from projects.models import Invitation, Member, Project, ThirdPartyKey, record
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -66,6 +66,12 @@ def may_hold_less(sender: type, users: set[str], **_: object) -> None:
     for project in Project.objects.filter(pk__in=offered.values("project")):
         sharers = access.holders("project:share", project).values("pk")
         offered.filter(project=project).exclude(invited_by__in=sharers).update(revoked_at=timezone.now())
+
+
+def find_key(key_id: str) -> ThirdPartyKey | None:
+    """A third-party key by its id; for `access.find`."""
+    rows = ThirdPartyKey.objects.filter(project__removed_at=None).select_related("project__owner")
+    return rows.filter(pk=key_id).first()
 
 
 def find_project(project_id: str) -> Project | None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects import access_views, ownership_views, role_views, team_views, trail_views, views
+from projects import access_views, ownership_views, role_views, team_views, third_party_views, trail_views, views
 
 app_name = "projects"
 
@@ -46,6 +46,10 @@ urlpatterns = [
     path("p/<slug:slug>/audit", trail_views.audit, name="audit"),
     path("p/<slug:slug>/audit.csv", trail_views.audit_csv, name="audit_csv"),
     path("p/<slug:slug>/audit.jsonl", trail_views.audit_json_lines, name="audit_json_lines"),
+    path("p/<slug:slug>/keys", third_party_views.keys, name="keys"),
+    path("p/<slug:slug>/keys/new/<str:kind>", third_party_views.add, name="key_add"),
+    path("p/<slug:slug>/keys/<str:third_party_id>/replace", third_party_views.replace, name="key_replace"),
+    path("p/<slug:slug>/keys/<str:third_party_id>/remove", third_party_views.remove, name="key_remove"),
     path("p/<slug:slug>/leave", views.leave, name="leave"),
     path("p/<slug:slug>/settings", views.settings, name="settings"),
     path("p/<slug:slug>/remove", views.remove, name="remove"),

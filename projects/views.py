@@ -82,13 +82,13 @@ def _columns(shown: Dashboard) -> dict[str, dict[str, str]]:
 @require_http_methods(["GET", "POST"])
 def new(request: UserRequest) -> HttpResponse:
     """A new project; `in` names one in which it is to be."""
-    form = NewProjectForm(request.POST or None)
     inside = request.GET.get("in", "")
     rows = Project.objects.present().select_related("owner")
     parent = access.fetch(request.user, "project:new", rows, slug=inside) if inside else None
+    form = NewProjectForm(request.POST or None, creator=request.user, parent=parent)
     if form.is_valid():
         try:
-            project = actions.create(name=form.cleaned_data["name"], by=request.user, parent=parent)
+            project = actions.create(**form.cleaned_data, by=request.user, parent=parent)
         except Impossible as error:
             form.add_error(None, str(error))
         else:

@@ -17,7 +17,7 @@ from billing.models import BillingAccount, Budget, Charge, Credit
 from compute.models import ComputeResource
 from jobs import places
 from jobs.models import Attempt, Job
-from projects import actions, team_members
+from projects import actions, team_members, third_party
 from projects.levels import KINDS, PRESETS
 from projects.models import AuditEntry, Member, Project
 from teams import actions as teams
@@ -104,6 +104,9 @@ def _rows(project: Project) -> dict[str, str]:
         "member": project.members.first(),
         "teammember": project.team_members.first(),
         "invitation": project.invitations.filter(accepted_at=None).first(),
+        "thirdpartykey": third_party.add(
+            project=project, kind="huggingface", name="hub", values={"token": "hf_0123456789"}, by=project.owner
+        ),
         "auditentry": AuditEntry.objects.of(project).first(),
     }
     return {name: str(row.pk) for name, row in made.items()}

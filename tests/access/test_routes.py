@@ -162,6 +162,13 @@ projects:ownership                       GET  in   404  404  404  200  200  200 
 projects:ownership_accept                POST in   404  404  404  go   go   go   go   go   go   go   404
 projects:ownership_decline               POST in   404  404  404  go   go   go   go   go   go   go   404
 projects:ownership_withdraw              POST in   404  404  404  403  403  403  403  403  403  go   404
+projects:keys                            GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:key_add                         GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:key_add                         POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:key_replace                     GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:key_replace                     POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:key_remove                      GET  in   404  404  404  403  403  403  403  403  403  200  404
+projects:key_remove                      POST in   404  404  404  403  403  403  403  403  403  go   404
 projects:audit                           GET  in   404  404  404  403  403  403  403  403  403  200  404
 projects:audit_csv                       GET  in   404  404  404  403  403  403  403  403  403  200  404
 projects:audit_json_lines                GET  in   404  404  404  403  403  403  403  403  403  200  404
@@ -289,6 +296,14 @@ owners:billing_budget_delete             GET  in   404  404  404  404  404  404 
 owners:billing_budget_delete             POST in   404  404  404  404  404  404  404  404  404  go   404
 owners:billing_budget_change             GET  in   404  404  404  404  404  404  404  404  404  200  404
 owners:billing_budget_change             POST in   404  404  404  404  404  404  404  404  404  go   404
+owners:projects_thirdpartykey_changelist         GET  in   200  200  200  200  200  200  200  200  200  200  200
+owners:projects_thirdpartykey_add                GET  in   403  403  403  403  403  403  403  403  403  403  403
+owners:projects_thirdpartykey_add                POST in   403  403  403  403  403  403  403  403  403  403  403
+owners:projects_thirdpartykey_history            GET  in   404  404  404  404  404  404  404  404  404  200  404
+owners:projects_thirdpartykey_delete             GET  in   403  403  403  403  403  403  403  403  403  403  403
+owners:projects_thirdpartykey_delete             POST in   403  403  403  403  403  403  403  403  403  403  403
+owners:projects_thirdpartykey_change             GET  in   404  404  404  404  404  404  404  404  404  200  404
+owners:projects_thirdpartykey_change             POST in   403  403  403  403  403  403  403  403  403  403  403
 owners:billing_charge_changelist         GET  in   200  200  200  200  200  200  200  200  200  200  200
 owners:billing_charge_add                GET  in   403  403  403  403  403  403  403  403  403  403  403
 owners:billing_charge_add                POST in   403  403  403  403  403  403  403  403  403  403  403
@@ -357,6 +372,8 @@ def _arguments(world, who: str, name: str = "") -> dict[str, object]:
     return {
         "role_id": world["role"].pk,
         "policy_id": world["policy"].pk,
+        "third_party_id": world["rows"]["thirdpartykey"],
+        "kind": "aws",
         "key_id": world["key"].pk,
         "slug": "vision",
         "username": world["people"]["admin"].username,

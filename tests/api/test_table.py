@@ -48,6 +48,7 @@ GET    /jobs/{job}/attempts/{int:index}/log/search         401  404  404  404  4
 GET    /jobs/{job}/history                                 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 POST   /jobs/{job}/stop                                    401  404  404  404  404  403  200  403  200  200  200  404  404  403  200
 GET    /jobs/{job}/verify                                  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /key-types                                          401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
 GET    /me                                                 401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
 PATCH  /me                                                 401  200  200  200  200  200  200  200  200  200  200  200  200  403  403
 GET    /me/balance                                         401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
@@ -88,6 +89,11 @@ GET    /projects/{project}/offer                           401  404  404  404  4
 POST   /projects/{project}/offer                           401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
 POST   /projects/{project}/offer/accept                    401  404  404  404  409  409  409  409  409  409  409  404  404  403  403
 POST   /projects/{project}/offer/decline                   401  404  404  404  409  409  409  409  409  409  409  404  404  403  403
+GET    /projects/{project}/keys                            401  404  404  404  403  403  200  200  200  200  200  404  404  200  200
+POST   /projects/{project}/keys                            401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
+DELETE /projects/{project}/keys/{third_party_key}          401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
+GET    /projects/{project}/keys/{third_party_key}          401  404  404  404  403  403  200  200  200  200  200  404  404  200  200
+PUT    /projects/{project}/keys/{third_party_key}          401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
 GET    /projects/{project}/roles                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
 POST   /projects/{project}/roles                           401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
 GET    /projects/{project}/teams                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  200
@@ -150,6 +156,8 @@ SENT: dict[str, dict[str, object]] = {
     "PATCH /me": {"name": "New"},
     "POST /projects": {"name": "New"},
     "PATCH /projects/{project}": {"name": "New"},
+    "POST /projects/{project}/keys": {"name": "new", "type": "wandb", "fields": {"api_key": "0123456789"}},
+    "PUT /projects/{project}/keys/{third_party_key}": {"fields": {"token": "hf_9876543210"}},
     "POST /projects/{project}/roles": {"name": "New"},
     "POST /teams/{team}/roles": {"name": "New"},
     "POST /installation/roles": {"name": "New"},
@@ -241,6 +249,7 @@ def known(world, who: str, path: str) -> dict[str, str]:
         "role": world["role"].pk,
         "policy": world["policy"].pk,
         "key": world["key"].pk,
+        "third_party_key": world["rows"]["thirdpartykey"],
         "index": "0",
         "token": "guess",
         "invitation": world["team_offer" if team else "offer"].pk,

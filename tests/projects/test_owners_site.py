@@ -16,7 +16,7 @@ from accounts import mail
 from billing import actions as billing
 from billing.models import Budget, Charge
 from mlteam import urls
-from projects import actions, links, ownership, team_members
+from projects import actions, links, ownership, team_members, third_party
 from projects.levels import KINDS, PRESETS
 from projects.members import levels_by_user
 from projects.models import AuditEntry, Invitation, Member, Project, TeamMember
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.ignore_template_errors]
 
 assert urls.urlpatterns  # with them all models are registered
 MODELS = [f"{model._meta.app_label}_{model._meta.model_name}" for model in owners._registry]
-READ_ONLY = {"projects_auditentry", "billing_charge"}
+READ_ONLY = {"projects_auditentry", "projects_thirdpartykey", "billing_charge"}
 ALL = dict.fromkeys(KINDS, "all")
 
 
@@ -98,7 +98,9 @@ def furnish(project, join, make_user, name) -> dict[str, str]:
         subject_name=f"job-of-{name}",
     )
     trail = AuditEntry.objects.of(project).latest("id")
-    rows = [project, member, by_team, offer, budget, charge, trail]
+    token = {"token": f"hf_0123456789-{name}"}
+    key = third_party.add(project=project, kind="huggingface", name=f"hub-{name}", values=token, by=owner)
+    rows = [project, member, by_team, offer, budget, charge, trail, key]
     return {f"{row._meta.app_label}_{row._meta.model_name}": str(row.pk) for row in rows}
 
 
@@ -454,6 +456,7 @@ BULK = {
     "billing_budget": ["delete_selected"],
     "billing_charge": ["delete_selected"],
     "projects_auditentry": ["delete_selected"],
+    "projects_thirdpartykey": ["delete_selected"],
 }
 
 

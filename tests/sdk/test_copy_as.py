@@ -181,6 +181,7 @@ PATHS = {
     "projects:role": "/roles/{role}",
     "projects:team_roles": "/t/lab/roles",
     "projects:installation_roles": "/roles/",
+    "projects:keys": "/p/vision/keys",
     "projects:audit": "/p/vision/audit",
     "projects:settings": "/p/vision/settings",
     "projects:ownership": "/p/{offered}/ownership",
@@ -401,6 +402,45 @@ def _key(world: World) -> Shown:
         "name": "it's mine",
         "key": world.asks("POST", f"/roles/{role}/keys", {"name": "ci"})["id"],
     }
+
+
+def third_party_key(world: World, kind: str) -> dict[str, str]:
+    """What is typed for a key of this type, and what who copies writes into the blanks that are left."""
+    fields = {one.name: one for one in TYPES[kind].fields if not one.aside}
+    secret = next(name for name, one in fields.items() if one.secret)
+    (world.site.home / secret).write_text(VALUES.get(kind, "0123456789abcdef"))
+    typed = {name: "docker.io" if name == "registry" else "ada-1234" for name in fields if name != secret}
+    name = "A_SECRET" if kind == "secret" else "it-is-mine"
+    left = {f"your_{secret}": (world.site.home / secret).read_text(), "file_with_it": str(world.site.home / secret)}
+    return {"name": name, **typed, **left}
+
+
+def _new_key(kind: str) -> Callable[[World], Shown]:
+    return lambda world: (f"/p/{world.project()['slug']}/keys/new/{kind}", third_party_key(world, kind))
+
+
+def _replaced_key(kind: str) -> Callable[[World], Shown]:
+    def made(world: World) -> Shown:
+        project, typed = world.project(), third_party_key(world, kind)
+        fields = {one.name: typed.get(one.name) or typed.get(f"your_{one.name}", "") for one in TYPES[kind].fields}
+        sent = {"name": typed["name"], "type": kind, "fields": {name: one for name, one in fields.items() if one}}
+        key = world.asks("POST", f"/projects/{project['id']}/keys", sent)["id"]
+        return f"/p/{project['slug']}/keys/{key}/replace", typed | {"third_party_key": key}
+
+    return made
+
+
+for _kind in TYPES:
+    SHOWN[f"projects:key_add_{_kind}"] = _new_key(_kind)
+    SHOWN[f"projects:key_replace_{_kind}"] = _replaced_key(_kind)
+
+
+@shows("projects:key_remove")
+def _removed_key(world: World) -> Shown:
+    project = world.project()
+    sent = {"name": "hub", "type": "huggingface", "fields": {"token": "hf_12345678"}}
+    key = world.asks("POST", f"/projects/{project['id']}/keys", sent)["id"]
+    return f"/p/{project['slug']}/keys", {"third_party_key": key}
 
 
 @shows("billing:budgets")

@@ -321,6 +321,43 @@ class RoleKey(Thing):
     token: str | None = Field(None, repr=False)
 
 
+class KeyField(Thing):
+    """A value that a type of third-party key has. `lines`: it may have several; `aside`: few need it."""
+
+    name: str = ""
+    label: str = ""
+    secret: bool = False
+    required: bool = False
+    lines: bool = False
+    aside: bool = False
+    default: str = ""
+    help: str = ""
+
+
+class KeyType(Thing):
+    """A type of third-party key. `file`: the field that the content of a downloaded file is the value of, "" for none."""
+
+    name: str = ""
+    label: str = ""
+    about: str = ""
+    file: str = ""
+    fields: list[KeyField] = []
+
+
+class ThirdPartyKey(Ref):
+    """A key with which a project's jobs open another service. What is secret of it is told to nobody.
+
+    `about`: what is no secret, by field; like all but name and type it is None for who may not set keys.
+    """
+
+    type: str = ""
+    about: dict[str, str] | None = None
+    created_by: UserFacts | None = None
+    created_at: datetime | None = None
+    replaced_at: datetime | None = None
+    mine: bool = False
+
+
 class Rule(Thing):
     """What somebody may do, and where that comes from."""
 

@@ -13,6 +13,7 @@ from mlteam_sdk.models import (
     Decision,
     Holder,
     Invitation,
+    KeyType,
     Member,
     NestedTeam,
     Offer,
@@ -25,6 +26,7 @@ from mlteam_sdk.models import (
     Rule,
     TeamFacts,
     TeamMember,
+    ThirdPartyKey,
     TokenFacts,
     Usage,
     UserFacts,
@@ -127,6 +129,29 @@ class RoleKeys(Listing[RoleKey]):
 
     async def remove(self, key: str) -> None:
         await self._client.delete(self._path + asking.path(key))
+
+
+class ThirdPartyKeys(Collection[ThirdPartyKey]):
+    """The keys with which a project's jobs open other services; `get`, `replace` and `remove` take a key's id.
+
+    Filters: name. Values are sent and never told again.
+    """
+
+    async def add(self, type: str, name: str, fields: Mapping[str, str]) -> ThirdPartyKey:
+        """Adds a key; `types` says which fields each type has. Read secrets from where they lie, not from your code."""
+        data = {"type": type, "name": name, "fields": dict(fields)}
+        return self._told(await self._client.post(self._path, data))
+
+    async def replace(self, key: str, fields: Mapping[str, str]) -> ThirdPartyKey:
+        """Gives a key other values, all of them."""
+        return self._told(await self._client.put(self._path + asking.path(key), {"fields": dict(fields)}))
+
+    async def remove(self, key: str) -> None:
+        await self._client.delete(self._path + asking.path(key))
+
+    async def types(self) -> Items[KeyType]:
+        """The types of keys, with the fields that each has."""
+        return [KeyType.model_validate(one) for one in (await self._client.get("/key-types"))["items"]]
 
 
 class Role(RoleFacts, Bound):
@@ -238,13 +263,20 @@ class Project(ProjectFacts, Bound):
     def roles(self) -> Roles:
         return Roles(self._client, f"{self._path}/roles", Role)
 
+    @property
+    def keys(self) -> ThirdPartyKeys:
+        """The keys with which its jobs open other services."""
+        return ThirdPartyKeys(self._client, f"{self._path}/keys", ThirdPartyKey)
+
 
 class Projects(Collection[Project]):
     """The projects that one may see."""
 
-    async def create(self, name: str, *, parent: str | None = None) -> Project:
-        """Makes a project, in another one (`parent`: its id) perhaps."""
-        wished = {"name": name, **({"parent": parent} if parent else {})}
+    async def create(self, name: str, *, parent: str | None = None, copy_keys: bool = False) -> Project:
+        """Makes a project, in another one (`parent`: its id) perhaps; with `copy_keys` it begins with the keys of Personal."""
+        wished: dict[str, Any] = {"name": name, **({"parent": parent} if parent else {})}
+        if copy_keys:
+            wished["copy_keys"] = True
         return self._told(await self._client.post(self._path, wished))
 
     async def accept(self, token: str) -> Project:

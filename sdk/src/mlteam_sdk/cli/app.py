@@ -41,6 +41,7 @@ mlteam = group(
         "organization": (f"{HERE}.people:organization", "The installation."),
         "rule": (f"{HERE}.rules:rule", "Access: what I may do, whether I may do something, who may."),
         "role": (f"{HERE}.roles:role", "Roles: who has them may do what their policies allow; programs by a key."),
+        "key": (f"{HERE}.keys:key", "Third-party keys of a project, with which its jobs open other services."),
         "api": (f"{HERE}.asking:api", "Asks any operation of the server's API."),
         "open": (f"{HERE}.opening:open_page", "Opens the page of anything."),
         "doctor": (f"{HERE}.doctor:doctor", "Is it me or the server?"),

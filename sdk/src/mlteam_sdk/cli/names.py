@@ -182,6 +182,7 @@ _WHERE_LISTED: Final = {
     "job": "`mlteam job ls` lists them.",
     "role": "`mlteam role ls` lists them.",
     "key": "`mlteam role key ls ROLE` lists them.",
+    "third-party key": "`mlteam key ls` lists them.",
 }
 
 

@@ -27,6 +27,7 @@ project = group(
         "leave": ("mlteam_sdk.cli.projects:leave", "Leaves a project."),
         "rm": ("mlteam_sdk.cli.projects:rm", "Removes a project with all that is in it."),
         "role": ("mlteam_sdk.cli.roles:project_role", "Roles of a project and their members."),
+        "credential": ("mlteam_sdk.cli.keys:credential", "Third-party keys, one of each type, as trainML has them."),
     },
     aliases={"list": "ls", "create": "new", "remove": "rm"},
 )
@@ -91,8 +92,9 @@ def get(out: Output, name: str | None) -> None:
     help="The project that it is in; NAME may then have dots.",
     shell_complete=completing.projects,
 )
+@click.option("--copy-keys", is_flag=True, help="It begins with the third-party keys of my Personal project.")
 @prints(*COLUMNS)
-def new(out: Output, name: str, parent: str | None) -> None:
+def new(out: Output, name: str, parent: str | None, copy_keys: bool) -> None:
     """Makes a project. `mlteam project new vision.production` makes production in vision, which must exist."""
     from mlteam_sdk.cli import names
 
@@ -101,7 +103,9 @@ def new(out: Output, name: str, parent: str | None) -> None:
         parent, _, name = name.rpartition(".")
         if not parent or not name:
             raise click.UsageError("Write PARENT.NAME, or --parent PROJECT and the name.")
-    body = {"name": name, "parent": names.project(said, parent)["id"]} if parent else {"name": name}
+    body: dict[str, Any] = {"name": name, **({"parent": names.project(said, parent)["id"]} if parent else {})}
+    if copy_keys:
+        body["copy_keys"] = True
     out.one(_with_organization(said.post("/projects", body)))
 
 

@@ -74,6 +74,9 @@ class Session:
     def patch(self, path: str, data: Any) -> Any:
         return self.client.patch(path, data)
 
+    def put(self, path: str, data: Any) -> Any:
+        return self.client.put(path, data)
+
     def delete(self, path: str, **params: Any) -> Any:
         return self.client.delete(path, **params)
 
