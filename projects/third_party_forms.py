@@ -30,10 +30,12 @@ class ThirdPartyKeyForm(forms.Form):
             self.fields["name"] = forms.CharField(
                 max_length=60, widget=widget, initial=initial, help_text=help_text, required=False
             )
+        stands_for_others = any(field.aside and field.name == kind.file for field in kind.fields)
         for field in kind.fields:
-            self.fields[field.name] = _asked(field)
+            if not (field.aside and field.name == kind.file):
+                self.fields[field.name] = _asked(field, optional=not (field.required or stands_for_others))
         if kind.file:
-            label = "kaggle.json" if kind.name == "kaggle" else "Or a file"
+            label = "Or the file kaggle.json" if stands_for_others else "Or the file itself"
             self.fields["upload"] = forms.FileField(label=label, required=False, allow_empty_file=True)
 
     def clean_upload(self) -> str:
@@ -66,11 +68,11 @@ class ThirdPartyKeyForm(forms.Form):
             self.add_error("upload" if of_file else name, said)
 
 
-def _asked(field: types.Field) -> forms.CharField:
+def _asked(field: types.Field, *, optional: bool) -> forms.CharField:
     """What is needed is said by the type itself, so that pages and programs hear the same."""
     widget: forms.Widget = forms.TextInput({**QUIET, "placeholder": field.default} if field.default else QUIET)
     if field.secret:
         hidden = {**QUIET, "autocomplete": "new-password"}
         widget = Unshown({**hidden, "rows": 4}) if field.lines else forms.PasswordInput(hidden)
-    label = field.label if field.required or field.default or field.lines else f"{field.label} (optional)"
+    label = f"{field.label} (optional)" if optional and not field.default else field.label
     return forms.CharField(label=label, help_text=field.help, widget=widget, required=False, strip=False)

@@ -12,8 +12,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mlteam.copy_as import FORMS, PAGES
+from projects.third_party_types import TYPES
 from tests import parts
 from tests.sdk.site import PASSWORD, Site
 from tests.server import running, wait
@@ -404,14 +407,33 @@ def _key(world: World) -> Shown:
     }
 
 
+def _pem(format: PrivateFormat) -> str:
+    made = rsa.generate_private_key(65537, 2048)
+    return made.private_bytes(Encoding.PEM, format, NoEncryption()).decode()
+
+
+ACCOUNT = {
+    "type": "service_account",
+    "project_id": "vision",
+    "private_key": _pem(PrivateFormat.PKCS8),
+    "client_email": "reader@vision.iam.gserviceaccount.com",
+    "token_uri": "https://oauth2.googleapis.com/token",
+}
+FITTING = {"registry": "ghcr.io", "endpoint": "https://s3.example.org"}
+VALUES = {"gcp": json.dumps(ACCOUNT), "git": _pem(PrivateFormat.OpenSSH)}  # of those whose secret is no plain word
+
+
 def third_party_key(world: World, kind: str) -> dict[str, str]:
     """What is typed for a key of this type, and what who copies writes into the blanks that are left."""
     fields = {one.name: one for one in TYPES[kind].fields if not one.aside}
     secret = next(name for name, one in fields.items() if one.secret)
-    (world.site.home / secret).write_text(VALUES.get(kind, "0123456789abcdef"))
-    typed = {name: "docker.io" if name == "registry" else "ada-1234" for name in fields if name != secret}
+    (world.site.settings / secret).write_text(VALUES.get(kind, "0123456789abcdef"))
+    typed = {name: FITTING.get(name, "ada-1234") for name in fields if name != secret}
     name = "A_SECRET" if kind == "secret" else "it-is-mine"
-    left = {f"your_{secret}": (world.site.home / secret).read_text(), "file_with_it": str(world.site.home / secret)}
+    left = {
+        f"your_{secret}": (world.site.settings / secret).read_text(),
+        "file_with_it": str(world.site.settings / secret),
+    }
     return {"name": name, **typed, **left}
 
 

@@ -1,0 +1,106 @@
+"""The installed command against a whole server: third-party keys."""
+
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.sdk.cli.live import Person
+from tests.sdk.site import Site
+
+pytestmark = [pytest.mark.needs("bwrap", "slirp4netns"), pytest.mark.xdist_group("site")]
+
+SECRET = "unmistakable-4711"
+
+
+@pytest.fixture
+def ada(person_at: Callable[..., Person]) -> Person:
+    """Somebody with a project of their own, which is active."""
+    ada = person_at("ada")
+    ada("project", "new", "Keys")
+    ada("configure", "--project", ada("project", "ls", "--mine", "--field", "id").out.split()[0])
+    return ada
+
+
+def test_keys_are_added_listed_replaced_and_removed(ada: Person) -> None:
+    ada("key", "new", "aws", "backup", "--with", "access_key_id=AKIA1234", "--with", "region=eu-west-1", input=SECRET)
+    lines = [line.split()[1:3] for line in ada("key", "ls").lines[1:]]
+    assert ["backup", "aws"] in lines
+    assert SECRET not in ada("key", "ls", "--format", "json").out
+    (ada.directory / "new").write_text("another-secret\n")
+    ada("key", "set", "backup", "--with", "access_key_id=AKIA5678", "--from", "secret_access_key=new")
+    shown = json.loads(ada("api", f"/projects/{project_of(ada)}/keys?name=backup").out)["items"][0]
+    assert shown["about"] == {"access_key_id": "AKIA5678"} and shown["replaced_at"]
+    assert "add --yes" in ada("key", "rm", "backup", status=1).err
+    ada("key", "rm", "backup", "--yes")
+    assert "backup" not in ada("key", "ls").out
+
+
+def project_of(person: Person) -> str:
+    return str(json.loads((person.settings / "config.json").read_text())["project"])
+
+
+def test_a_secret_is_not_taken_from_the_command_line(ada: Person) -> None:
+    ran = ada("key", "new", "wandb", "--with", f"api_key={SECRET}", status=2)
+    assert "every program here can read a command line" in ran.err and SECRET not in ran.out + ran.err
+
+
+def test_what_is_wrong_is_said_without_the_value(ada: Person) -> None:
+    said = ada("key", "new", "wandb", "short", input="1234567", status=1).err
+    assert "cannot be masked" in said and "1234567" not in said
+    assert "service_account" in ada("key", "new", "gcp", "--file", "-", input='{"type": "external"}', status=1).err
+    assert "Types: aws, gcp" in ada("key", "new", "other", status=1).err
+
+
+def test_kaggles_file_is_taken_as_it_is(ada: Person) -> None:
+    (ada.directory / "kaggle.json").write_text('{"username": "ada", "key": "0123456789abcdef"}')
+    ada("project", "credential", "put", "kaggle", "--file", "kaggle.json")
+    ada("project", "credential", "put", "kaggle", "--file", "kaggle.json")
+    assert [line.split()[1] for line in ada("project", "credential", "ls").lines[1:]].count("kaggle") == 1
+    ada("project", "credential", "rm", "kaggle", "--yes")
+
+
+def test_at_a_terminal_a_secret_is_asked_for_without_echo(ada: Person, site: Site) -> None:
+    ours, theirs = pty.openpty()
+    wandb = [str(site.programs / "mlteam"), "key", "new", "wandb", "typed"]
+    process = subprocess.Popen(wandb, env=ada.environment(), stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True)
+    os.close(theirs)
+    seen = b""
+    while b"API key" not in seen:
+        seen += os.read(ours, 1024)
+    os.write(ours, f"{SECRET}\n".encode())
+    try:
+        while more := os.read(ours, 1024):
+            seen += more
+    except OSError:  # the terminal has gone with the command
+        pass
+    assert process.wait(30) == 0 and SECRET.encode() not in seen
+    assert "typed" in ada("key", "ls").out
+
+
+def test_a_project_begins_with_the_keys_of_personal(person_at: Callable[..., Person]) -> None:
+    grace = person_at("grace")
+    grace("key", "new", "huggingface", "--project", "Personal", input="hf_12345678")
+    made = grace("project", "new", "With keys", "--copy-keys", "--field", "id").out.strip()
+    assert grace("key", "ls", "--project", made).lines[1].split()[1:3] == ["huggingface", "huggingface"]
+
+
+def test_the_sdk_adds_replaces_and_removes_keys(site: Site) -> None:
+    said = site.python("stan", SDK)
+    assert json.loads(said) == [["hub", "huggingface"], True, 11, []]
+
+
+SDK = """
+import json
+from mlteam_sdk.sync import MLTeam
+with MLTeam() as client:
+    project = client.projects.create("With the SDK")
+    made = project.keys.add("huggingface", "hub", {"token": "hf_12345678"})
+    again = project.keys.replace(made.id, {"token": "hf_87654321"})
+    found = [[made.name, made.type], again.replaced_at is not None, len(project.keys.types())]
+    project.keys.remove(made.id)
+    print(json.dumps([*found, project.keys.list()]))
+"""
