@@ -16,7 +16,7 @@ from django.db import transaction
 import access
 from access.keys import person_of
 from compute import host, resources, trees
-from jobs import approval, charges, engine, events, logs, places, transitions
+from jobs import approval, attached, charges, engine, events, logs, places, transitions
 from jobs.models import Attempt, Job, Move
 from jobs.querysets import JobQuerySet, words_of
 from jobs.spec import Resources, Spec, SpecErrors
@@ -73,12 +73,15 @@ def check(*, project: Project, spec: Spec, by: "User | RoleHolder") -> None:
     check_fits(spec)
     if lacking := approval.lacking(by, spec.resources.gpu):
         raise SpecErrors([("resources.gpu", lacking)])
+    if wrong := attached.errors(project, spec, by):
+        raise SpecErrors(wrong)
 
 
 def _recorded(job: Job) -> dict[str, Any]:
     """What the audit trail says of a new job. Not its command and variables: those can hold secrets."""
     amounts = {"cpu": job.cpu_milli / 1000, "mem_gib": job.memory_mib / 1024, "gpu": job.gpu}
-    return {"name": job.name, **amounts, "bid": job.bid, "files": len(job.files)}
+    keys = {"keys": job.spec["keys"]} if job.spec.get("keys") else {}
+    return {"name": job.name, **amounts, "bid": job.bid, "files": len(job.files), **keys}
 
 
 def _row(project: Project, spec: Spec, by: "User | RoleHolder", cloned_from: Job | None) -> Job:

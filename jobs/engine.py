@@ -8,6 +8,7 @@ import shutil
 import sys
 import sysconfig
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from django.db.models import F
 
 import runner
 from compute import host, trees
-from jobs import places
+from jobs import attached, places, transitions
 from jobs.models import Attempt, Job
 from jobs.spec import Spec
+from jobs.states import Reason
 from mlteam import state
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
@@ -43,10 +45,39 @@ def start(attempt: Attempt) -> None:
         if lock is None or not _raise_generation(attempt):
             return
         if not (directory / "attempt.json").exists():
+            try:
+                _attach(attempt, directory)
+            except attached.Missing as missing:
+                _give_up(attempt, str(missing))
+                return
             _prepare(attempt)
         runner.write_attempt(directory, _config(attempt))
         _mark(attempt.id, directory)
         runner.launch(directory, lock)
+
+
+def _attach(attempt: Attempt, directory: Path) -> None:
+    """Puts the job's keys, as they are now, beside the attempt, for its runner, which takes them away at the end. Raises Missing."""
+    spec = Spec.model_validate(attempt.job.spec)
+    if not spec.keys:
+        return
+    given, keys = attached.given(attempt.job, spec, directory=_keys_directory(attempt.job))
+    runner.replace(str(directory / "keys.json"), asdict(given))
+    attached.note_use(attempt, keys)
+
+
+def _keys_directory(job: Job) -> str:
+    """Where the job finds the files of its keys: in a sandbox in memory."""
+    if host.facts().isolation == "sandbox":
+        return attached.INSIDE
+    return str(places.job_directory(job.id) / "keys")
+
+
+def _give_up(attempt: Attempt, sentence: str) -> None:
+    """The attempt cannot begin: nothing of it ran, and its log is empty."""
+    transitions.ended(
+        attempt, reason=Reason.KEY, sentence=sentence, log_size=0, log_lines=0, log_verified=True, log_gaps=[]
+    )
 
 
 def _raise_generation(attempt: Attempt) -> bool:

@@ -18,6 +18,7 @@ PATHS = {
     "workdir": "workdir",
     "environment": "environmentVars",
     "packages": "packages.pip",
+    "keys": "keys",
     "cpu": "resources.cpu",
     "mem": "resources.mem",
     "gpu": "resources.gpu",
@@ -41,6 +42,15 @@ class ManyFilesField(forms.FileField):
 
     def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
         return [one for one in (data if isinstance(data, list) else [data]) if one]
+
+
+class KeysField(forms.MultipleChoiceField):
+    """Keys by name. Which there are is said by whoever shows the form; whether they may be attached is asked at the submission."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def valid_value(self, value: Any) -> bool:
+        return True
 
 
 class JobForm(forms.Form):
@@ -68,6 +78,11 @@ class JobForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         help_text="As for pip, one in a line: torch==2.9.1",
     )
+    keys = KeysField(
+        required=False,
+        label="Third-party keys",
+        help_text="As variables and files, as the tools of each service expect them. Who can open the job can read them.",
+    )
     cpu = forms.CharField(required=False, label="CPU cores")
     mem = forms.CharField(required=False, label="Memory (GiB)")
     gpu = forms.CharField(required=False, label="GPUs")
@@ -93,6 +108,12 @@ class JobForm(forms.Form):
         except SpecErrors as error:
             self.add_spec_errors(error)
         return self.cleaned_data
+
+    def offer_keys(self, choices: list[tuple[str, str]]) -> None:
+        """The keys that there are, as (name, in words), and those that were chosen and are no more."""
+        chosen = self["keys"].value() or []
+        gone = [(name, f"{name} (not in this project)") for name in chosen if name not in dict(choices)]
+        self.fields["keys"].choices = [*choices, *gone]  # type: ignore[attr-defined]
 
     def resources(self) -> Resources:
         """The amounts that were typed, as far as they make sense; the defaults where they do not."""
@@ -188,6 +209,7 @@ def initial_of(spec: Spec) -> dict[str, Any]:
         "workdir": "" if spec.workdir == "." else spec.workdir,
         "environment": "\n".join(f"{name}={value}" for name, value in spec.environment_vars.items()),
         "packages": "\n".join(spec.packages.pip),
+        "keys": spec.keys,
         "cpu": f"{spec.resources.cpu:g}",
         "mem": f"{spec.resources.mem:g}",
         "gpu": str(spec.resources.gpu),

@@ -73,6 +73,8 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
     ]
     if job.bid:
         found.append(("Bid", str(job.bid)))
+    if keys := job.spec.get("keys"):
+        found.append(("Keys", ", ".join(keys)))
     if attempt:
         found.append(("Host", attempt.host))
         network = {"own": "own, separated", "host": "shared with the host"}.get(

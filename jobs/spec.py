@@ -21,7 +21,6 @@ ELSEWHERE: Final = {
     "data": "datasets, models and volumes",
     "input": "bucket inputs",
     "output": "bucket outputs",
-    "keys": "third-party keys",
     "nodes": "a cluster",
     "gpuModel": "a choice of GPU types",
 }
@@ -112,6 +111,17 @@ def _tag(text: str) -> str:
     return text
 
 
+def _key(text: str) -> str:
+    text = _one_line(text)
+    if len(text) > 60:
+        raise ValueError("expected the name of a key of the project")
+    return text
+
+
+def _once(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", alias_generator=to_camel, populate_by_name=False, hide_input_in_errors=True
@@ -141,6 +151,7 @@ class Spec(_Strict):
     workdir: Annotated[str, Field(max_length=500), AfterValidator(_inside)] = "."
     environment_vars: Annotated[dict[str, str], BeforeValidator(_environment)] = {}
     packages: Packages = Packages()
+    keys: Annotated[list[Annotated[str, AfterValidator(_key)]], Field(max_length=20), AfterValidator(_once)] = []
     resources: Resources = Resources()
     max_run_time: Annotated[int, Field(ge=1, le=10**9)] | None = None
     restartable: bool = False

@@ -35,6 +35,7 @@ class Reason(models.TextChoices):
     HOST_RESTARTED = "host_restarted"
     PREEMPTED = "preempted"
     BUDGET = "budget"
+    KEY = "key"
 
 
 ACTIVE: Final = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.UPLOADING, JobState.CANCELLING})

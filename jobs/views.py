@@ -12,7 +12,7 @@ import access
 from accounts.paging import address_of, paged
 from accounts.requests import UserRequest
 from compute import resources
-from jobs import actions, artifact_answers, pages, queue, rows
+from jobs import actions, artifact_answers, attached, pages, queue, rows
 from jobs.forms import JobForm, initial_from_last, initial_of
 from jobs.models import Job
 from jobs.querysets import JobQuerySet
@@ -134,6 +134,7 @@ def _submitted(request: UserRequest, project: Project, form: JobForm, cloned: Jo
 def _form_page(
     request: UserRequest, project: Project, form: JobForm, cloned: Job | None, status: int = 200
 ) -> HttpResponse:
+    form.offer_keys(attached.choices(project, request.user))
     context = {
         "project": project,
         "form": form,

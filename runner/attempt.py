@@ -10,6 +10,7 @@ DEFAULTS = {
     "generation": 1, "workdir": "/work", "environment": {}, "uid": None, "memory_mib": None, "cpu": None, "gpus": [],
     "max_run_time": None, "grace": 10, "log_cap": None, "masks": [], "packages": None, "isolation": "sandbox",
     "network": "own", "bwrap": "bwrap", "slirp4netns": None, "base_prefix": None, "unreachable": (),
+    "key_files": {},
 }  # fmt: skip
 
 
@@ -64,7 +65,13 @@ class Attempt:
 
     def config(self):
         with open(self.path("attempt.json")) as file:
-            return Config(json.load(file))
+            config = Config(json.load(file))
+        with contextlib.suppress(FileNotFoundError), open(self.path("keys.json")) as file:
+            keys = json.load(file)
+            config.environment = {**config.environment, **keys["environment"]}
+            config.masks = [*config.masks, *keys["masks"]]
+            config.key_files = keys["files"]
+        return config
 
     def state(self):
         return State.load(self.path("state.json"))

@@ -58,6 +58,37 @@ def _command(config, command, venv, block, starter):
         os._exit(1)
 
 
+def put_keys(config):
+    """The files of the job's keys, for nobody but its user. Without a sandbox they lie on the disk while it runs."""
+    remove_keys(config)
+    for path, text in config.key_files.items():
+        _own_directory(_keys_directory(config), config.uid)
+        _own_directory(os.path.dirname(path), config.uid)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+        with open(file, "w") as content:
+            content.write(text)
+        if config.uid:
+            os.chown(path, config.uid, config.uid)
+
+
+def remove_keys(config):
+    """Nothing of them stays."""
+    import shutil
+
+    shutil.rmtree(_keys_directory(config), ignore_errors=True)
+
+
+def _keys_directory(config):
+    return os.path.join(os.path.dirname(config.work), "keys")
+
+
+def _own_directory(path, uid):
+    if not os.path.isdir(path):
+        os.mkdir(path, 0o700)
+        if uid:
+            os.chown(path, uid, uid)
+
+
 def _outside(config):
     """The working directory where it lies on the host."""
     inside = os.path.normpath(os.path.join(sandbox.WORK, config.workdir or ""))

@@ -180,6 +180,7 @@ class Runner:
         if self.config.isolation == "bare":
             from runner import bare
 
+            bare.put_keys(self.config)
             bare.become(self.attempt, self.config, command=command, venv=venv)
         os.umask(0o022)
         sandbox.become(self.attempt, self.config, command=command, venv=venv, network=network)
@@ -490,15 +491,27 @@ class Runner:
         )
         self.delivery.start()
 
+    def _forget_keys(self):
+        """The job has ended and its output is masked, which the disk knows too: its keys are needed no more."""
+        if self.attempt.state().phase != "ended":
+            return
+        self.attempt.forget("keys.json")
+        if self.config.isolation == "bare":
+            from runner import bare
+
+            bare.remove_keys(self.config)
+
     def _deliver(self):
         """Hand over all that is left; when the server has it, nothing of the attempt but its state stays."""
         self._start_delivery()
+        self._forget_keys()
         self.delivery.post_end(self.state.end, self.output.size)
         self._end_helpers()
         self.delivery.join()
         if self.delivery.outcome == "superseded":
             os._exit(0)
         self.output.remove()
+        self._forget_keys()
         self.state.save(phase="done")
 
 

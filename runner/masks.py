@@ -26,11 +26,18 @@ class Masks:
 
     def _undecided(self, whole):
         """Length of the longest end of `whole` that is the beginning of a secret."""
-        for length in range(min(self.longest - 1, len(whole)), 0, -1):
-            end = whole[-length:]
-            if any(len(secret) > length and secret.startswith(end) for secret in self.secrets):
-                return length
-        return 0
+        return max((_beginning(whole[max(len(whole) - len(one) + 1, 0) :], one) for one in self.secrets), default=0)
+
+
+def _beginning(end, secret):
+    """Length of the longest end of `end`, which is shorter than the secret, with which the secret begins."""
+    first = secret[:1]
+    at = end.find(first)
+    while at >= 0:
+        if secret.startswith(end[at:]):
+            return len(end) - at
+        at = end.find(first, at + 1)
+    return 0
 
 
 def _occurrences(whole, secret):

@@ -93,6 +93,8 @@ def arguments(config, *, command, venv, network, located, descriptors):
     argv += _devices(config)
     argv += ["--bind", located[config.work], WORK, "--bind", located[config.output], OUTPUT]
     argv += _extras(config, venv, located)
+    for place in config.key_files:
+        argv += ["--perms", "0400", "--ro-bind-data", str(descriptors[place]), place]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/"]  # memory that no limit of the job's would count
     for name, value in environment(config, inside(venv)).items():
         argv += ["--setenv", name, value]
@@ -168,6 +170,8 @@ def become(attempt, config, *, command, venv, network):
     descriptors = {"status": status, "block": block}
     for name, text in etc_files(config, network).items():
         descriptors[name] = _holding(text)
+    for place, text in config.key_files.items():
+        descriptors[place] = _holding(text)
     for number in descriptors.values():
         os.set_inheritable(number, True)
     paths = [*shown(config, venv), stage.program_root(config.bwrap)]

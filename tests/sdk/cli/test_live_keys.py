@@ -1,5 +1,6 @@
 """The installed command against a whole server: third-party keys."""
 
+import hashlib
 import json
 import os
 import pty
@@ -7,6 +8,8 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.sdk.cli.live import Person
 from tests.sdk.site import Site
@@ -14,6 +17,14 @@ from tests.sdk.site import Site
 pytestmark = [pytest.mark.needs("bwrap", "slirp4netns"), pytest.mark.xdist_group("site")]
 
 SECRET = "unmistakable-4711"
+PRIVATE = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+ACCOUNT = {
+    "type": "service_account",
+    "project_id": "vision",
+    "private_key": PRIVATE.decode(),
+    "client_email": "reader@vision.iam.gserviceaccount.com",
+    "token_uri": "https://oauth2.googleapis.com/token",
+}
 
 
 @pytest.fixture
@@ -37,6 +48,41 @@ def test_keys_are_added_listed_replaced_and_removed(ada: Person) -> None:
     assert "add --yes" in ada("key", "rm", "backup", status=1).err
     ada("key", "rm", "backup", "--yes")
     assert "backup" not in ada("key", "ls").out
+
+
+JOB = """
+import base64, hashlib, json, os, subprocess
+token = os.environ["HF_TOKEN"]
+print("token", hashlib.sha256(token.encode()).hexdigest())
+path = os.environ["GOOGLE_APPLICATION_CREDENTIALS"]
+account = json.load(open(path))
+print("account", account["client_email"], oct(os.stat(path).st_mode)[-3:])
+with open("key.pem", "w") as file:
+    file.write(account["private_key"])
+print("signs", subprocess.run(["openssl", "pkey", "-in", "key.pem", "-noout"]).returncode)
+print("leak", token, base64.b64encode(b"x" + token.encode()).decode(), account["private_key"], json.dumps(account))
+"""
+
+
+def test_a_job_has_its_keys_and_its_log_shows_none(ada: Person) -> None:
+    (ada.directory / "token").write_text(SECRET)
+    (ada.directory / "account.json").write_text(json.dumps(ACCOUNT))
+    (ada.directory / "train.py").write_text(JOB)
+    ada("key", "new", "huggingface", "hub", "--from", "token=token")
+    ada("key", "new", "gcp", "reader", "--file", "account.json")
+    words = ["--key", "hub", "--key", "reader", "--file", "train.py", "--cpu", "0.1", "--mem", "0.25"]
+    job = ada("job", "submit", "--quiet", *words, "--", "python3", "train.py").out.strip()
+    log = ada("job", "logs", "-f", job).out
+    assert f"token {hashlib.sha256(SECRET.encode()).hexdigest()}" in log
+    assert f"account {ACCOUNT['client_email']} 400" in log and "signs 0" in log
+    leak = log.partition("leak")[2]
+    assert "****" in leak and SECRET not in log and "PRIVATE KEY" not in log
+    assert ACCOUNT["private_key"].splitlines()[5] not in log
+    trail = json.loads(ada("api", f"/projects/{project_of(ada)}/audit?action=key:use").out)["items"]
+    assert {(one["details"]["key"], one["details"]["attempt"]) for one in trail} == {("hub", 0), ("reader", 0)}
+    assert "no key called nothing" in ada("job", "submit", "--key", "nothing", "--", "true", status=1).err
+    ada("key", "rm", "hub", "--yes")
+    assert "no key called hub" in ada("job", "clone", job, status=1).err
 
 
 def project_of(person: Person) -> str:

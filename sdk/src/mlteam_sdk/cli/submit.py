@@ -27,6 +27,7 @@ _PLAIN: Final = {
     "max_run_time": "maxRunTime",
     "data": "data",
     "tags": "tags",
+    "keys": "keys",
 }
 _RESOURCES: Final = {"cpu": "cpu", "mem": "mem", "gpu": "gpu", "gpu_model": "gpuModel", "nodes": "nodes"}
 
@@ -45,6 +46,9 @@ def _spec_options() -> list[Callable[..., Any]]:
         click.option("--data", "-d", multiple=True, metavar="NAME:/PATH[:ro|rw]", help="Data to mount; repeatable."),
         click.option(
             "--env", "-e", multiple=True, metavar="K=V", help="A variable; K alone takes it from here. Repeatable."
+        ),
+        click.option(
+            "--key", "keys", multiple=True, metavar="NAME", help="A third-party key of the project; repeatable."
         ),
         click.option("--cpu", type=float, help="CPU cores."),
         click.option("--mem", type=float, help="Memory in GiB."),

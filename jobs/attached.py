@@ -1,0 +1,225 @@
+"""Third-party keys that are attached to a job: as which variables and files it finds them, and what of them its log must not show."""
+
+import base64
+import json
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, quote_plus
+
+import access
+from projects import sealing
+from projects.errors import Impossible
+from projects.models import Project, ThirdPartyKey, record
+from projects.sealing import Values
+
+if TYPE_CHECKING:
+    from access.keys import RoleHolder
+    from accounts.models import User
+    from jobs.models import Attempt, Job
+    from jobs.spec import Spec
+
+INSIDE: Final = "/run/mlteam/keys"  # where a sandbox has the files
+SHORTEST: Final = 8  # bytes of what is masked
+
+# Type -> field -> the variables that have its value.
+VARIABLES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "aws": {
+        "access_key_id": ("AWS_ACCESS_KEY_ID",),
+        "secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+        "session_token": ("AWS_SESSION_TOKEN",),
+        "region": ("AWS_DEFAULT_REGION", "AWS_REGION"),
+        "endpoint": ("AWS_ENDPOINT_URL",),
+    },
+    "azure": {
+        "tenant_id": ("AZURE_TENANT_ID",),
+        "client_id": ("AZURE_CLIENT_ID",),
+        "client_secret": ("AZURE_CLIENT_SECRET",),
+    },
+    "huggingface": {"token": ("HF_TOKEN",)},
+    "kaggle": {"username": ("KAGGLE_USERNAME",), "key": ("KAGGLE_KEY",)},
+    "ngc": {"api_key": ("NGC_API_KEY",)},
+    "wandb": {"api_key": ("WANDB_API_KEY",)},
+}
+VARIABLES["wasabi"] = VARIABLES["aws"]
+# What types set beside them; docker and git keys share theirs.
+MORE: Final = {"gcp": ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG")}
+SHARED: Final = {"docker": ("DOCKER_CONFIG",), "git": ("GIT_SSH_COMMAND",)}
+
+
+class Missing(Exception):
+    """A job cannot have a key that it needs; the sentence says which and what to do."""
+
+
+@dataclass(slots=True)
+class Given:
+    """What a job is given: variables, files by their path inside it, and the values (base64) that its log must not show."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    masks: list[str] = field(default_factory=list)
+
+
+def _found(project: Project, names: list[str]) -> dict[str, ThirdPartyKey]:
+    rows = ThirdPartyKey.objects.filter(project=project, name__in=names).select_related("project")
+    return {key.name: key for key in rows}
+
+
+def choices(project: Project, by: "User") -> list[tuple[str, str]]:
+    """The keys that somebody may attach, by name and type; for the form."""
+    if not access.allowed(by, "key:use", project):
+        return []
+    rows = ThirdPartyKey.objects.filter(project=project).order_by("name").values_list("name", "type")
+    return [(name, f"{name} ({kind})") for name, kind in rows]
+
+
+def errors(project: Project, spec: "Spec", by: "User | RoleHolder") -> list[tuple[str, str]]:
+    """What is wrong with the keys of a spec, as (field, sentence): none of that name, not for `by`, or two for one variable."""
+    if not spec.keys:
+        return []
+    if not access.allowed(by, "key:use", project):
+        return [("keys", "You may not use the keys of this project (key:use).")]
+    found = _found(project, spec.keys)
+    wrong = [("keys", f"this project has no key called {name}") for name in spec.keys if name not in found]
+    taken: dict[str, str] = dict.fromkeys(spec.environment_vars, "environmentVars")
+    for key in found.values():
+        for name in _sets(key):
+            if name in taken and taken[name] != key.name:
+                wrong.append(("keys", f"{name} would be set by {taken[name]} and by the key {key.name}"))
+            taken[name] = key.name
+    return wrong
+
+
+def _sets(key: ThirdPartyKey) -> Iterator[str]:
+    """The names of what only one key can set: variables, or a registry."""
+    if key.type == "docker":
+        yield f"the registry {key.about.get('registry')}"
+    elif key.type == "secret":
+        yield key.name
+    else:
+        yield from MORE.get(key.type, ())
+        for names in VARIABLES.get(key.type, {}).values():
+            yield from names
+
+
+def given(job: "Job", spec: "Spec", *, directory: str) -> tuple[Given, list[ThirdPartyKey]]:
+    """What the job's keys are to it now, with their files below `directory`, and the keys. Raises Missing."""
+    found = _found(job.project, spec.keys)
+    if gone := [name for name in spec.keys if name not in found]:
+        raise Missing(f"It needs the key {gone[0]}, which has been removed from the project meanwhile.")
+    if job.created_by and not access.allowed(job.created_by, "key:use", job.project):
+        raise Missing(f"{job.created_by.username} may no longer use the keys of this project, which the job needs.")
+    keys = [found[name] for name in spec.keys]
+    made = Given()
+    secrets: list[str] = []
+    for key in keys:
+        try:
+            values = sealing.unseal(key.sealed, key.pk)
+        except Impossible as error:
+            raise Missing(f"It needs the key {key.name}. {error}") from None
+        secrets += _give(made, key, values, directory)
+    made.masks = masks_of(secrets, whole=made.files.values())
+    return made, keys
+
+
+def note_use(attempt: "Attempt", keys: Iterable[ThirdPartyKey]) -> None:
+    """The trail says that an attempt was given these keys."""
+    job = attempt.job
+    for key in keys:
+        more = {"key": key.name, "type": key.type, "job": job.name, "job_urn": job.urn, "attempt": attempt.index}
+        role = {"role": job.by_role} if job.by_role else {}
+        record(by=job.created_by, project=job.project, action="key:use", urn=key.urn, **more, **role)
+
+
+def _give(made: Given, key: ThirdPartyKey, values: Values, directory: str) -> list[str]:
+    """Adds what one key is to a job; its secrets."""
+    place = f"{directory}/{key.name}"
+    for name, variables in VARIABLES.get(key.type, {}).items():
+        if value := values.get(name) or key.about.get(name):
+            made.environment.update(dict.fromkeys(variables, value))
+    give: Any = {"gcp": _google, "wasabi": _wasabi, "docker": _docker, "git": _git, "secret": _secret}.get(key.type)
+    return [*values.values(), *(give(made, key, values, place) if give else ())]
+
+
+def _google(made: Given, key: ThirdPartyKey, values: Values, place: str) -> list[str]:
+    made.files[f"{place}/credentials.json"] = values["credentials"]
+    made.environment |= {
+        "GOOGLE_APPLICATION_CREDENTIALS": f"{place}/credentials.json",
+        "CLOUDSDK_CONFIG": "/tmp/gcloud",  # noqa: S108 - the job's own
+    }
+    return [json.loads(values["credentials"])["private_key"]]
+
+
+def _wasabi(made: Given, key: ThirdPartyKey, values: Values, place: str) -> list[str]:
+    region = key.about.get("region")
+    made.environment["AWS_ENDPOINT_URL"] = (
+        f"https://s3.{region}.wasabisys.com" if region else "https://s3.wasabisys.com"
+    )
+    return []
+
+
+def _docker(made: Given, key: ThirdPartyKey, values: Values, place: str) -> list[str]:
+    """One config.json for all registries."""
+    shared = f"{place.rpartition('/')[0]}/.docker"
+    said = json.loads(made.files.get(f"{shared}/config.json", '{"auths": {}}'))
+    auth = base64.b64encode(f"{key.about['username']}:{values['password']}".encode()).decode()
+    registry = key.about["registry"]
+    said["auths"]["https://index.docker.io/v1/" if registry == "docker.io" else registry] = {"auth": auth}
+    made.files[f"{shared}/config.json"] = json.dumps(said, indent=2)
+    made.environment["DOCKER_CONFIG"] = shared
+    return [auth]
+
+
+def _git(made: Given, key: ThirdPartyKey, values: Values, place: str) -> list[str]:
+    """Of several keys ssh tries one after the other. What hosts are called by is believed the first time."""
+    made.files[f"{place}/id"] = values["private_key"]
+    begin = "ssh -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/tmp/known_hosts"
+    before = made.environment.get("GIT_SSH_COMMAND", begin)
+    made.environment["GIT_SSH_COMMAND"] = f"{before} -i {shlex.quote(f'{place}/id')}"
+    return []
+
+
+def _secret(made: Given, key: ThirdPartyKey, values: Values, place: str) -> list[str]:
+    made.environment[key.name] = values["value"]
+    return []
+
+
+# What a log must not show
+
+
+def masks_of(secrets: Iterable[str], *, whole: Iterable[str] = ()) -> list[str]:
+    """Every form of these values that is masked, in base64: as they are, each line, and as programs write them for others.
+
+    `whole`: contents of files, of which `base64` also writes lines.
+    """
+    found: set[bytes] = set()
+    for secret in secrets:
+        found.update(_forms(secret))
+    for text in whole:
+        encoded = base64.b64encode(text.encode())
+        found.update(encoded[at : at + 76] for at in range(0, len(encoded), 76))
+    return sorted(base64.b64encode(one).decode() for one in found if len(one) >= SHORTEST)
+
+
+def _forms(secret: str) -> Iterator[bytes]:
+    raw = secret.encode()
+    yield raw
+    yield raw.strip()
+    for line in secret.splitlines():
+        yield line.strip().encode()
+    for text in {secret, secret.strip()}:
+        for escaped in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+            yield escaped.encode()
+        for escaped in (quote(text), quote(text, safe=""), quote_plus(text)):
+            yield escaped.encode()
+        yield from _in_base64(text.encode())
+
+
+def _in_base64(raw: bytes) -> Iterator[bytes]:
+    """What stays the same of it in base64, wherever in a longer text it stands: one form for each place modulo three."""
+    for before, begin in ((0, 0), (1, 2), (2, 3)):  # characters that also depend on the bytes before it
+        padded = b"\0" * before + raw
+        certain = base64.b64encode(padded)[begin : len(padded) * 8 // 6]
+        yield certain
+        yield certain.translate(bytes.maketrans(b"+/", b"-_"))

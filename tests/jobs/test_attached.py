@@ -1,0 +1,176 @@
+"""Keys that are attached to jobs: who may, what is refused, what a job is given, and what becomes of one whose key has gone."""
+
+import base64
+import json
+
+import pytest
+
+from jobs import actions, attached, engine, places, queue
+from jobs.models import Job
+from jobs.spec import Spec, SpecErrors, parse
+from jobs.states import JobState, Reason
+from mlteam import state
+from projects import third_party
+from projects.members import set_permissions
+from projects.models import AuditEntry, ThirdPartyKey
+from tests.projects.test_third_party import AWS, GOOD, SECRET, account, ssh  # noqa: F401
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def add(project, owner):
+    def make(kind, name=None, **values):
+        sent = values or GOOD[kind]
+        return third_party.add(project=project, kind=kind, name=name or kind, values=sent, by=owner)
+
+    return make
+
+
+@pytest.fixture
+def var(settings, monkeypatch, tmp_path):
+    """A directory of the test's own for what is put beside attempts; the keys' secrets come with it."""
+    settings.VAR = tmp_path
+    monkeypatch.setattr(state, "VAR", tmp_path)
+    return tmp_path
+
+
+def given(project, *names, by=None):
+    spec = Spec.model_validate({"command": "true", "keys": list(names)})
+    return attached.given(Job(project=project, created_by=by), spec, directory=attached.INSIDE)[0]
+
+
+def wrong(project, by, **spec):
+    with pytest.raises(SpecErrors) as caught:
+        actions.check(project=project, spec=parse({"command": "true", **spec}), by=by)
+    return caught.value.errors
+
+
+def test_each_type_is_what_its_tools_expect(project, add, account, ssh):  # noqa: F811
+    for kind in sorted(set(GOOD) - {"wasabi", "secret", "docker"}):
+        add(kind)
+    found = given(project, *(set(GOOD) - {"wasabi", "secret", "docker"})).environment
+    assert found == {
+        "AWS_ACCESS_KEY_ID": AWS["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_REGION": "eu-central-1",
+        "AZURE_TENANT_ID": "t-1",
+        "AZURE_CLIENT_ID": "c-1",
+        "AZURE_CLIENT_SECRET": "12345678",
+        "HF_TOKEN": "hf_12345678",
+        "KAGGLE_USERNAME": "ada",
+        "KAGGLE_KEY": "0123456789abcdef",
+        "NGC_API_KEY": "nvapi-12345678",
+        "WANDB_API_KEY": "0" * 40,
+    }
+    add("wasabi")
+    assert given(project, "wasabi").environment["AWS_ENDPOINT_URL"] == "https://s3.wasabisys.com"
+    add("secret", "MY_SECRET")
+    assert given(project, "MY_SECRET").environment == {"MY_SECRET": GOOD["secret"]["value"]}
+    add("gcp", credentials=json.dumps(account))
+    google = given(project, "gcp")
+    [(path, text)] = google.files.items()
+    assert google.environment == {"GOOGLE_APPLICATION_CREDENTIALS": path, "CLOUDSDK_CONFIG": "/tmp/gcloud"}
+    assert json.loads(text) == account
+    add("git", private_key=ssh)
+    git = given(project, "git")
+    assert (
+        git.files == {f"{attached.INSIDE}/git/id": ssh}
+        and "-i /run/mlteam/keys/git/id" in git.environment["GIT_SSH_COMMAND"]
+    )
+
+
+def test_keys_of_docker_are_one_file_for_all_registries(project, add):
+    add("docker", "hub")
+    add("docker", "ghcr", username="ada", password="0123456789", registry="ghcr.io")
+    found = given(project, "hub", "ghcr")
+    said = json.loads(found.files[f"{found.environment['DOCKER_CONFIG']}/config.json"])["auths"]
+    assert base64.b64decode(said["ghcr.io"]["auth"]) == b"ada:0123456789"
+    assert set(said) == {"https://index.docker.io/v1/", "ghcr.io"}
+    assert base64.b64encode(said["ghcr.io"]["auth"].encode()).decode() in found.masks
+
+
+def test_what_would_be_set_twice_is_refused(project, owner, add, resource):
+    add("aws", "backup")
+    add("wasabi", "other")
+    add("docker", "a")
+    add("docker", "b")
+    add("secret", "HF_TOKEN")
+    add("huggingface", "hub")
+    assert "AWS_ACCESS_KEY_ID would be set by backup and by the key other" in str(
+        wrong(project, owner, keys=["backup", "other"])
+    )
+    assert "registry docker.io" in str(wrong(project, owner, keys=["a", "b"]))
+    assert "HF_TOKEN" in str(wrong(project, owner, keys=["HF_TOKEN", "hub"]))
+    assert "environmentVars" in str(wrong(project, owner, keys=["hub"], environmentVars={"HF_TOKEN": "x"}))
+    assert wrong(project, owner, keys=["nothing"]) == [("keys", "this project has no key called nothing")]
+    actions.check(project=project, spec=parse({"command": "true", "keys": ["backup", "hub", "hub"]}), by=owner)
+
+
+def test_a_key_of_another_project_is_not_there(project, owner, add, resource, make_user):
+    personal = owner.owned_projects.get(personal=True)
+    third_party.add(project=personal, kind="wandb", name="mine", values=GOOD["wandb"], by=owner)
+    assert wrong(project, owner, keys=["mine"]) == [("keys", "this project has no key called mine")]
+
+
+def test_the_form_offers_names_and_types_to_who_may_use_them(as_user, project, collaborator, add, resource):
+    add("aws", "backup")
+    page = as_user(collaborator).get("/p/vision/jobs/new").content.decode()
+    assert "backup (aws)" in page and SECRET not in page
+    sent = {"name": "j", "command": "true", "cpu": "1", "mem": "1", "gpu": "0", "bid": "0", "keys": ["backup"]}
+    made = as_user(collaborator).post("/p/vision/jobs/new", sent)
+    job = Job.objects.get()
+    assert job.spec["keys"] == ["backup"] and made["Location"].endswith(job.id)
+    assert AuditEntry.objects.get(action="job:new").after["keys"] == ["backup"]
+    assert "<dt>Keys</dt><dd>backup</dd>" in as_user(collaborator).get(made["Location"]).content.decode()
+    ThirdPartyKey.objects.all().delete()
+    page = as_user(collaborator).get(f"/p/vision/jobs/new?clone={job.id}").content.decode()
+    assert "backup (not in this project)" in page
+    refused = as_user(collaborator).post("/p/vision/jobs/new", sent)
+    assert refused.status_code == 422 and "no key called backup" in refused.content.decode()
+
+
+def test_a_job_whose_key_has_been_removed_meanwhile_fails_and_says_so(project, owner, add, queued, resource, var):
+    key = add("huggingface", "hub")
+    job = queued(project, owner, keys=["hub"])
+    third_party.remove(key=key, by=owner)
+    [attempt] = queue.place(resource)
+    engine.start(attempt)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.KEY)
+    assert "needs the key hub, which has been removed" in job.sentence
+    attempt.refresh_from_db()
+    assert attempt.ended_at and not (places.attempt_directory(job.id, 0) / "attempt.json").exists()
+    assert not queue.living(resource)
+
+
+def test_a_job_of_somebody_who_may_no_longer_use_keys_fails_too(
+    project, owner, collaborator, add, queued, resource, var
+):
+    add("huggingface", "hub")
+    job = queued(project, collaborator, keys=["hub"])
+    set_permissions(project, collaborator, dict.fromkeys(("job", "dataset", "model", "volume"), "read"))
+    [attempt] = queue.place(resource)
+    engine.start(attempt)
+    job.refresh_from_db()
+    assert job.reason == Reason.KEY and "may no longer use the keys" in job.sentence
+
+
+def test_each_use_is_in_the_trail_once_for_an_attempt_and_a_later_runner_has_the_same(
+    project, owner, add, queued, resource, var, monkeypatch
+):
+    key = add("huggingface", "hub")
+    queued(project, owner, keys=["hub"])
+    [attempt] = queue.place(resource)
+    monkeypatch.setattr("runner.launch", lambda *_: None)
+    engine.start(attempt)
+    kept = places.attempt_directory(attempt.job_id, 0) / "keys.json"
+    before = kept.read_bytes()
+    assert b"hf_12345678" in before and b"hf_12345678" not in kept.with_name("attempt.json").read_bytes()
+    third_party.replace(key=key, values={"token": "hf_another-one"}, by=owner)
+    engine.start(attempt)
+    assert kept.read_bytes() == before
+    entry = AuditEntry.objects.get(action="key:use")
+    assert entry.by_name == owner.username and entry.urn == key.urn and entry.details["job"] == "job"
+    assert "hf_" not in str(entry.details)
