@@ -195,18 +195,18 @@ def _key_fields(kind: Type) -> Sent:
     return {one.name: f"your_{one.name}" if one.secret else needed[one.name] for one in asked}
 
 
-def _key_command(begin: str, kind: Type) -> str:
+def _key_command(verb: str, which: str, kind: Type) -> str:
     sent = _key_fields(kind)
     secret = next(one.name for one in kind.fields if one.secret)
     plain = "".join(f" --with {name}=[[{blank}]]" for name, blank in sent.items() if not blank.startswith("your_"))
-    return f"{begin} --project {{project}}{plain} --from {secret}=[[file_with_it]]"
+    return f"key {verb} --project {{project}}{plain} --from {secret}=[[file_with_it]] -- {which}"
 
 
 def _key_forms(kind: Type) -> dict[str, Way]:
     """Adding and replacing keys of one type."""
     new: Sent = {"name": "name", "type": f"type={kind.name}", "fields": _key_fields(kind)}
-    add = _key_command(f"key new {kind.name} [[name]]", kind)
-    change = _key_command(f"key set {_THIS_KEY}", kind)
+    add = _key_command("new", f"{kind.name} [[name]]", kind)
+    change = _key_command("set", _THIS_KEY, kind)
     fields: Sent = {"fields": _key_fields(kind)}
     return {
         f"projects:key_add_{kind.name}": _new("Save the key", "/projects/{project}/keys", new, add),

@@ -59,16 +59,21 @@ def _command(config, command, venv, block, starter):
 
 
 def put_keys(config):
-    """The files of the job's keys, for nobody but its user. Without a sandbox they lie on the disk while it runs."""
+    """The files of the job's keys, for nobody but its user. Without a sandbox they lie on the disk while it runs.
+
+    Their directory is handed over last: until then nothing that an earlier attempt left running can be in it.
+    """
     remove_keys(config)
+    top = _keys_directory(config)
+    made = [top] if config.key_files else []
     for path, text in config.key_files.items():
-        _own_directory(_keys_directory(config), config.uid)
-        _own_directory(os.path.dirname(path), config.uid)
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
         with open(file, "w") as content:
             content.write(text)
-        if config.uid:
-            os.chown(path, config.uid, config.uid)
+        made += [os.path.dirname(path), path]
+    for path in reversed(made) if config.uid else ():
+        os.chown(path, config.uid, config.uid)
 
 
 def remove_keys(config):
@@ -80,13 +85,6 @@ def remove_keys(config):
 
 def _keys_directory(config):
     return os.path.join(os.path.dirname(config.work), "keys")
-
-
-def _own_directory(path, uid):
-    if not os.path.isdir(path):
-        os.mkdir(path, 0o700)
-        if uid:
-            os.chown(path, uid, uid)
 
 
 def _outside(config):

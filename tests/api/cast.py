@@ -10,7 +10,7 @@ from accounts import tokens
 from compute.models import ComputeResource
 from jobs import logs, places
 from jobs.models import Attempt, Job
-from projects import actions, links, team_members
+from projects import actions, links, team_members, third_party
 from projects.levels import PRESETS
 from projects.models import Project
 from teams import actions as teams
@@ -44,6 +44,8 @@ def make() -> None:
     policy = roles.add_policy(role=role, text=f"*@{project.urn}+{project.urn}:*", by=olga)
     roles.add_member(role=role, user=vera, by=olga)
     key, secret = roles.add_key(role=role, name="ci", by=olga)
+    token = {"token": "hf_0123456789"}
+    hub = third_party.add(project=project, kind="huggingface", name="hub", values=token, by=olga)
     known = {
         "project": project.pk,
         "team": team.pk,
@@ -52,6 +54,7 @@ def make() -> None:
         "role": role.pk,
         "policy": policy.pk,
         "key": key.pk,
+        "third_party_key": hub.pk,
         "job": job(project, olga).pk,
         "index": 0,
         "path": "model.txt",

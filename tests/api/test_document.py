@@ -6,6 +6,7 @@ from ninja import Schema
 from access.decisions import split_action
 from access.routes import PLAIN
 from mlteam.api import api
+from projects import third_party
 
 OPERATIONS = [
     (path, operation)
@@ -59,13 +60,14 @@ def test_headers_that_change_what_is_done_are_parameters(client, program, owner,
             named = {one["name"] for one in said["parameters"] if one["in"] == "header"}
             assert ("Idempotency-Key" in named) == (method == "post"), f"{method} {path}"
             guarded |= {path} if "If-Match" in named else set()
-    known = {"{project}": project.pk, "{user}": viewer.pk}
+    hub = third_party.add(project=project, kind="wandb", name="runs", values={"api_key": "0123456789"}, by=owner)
+    known = {"{project}": project.pk, "{user}": viewer.pk, "{third_party_key}": hub.pk}
     here = {
         path
         for path in guarded
         if path.startswith(("/api/v1/me", "/api/v1/projects/{project}")) and "{team}" not in path
     }
-    assert len(here) == 4 and here < guarded
+    assert len(here) == 5 and here < guarded
     for path in here - {"/api/v1/projects/{project}/budgets/{whose}"}:
         for name, value in known.items():
             path = path.replace(name, value)
