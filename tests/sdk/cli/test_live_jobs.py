@@ -119,7 +119,8 @@ def test_a_viewer_reads_and_is_warned_off_the_rest(ada: Person, grace: Person) -
     assert made in grace("status", "--user", "ada").out
     ada("job", "kill", running)
     stan = Person(ada.site, "stan", ada.directory)  # where Vision is the active project
-    assert "`mlteam configure` chooses another" in stan("job", "get", made, status=1).err
+    assert "no job" in stan("job", "get", made, status=1).err  # an id, wherever it is
+    assert "`mlteam configure` chooses another" in stan("job", "get", "hers", status=1).err
     assert "no job" in stan("job", "get", made, "--project", "Personal", status=1).err
 
 
