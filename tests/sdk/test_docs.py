@@ -39,6 +39,7 @@ def test_the_reference_is_what_the_code_says():
 def test_the_examples_of_the_guide_run(site, tmp_path):
     (tmp_path / "train.py").write_text(TRAIN)
     (tmp_path / "job.yml").write_text("name: planned\ncommand: 'true'\n")
+    (tmp_path / "hub.token").write_text("hf_abcdefghijklmnop\n")
     (tmp_path / "blocks").write_text("\0".join(blocks("docs/sdk.md")))
     said = site.python("ada", NOTEBOOK, "blocks", directory=tmp_path)
     known = (

@@ -107,6 +107,7 @@ def complete(home: Path, desk: Desk, line: str, **more: str) -> list[str]:
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(words) - 1),
         "MLTEAM_URL": desk.url,
+        "MLTEAM_COMPLETION_SECONDS": "60",
     } | more
     ran = subprocess.run(RUN, env=environment(home, **variables), capture_output=True, text=True, timeout=60)
     assert ran.stderr == ""
@@ -185,7 +186,9 @@ def test_bash_completes_names_with_colons_and_spaces(
     home: Path, desk: Desk, line: str, words: list[str], replies: list[str]
 ) -> None:
     desk.on("GET /jobs", [job("digits", 3), job("my run", 4)])
-    variables = environment(home, MLTEAM_URL=desk.url, PATH=f"{Path(RUN[0]).parent}:/usr/bin:/bin")
+    variables = environment(
+        home, MLTEAM_URL=desk.url, MLTEAM_COMPLETION_SECONDS="60", PATH=f"{Path(RUN[0]).parent}:/usr/bin:/bin"
+    )
     given = " ".join(map(shlex.quote, words))
     script = (
         f'eval "$(mlteam completion bash)"; COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}; COMP_WORDS=({given}); '
@@ -208,7 +211,7 @@ def test_completion_does_not_wait_for_a_slow_server(home: Path, desk: Desk) -> N
     enough = threading.Event()
     desk.on("GET /projects", lambda _: (200, {"items": [], "next": None}) if enough.wait(120) else (500, {}))
     try:
-        assert complete(home, desk, "mlteam project use v") == []
+        assert complete(home, desk, "mlteam project use v", MLTEAM_COMPLETION_SECONDS="0.5") == []
     finally:
         enough.set()
 

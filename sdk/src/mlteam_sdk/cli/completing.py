@@ -1,5 +1,6 @@
 """What a shell completes: names from the server, silently and within a second, or nothing."""
 
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from mlteam_sdk.cli.session import Session
 
-PATIENCE: Final = 1.0  # seconds
+PATIENCE: Final = "1"  # seconds; MLTEAM_COMPLETION_SECONDS says otherwise
 MOST: Final = 50
 
 Thing = dict[str, Any]
@@ -19,7 +20,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[Any]]
 
 
 class TooLate(BaseException):
-    """A second is over. Whatever is under way takes other exceptions for a reason to try again."""
+    """The time is over. Whatever is under way takes other exceptions for a reason to try again."""
 
 
 def _completes(*finds: Find) -> Complete:
@@ -50,7 +51,7 @@ def _session() -> "Session":
 @contextmanager
 def _in_time() -> Iterator[None]:
     signal.signal(signal.SIGALRM, _too_late)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    signal.setitimer(signal.ITIMER_REAL, float(os.environ.get("MLTEAM_COMPLETION_SECONDS", PATIENCE)))
     try:
         yield
     finally:

@@ -52,6 +52,7 @@ its name.
 | `MLTEAM_URL`, `MLTEAM_TOKEN` | server and token, instead of those of `mlteam login` |
 | `MLTEAM_PROJECT` | the id of the project, instead of that of `mlteam configure` |
 | `MLTEAM_PROFILE` | one of several servers or accounts |
+| `MLTEAM_COMPLETION_SECONDS` | for how long a shell waits for names from the server: 1 |
 | `MLTEAM_CONFIG_DIR` | where `credentials.json` (mode 0600) and `config.json` are; `~/.mlteam` |
 
 **Shells.** `eval "$(mlteam completion bash)"` in `~/.bashrc` (or `zsh`, or `fish`) completes commands, options and
