@@ -132,6 +132,7 @@ def test_a_project_begins_with_the_keys_of_personal(person_at: Callable[..., Per
     grace("key", "new", "huggingface", "--project", "Personal", input="hf_12345678")
     made = grace("project", "new", "With keys", "--copy-keys", "--field", "id").out.strip()
     assert grace("key", "ls", "--project", made).lines[1].split()[1:3] == ["huggingface", "huggingface"]
+    grace("project", "rm", made, "--yes")  # others look at all that she has
 
 
 def test_the_sdk_adds_replaces_and_removes_keys(site: Site) -> None:
@@ -149,4 +150,5 @@ with MLTeam() as client:
     found = [[made.name, made.type], again.replaced_at is not None, len(project.keys.types())]
     project.keys.remove(made.id)
     print(json.dumps([*found, project.keys.list()]))
+    project.remove(confirm="With the SDK")
 """
