@@ -1,7 +1,7 @@
 """What every command has: --profile, --project, --url and --debug, and `session`, which speaks to the server."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -117,6 +117,9 @@ class Refusal(Trouble):
         from mlteam_sdk.cli.texts import note
 
         note("\n".join([f"Warning: {self.message}", *(f"  {line}" for line in self.more)]))
+
+
+YES: Final = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
 def sure(question: str, word: str, *, yes: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from mlteam_sdk.cli import completing
-from mlteam_sdk.cli.command import Trouble, command, group, session, sure
+from mlteam_sdk.cli.command import YES, Trouble, command, group, session, sure
 from mlteam_sdk.cli.listing import WHO, chooses_jobs, jobs, tagged
 from mlteam_sdk.cli.output import Output, prints
 from mlteam_sdk.cli.texts import note
@@ -186,7 +186,7 @@ def kill(out: Output, jobs: tuple[str, ...], tags: tuple[str, ...], last: bool) 
 
 @command("rm")
 @several("ended")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@YES
 def rm(jobs: tuple[str, ...], tags: tuple[str, ...], last: bool, yes: bool) -> None:
     """Removes jobs that have ended, with their logs and files. That cannot be undone."""
     from mlteam_sdk.cli.names import candidate

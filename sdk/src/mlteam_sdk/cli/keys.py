@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from mlteam_sdk.cli.command import Trouble, command, group, session, sure
+from mlteam_sdk.cli.command import YES, Trouble, command, group, session, sure
 from mlteam_sdk.cli.output import Output, prints
 from mlteam_sdk.cli.texts import clean, note
 
@@ -15,7 +15,6 @@ HERE: Final = "mlteam_sdk.cli.keys"
 COLUMNS: Final = ("id", "name", "type", "created", "replaced_at")
 STDIN: Final = "-"
 LARGEST: Final = 64 * 1024  # bytes that are read of a file: more than the server takes
-YES: Final = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 PLAIN: Final = click.option(
     "--with",
     "plain",
@@ -69,12 +68,13 @@ def _find(text: str) -> Thing:
     """The key of the project with this id or name."""
     from mlteam_sdk.cli import names
 
-    found = session().get_or_none(f"{_keys()}/{names.id_in(text, 'key')}") if names.id_in(text, "key") else None
+    known = names.id_in(text, "key")
+    found = session().get_or_none(f"{_keys()}/{known}") if known else None
     return found or names.only(session().some(_keys(), 1, name=text), "third-party key", text)
 
 
 @command("ls")
-@prints("id", "name", "type", "created", "replaced_at")
+@prints(*COLUMNS)
 def ls(out: Output) -> None:
     """Lists the third-party keys of the active project. Their values are shown to nobody."""
     out.rows(session().items(_keys(), None))

@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from mlteam_sdk.cli import completing
-from mlteam_sdk.cli.command import command, group, session, sure
+from mlteam_sdk.cli.command import YES, command, group, session, sure
 from mlteam_sdk.cli.output import Output, prints
 from mlteam_sdk.cli.texts import note
 
@@ -111,7 +111,7 @@ def new(out: Output, name: str, parent: str | None, copy_keys: bool) -> None:
 
 @command("rm")
 @click.argument("name", metavar="PROJECT", shell_complete=completing.projects)
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@YES
 def rm(name: str, yes: bool) -> None:
     """Removes a project with its jobs, their logs and files. That cannot be undone."""
     from mlteam_sdk.cli import names
@@ -194,7 +194,7 @@ def _levels(pairs: tuple[str, ...]) -> dict[str, str]:
 
 @command("leave")
 @click.argument("name", metavar="PROJECT", shell_complete=completing.projects)
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@YES
 def leave(name: str, yes: bool) -> None:
     """Leaves a project that somebody shares with me. Only its owner can let me in again."""
     from mlteam_sdk.cli import names

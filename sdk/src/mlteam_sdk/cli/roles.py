@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mlteam_sdk.cli import completing
-from mlteam_sdk.cli.command import command, group, session, sure
+from mlteam_sdk.cli.command import YES, command, group, session, sure
 from mlteam_sdk.cli.lazy import Lazy
 from mlteam_sdk.cli.output import Output, prints
 from mlteam_sdk.cli.texts import note
@@ -18,7 +18,6 @@ Thing = dict[str, Any]
 HERE: Final = "mlteam_sdk.cli.roles"
 MEMBERS: Final = ("id", "name", "type")
 ROLE: Final = click.argument("role", metavar="ROLE", shell_complete=completing.roles)
-YES: Final = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
 def _find(text: str, place: Callable[[], str] | None = None) -> Thing:
