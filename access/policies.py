@@ -330,8 +330,7 @@ class Policies:
         ]
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
-        role = user_id.startswith(ROLE)
-        whose = user_id[len(ROLE) :] if role else user_id
+        whose, role = _split(user_id)
         places = _reached(kind, verb, role=role).among(project, whose=whose)
         if kind in {"project", "team"}:
             return places
@@ -370,8 +369,13 @@ def _text(said: tuple[Any, ...]) -> Any:
 
 def named_for(user_id: str) -> QuerySet:
     """The ids of the projects and teams that policies name of which somebody, or a role's key, holds anything."""
-    role = user_id.startswith(ROLE)
-    return _those_of(Statement.objects.all(), user_id[len(ROLE) :] if role else user_id, role=role).values("place")
+    whose, role = _split(user_id)
+    return _those_of(Statement.objects.all(), whose, role=role).values("place")
+
+
+def _split(user_id: str) -> tuple[str, bool]:
+    """Whose id it is, and whether it is that of a role, whose key asks."""
+    return user_id.removeprefix(ROLE), user_id.startswith(ROLE)
 
 
 def _held_by(whose: str, kind: str, verb: str, *, role: bool) -> QuerySet:
