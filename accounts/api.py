@@ -91,7 +91,7 @@ def show_user(user: User, by: Any) -> dict[str, Any]:
 def user_named(text: str, *, closed: bool = False) -> User | None:
     """The user with this id, or else with this username; one whose account is closed only where that is asked for."""
     found = User.objects.filter(Q(pk=text) | Q(username=text))
-    return min(found if closed else found.filter(is_active=True), key=lambda user: user.pk != text, default=None)
+    return lists.meant(found if closed else found.filter(is_active=True), text)
 
 
 def user_for(text: str, *, closed: bool = False) -> User:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Generic, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
@@ -11,6 +11,7 @@ from accounts.paging import NEWEST, Fetcher, Order, is_cursor, paged
 from api.problems import invalid
 
 Item = TypeVar("Item")
+Row = TypeVar("Row", bound=Model)
 MOST = 200
 Id = Annotated[str, Field(pattern="^[a-z2-7]{16}$")]  # of what is named in a body
 Named = Annotated[str, Field(pattern="^[a-z0-9_-]{1,60}$")]  # a user by id or username, a team by id or address
@@ -64,6 +65,11 @@ def page(
     found = paged(rows, paging.cursor, order=order, size=paging.limit, read=read, fetch=fetch)
     shown = [show(row) for row in prepare(found.rows)]
     return {"items": shown, "next": found.older or None, "previous": found.newer or None}
+
+
+def meant(found: Iterable[Row], text: str) -> Row | None:
+    """Of what has this text as its id or as its name: what has it as its id, or else the other; None for nothing."""
+    return min(found, key=lambda row: row.pk != text, default=None)
 
 
 def whole(rows: Iterable[Any], show: Callable[[Any], Any]) -> dict[str, Any]:

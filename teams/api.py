@@ -124,7 +124,7 @@ def team_for(request: ApiRequest, team: str, action: str) -> Team:
 def team_named(text: str) -> Team:
     """The team with this id, or else at this address. Raises Problem for none."""
     found = Team.objects.filter(Q(pk=text) | Q(slug=text)).select_related("group")
-    if team := min(found, key=lambda one: one.pk != text, default=None):
+    if team := lists.meant(found, text):
         return team
     raise invalid([("team", "No team has this id or address.")])
 
