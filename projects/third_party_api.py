@@ -127,6 +127,13 @@ def _tag(key: ThirdPartyKey) -> str:
     return etags.tag_of(key.pk, key.name, key.replaced_at)
 
 
+def _locked(request: ApiRequest, project: Project, key: str) -> ThirdPartyKey:
+    """The key, to be changed in this transaction; in the state that If-Match says."""
+    found = get_object_or_404(_rows(project).select_for_update(of=("self",)), pk=key)
+    etags.check(request, _tag(found))
+    return found
+
+
 def _told(key: ThirdPartyKey, request: ApiRequest, response: HttpResponse) -> dict[str, Any]:
     etags.tell(response, _tag(key))
     return _show(key, request, whole=_may_set(request, key.project))
@@ -173,8 +180,7 @@ def replace_key(
     """Gives a key other values, all of them; its name and type stay."""
     by, place = person(request), project_for(request, project, "key:set")
     with transaction.atomic(), _errors_of_fields():
-        found = get_object_or_404(_rows(place).select_for_update(of=("self",)), pk=third_party_key)
-        etags.check(request, _tag(found))
+        found = _locked(request, place, third_party_key)
         third_party.replace(key=found, values=data.fields, by=by)
     return _told(found, request, response)
 
@@ -185,7 +191,6 @@ def remove_key(request: ApiRequest, project: str, third_party_key: str) -> Statu
     """Removes a key, for good."""
     by, place = person(request), project_for(request, project, "key:set")
     with transaction.atomic():
-        found = get_object_or_404(_rows(place).select_for_update(of=("self",)), pk=third_party_key)
-        etags.check(request, _tag(found))
+        found = _locked(request, place, third_party_key)
         third_party.remove(key=found, by=by)
     return Status(204, None)
