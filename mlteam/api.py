@@ -33,6 +33,13 @@ the `ETag` of what was read makes an edit fail when somebody else was faster.
 """
 
 
+ONLY_FIELDS = {
+    "in": "query",
+    "name": FIELDS,
+    "required": False,
+    "description": "only these fields of what is answered, with commas between",
+    "schema": {"type": "string"},
+}
 _header = {"in": "header", "required": False}
 IDEMPOTENCY_KEY = _header | {
     "name": "Idempotency-Key",
@@ -72,11 +79,7 @@ class Api(NinjaAPI):
         for path, methods in document["paths"].items():
             edited = "get" in methods and not path.endswith(OFFERS)
             for method, operation in methods.items():
-                _complete(method, operation)
-                if method == "post":
-                    operation["parameters"] = [*operation["parameters"], IDEMPOTENCY_KEY]
-                elif method in {"patch", "put", "delete"} and edited:
-                    operation["parameters"] = [*operation["parameters"], IF_MATCH]
+                _complete(method, operation, edited=edited)
         return document
 
     @property
@@ -85,15 +88,20 @@ class Api(NinjaAPI):
         return [_open(pattern) for pattern in patterns], *names
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
-    """Adds to an operation's description what is the same for all: problems, and the parameter `fields`."""
+def _complete(method: str, operation: dict[str, Any], *, edited: bool) -> None:
+    """Adds to an operation's description what is the same for all: problems, the parameter `fields`, and headers; `edited`: of what
+    is read at the same address, with an ETag."""
     content = {problems.TYPE: {"schema": {"$ref": REF_TEMPLATE.format(model="Problem")}}}
     operation["responses"]["4XX"] = {"description": "A problem document says why not.", "content": content}
     answered = operation["responses"].get(200, {}).get("content", {})
+    more = []
     if method == "get" and "application/json" in answered:
-        said = "only these fields of what is answered, with commas between"
-        about = {"in": "query", "name": FIELDS, "required": False, "description": said, "schema": {"type": "string"}}
-        operation["parameters"] = [*operation["parameters"], about]
+        more = [ONLY_FIELDS]
+    elif method == "post":
+        more = [IDEMPOTENCY_KEY]
+    elif method in {"patch", "put", "delete"} and edited:
+        more = [IF_MATCH]
+    operation["parameters"] = [*operation["parameters"], *more]
 
 
 def _open(pattern: Any) -> Any:

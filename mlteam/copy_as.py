@@ -23,9 +23,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from projects.third_party_types import TYPES, Type
 
-BLANK: Final = re.compile(
-    r"\[\[(\w+)(?:=(\w*))?(?:\|(\w+))?\]\]"
-)  # field of a form; what an empty one means; how it is quoted
+# Field of a form; what an empty one means; how it is quoted.
+BLANK: Final = re.compile(r"\[\[(\w+)(?:=(\w*))?(?:\|(\w+))?\]\]")
 NAMES: Final = re.compile(r"\{(\w+)\}")
 SHELL, PYTHON, JSON, URL = "shell", "python", "json", "url"  # JSON stands in a word of the shell
 
