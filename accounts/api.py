@@ -17,7 +17,7 @@ from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
 from api.lists import In, Listed, Out, Paging
-from api.problems import Problem, invalid
+from api.problems import Problem
 
 router = Router(tags=["people"])
 
@@ -53,6 +53,14 @@ class RoleRef(Out):
     name: str
 
 
+class Emails(In):
+    """Which emails one wants; of what is left out nothing changes."""
+
+    added: bool = Field(True, description=wishes.KINDS[wishes.ADDED])
+    membership: bool = Field(True, description=wishes.KINDS[wishes.MEMBERSHIP])
+    budget: bool = Field(True, description=wishes.KINDS[wishes.BUDGET])
+
+
 class MeOut(Out):
     """Who asks: a person (`id` to `gpu_approved`), by a token or by their browser; or a role, by its key."""
 
@@ -65,7 +73,7 @@ class MeOut(Out):
     verified: bool = False
     time_zone: str = "UTC"
     theme: str = ""
-    muted: list[str] = []
+    emails: dict[str, bool] = Field({}, description="by kind, whether one wants them")
     admin: bool = False
     gpu_approved: bool = False
     token: TokenOut | None = None
@@ -73,13 +81,13 @@ class MeOut(Out):
 
 
 class MeEdit(In):
-    """What one changes of one's own account; what is left out stays. `muted`: the kinds of email that one does not want."""
+    """What one changes of one's own account; what is left out stays."""
 
     name: str = Field("", max_length=100)
     username: str = Field("", max_length=31)
     time_zone: str = Field("", max_length=64, description="of the IANA database: Europe/Vienna")
     theme: Literal["auto", "light", "dark"] = "auto"
-    muted: list[str] = Field([], max_length=len(wishes.KINDS), description=", ".join(wishes.KINDS))
+    emails: Emails = Field(Emails(), description="which one wants")
 
 
 def show_user(user: User, by: Any) -> dict[str, Any]:
@@ -120,14 +128,13 @@ def me(request: ApiRequest, response: HttpResponse) -> dict[str, Any]:
 
 def _shown(request: ApiRequest, who: User, response: HttpResponse) -> dict[str, Any]:
     etags.tell(response, _tag(who))
-    private = {
-        name: getattr(who, name) for name in ("email", "verified", "time_zone", "theme", "muted", "gpu_approved")
-    }
-    return show_user(who, who) | private | {"admin": who.is_superuser, "token": request.auth.token}
+    private = {name: getattr(who, name) for name in ("email", "verified", "time_zone", "theme", "gpu_approved")}
+    found = {"emails": wishes.of(who), "admin": who.is_superuser, "token": request.auth.token}
+    return show_user(who, who) | private | found
 
 
 def _tag(user: User) -> str:
-    return etags.tag_of(*(getattr(user, name) for name in MeEdit.model_fields))
+    return etags.tag_of(user.name, user.username, user.time_zone, user.theme, user.muted)
 
 
 @router.patch("/me", response=MeOut)
@@ -135,15 +142,13 @@ def _tag(user: User) -> str:
 def set_me(request: ApiRequest, data: MeEdit, response: HttpResponse) -> dict[str, Any]:
     """Changes one's own account."""
     fields = data.dict(exclude_unset=True)
-    muted = fields.pop("muted", None)
-    if unknown := set(muted or ()) - set(wishes.KINDS):
-        raise invalid([("muted", f"“{min(unknown)[:60]}” is none of {', '.join(wishes.KINDS)}")])
+    emails = fields.pop("emails", None)
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=person(request).pk)
         etags.check(request, _tag(user))
         actions.change_profile(user=user, fields=fields)
-        if muted is not None:
-            wishes.choose(user=user, wanted=set(wishes.KINDS) - set(muted))
+        if emails:
+            wishes.choose(user=user, wanted={kind for kind, wanted in (wishes.of(user) | emails).items() if wanted})
     return _shown(request, user, response)
 
 

@@ -24,6 +24,11 @@ def wants(user: "User", kind: str) -> bool:
     return kind not in user.muted
 
 
+def of(user: "User") -> dict[str, bool]:
+    """By kind, whether the person wants such emails."""
+    return {kind: wants(user, kind) for kind in KINDS}
+
+
 def addresses(users: "QuerySet[User]", kind: str, *, but: "User | None" = None) -> list[str]:
     """Where emails of a kind go, of these active users: to who wants them, and not to who did it (`but`)."""
     rows = users.filter(is_active=True).exclude(pk=but.pk if but else "").values_list("email", "muted")

@@ -1,15 +1,14 @@
 """Every page and every form as a program would ask for it: a command, a few lines of Python, curl.
 
-A page is found by the name of its route; a form says its name by `{% as_program %}`, and is then in the foot of the page that
-shows it. What people type, and whom one of many rows is about, stands in the texts as a blank: a word in capitals, which the page
-fills, quoted as the text around it needs.
+A form says its name by `{% as_program %}`, and is then in the foot of the page that shows it. What people type, and whom one of
+many rows is about, stands in the texts as a blank: a word in capitals, which the page fills, quoted as the text around it needs.
 """
 
 import json
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from keyword import iskeyword
 from typing import Any, Final
@@ -21,202 +20,13 @@ from django.template.loader import render_to_string
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from projects.third_party_types import TYPES, Type
+from mlteam.ways import FORMS, OWNERS, OWNERS_FORMS, PAGES, Sent, Way
 
 # Field of a form; what an empty one means; how it is quoted.
 BLANK: Final = re.compile(r"\[\[(\w+)(?:=(\w*))?(?:\|(\w+))?\]\]")
 NAMES: Final = re.compile(r"\{(\w+)\}")
+ID: Final = re.compile(r"[a-z2-7]{16}")
 SHELL, PYTHON, JSON, URL = "shell", "python", "json", "url"  # JSON stands in a word of the shell
-
-Sent = dict[str, Any]  # field of the body -> field of the form, or such a dict again
-
-
-@dataclass(frozen=True, eq=False)
-class Way:
-    """What a page or form is to a program. `{project}` and the like are the ids of what the page is about, `[[name]]` a blank.
-
-    `path`: the operation. Where the command is "" it is the one that asks any operation.
-    """
-
-    path: str
-    command: str = ""
-    method: str = "GET"
-    sent: Sent = field(default_factory=dict)
-    query: dict[str, str] = field(default_factory=dict)  # parameter of the page -> that of the operation
-    title: str = "This page"
-
-
-def _same(*names: str) -> Sent:
-    return {name: name for name in names}
-
-
-_job = {"mine": "mine", "state": "state", "q": "q"}
-_trail = {"by": "by", "action": "action", "since": "from", "until": "to", "q": "q"}
-PAGES: Final = {
-    "jobs:list": Way("/jobs?project={project}", "job ls --global --project {project}", query=_job),
-    "jobs:detail": Way("/jobs/{job}", "job get {job}"),
-    "jobs:artifacts": Way("/jobs/{job}/artifacts", "job artifacts {job}"),
-    "jobs:spec": Way("/jobs/{job}?fields=spec", "job get {job} --field spec_yaml"),
-    "jobs:history": Way("/jobs/{job}/history"),
-    "projects:list": Way("/projects", "project ls", query={"q": "q"}),
-    "projects:members": Way("/projects/{project}/members", "project members {project}", query={"q": "q"}),
-    "projects:access": Way("/rules?project={project}", "rule ls --in {project}"),
-    "projects:roles": Way("/projects/{project}/roles", "project role ls {project}"),
-    "projects:role": Way("/roles/{role}/members", "role member ls {role}"),
-    "projects:team_roles": Way("/teams/{team}/roles", "team role ls {team}"),
-    "projects:installation_roles": Way("/installation/roles", "organization role ls"),
-    "projects:keys": Way("/projects/{project}/keys", "key ls --project {project}"),
-    "projects:audit": Way("/projects/{project}/audit", query=_trail),
-    "projects:settings": Way("/projects/{project}", "project get {project}"),
-    "projects:ownership": Way("/projects/{project}", "project get {project}"),
-    "projects:rules": Way("/rules", "rule ls"),
-    "billing:mine": Way("/me/usage", query={"month": "month", "view": "view"}),
-    "billing:project": Way("/projects/{project}/usage", query={"month": "month", "member": "member"}),
-    "billing:budgets": Way("/projects/{project}/budgets"),
-    "teams:list": Way("/teams", "team ls", query={"q": "q"}),
-    "teams:detail": Way("/teams/{team}/members", "team {team}", query={"q": "q"}),
-    "profile": Way("/me", "whoami"),
-    "account_emails": Way("/me?fields=muted"),
-    "tokens": Way("/me/tokens"),
-    "admins": Way("/roles/admin/members", "organization role member ls admin"),
-}
-
-_levels = {"levels": _same("job", "dataset", "model", "volume")}
-_level_flags = "".join(f" --level {kind}=[[{kind}]]" for kind in _levels["levels"])
-
-
-def _new(title: str, path: str, sent: Sent | None = None, command: str = "") -> Way:
-    return Way(path, command, "POST", sent or {}, title=title)
-
-
-def _set(title: str, path: str, sent: Sent) -> Way:
-    return Way(path, method="PATCH", sent=sent, title=title)
-
-
-def _remove(title: str, path: str, command: str = "") -> Way:
-    return Way(path, command, "DELETE", title=title)
-
-
-FORMS: Final[dict[str, Way]] = {
-    "jobs:stop": _new("Stop the job", "/jobs/{job}/stop", command="job kill {job}"),
-    "jobs:remove": _remove("Remove the job", "/jobs/{job}", "job rm {job} --yes"),
-    "projects:new": _new("New project", "/projects", _same("name")),
-    "projects:settings": _set("Rename", "/projects/{project}", _same("name")),
-    "projects:remove": _remove(
-        "Remove the project", "/projects/{project}?confirm=[[confirm]]", "project rm {project} --yes"
-    ),
-    "projects:leave": _new("Leave", "/projects/{project}/leave", command="project leave {project} --yes"),
-    "projects:invite": _new(
-        "Invite someone",
-        "/projects/{project}/invitations",
-        _same("email") | _levels,
-        f"project invite{_level_flags} -- [[email]] {{project}}",
-    ),
-    "projects:invitation_resend": _new(
-        "Send an invitation again", "/projects/{project}/invitations/[[invitation]]/send"
-    ),
-    "projects:invitation_revoke": _remove("Revoke an invitation", "/projects/{project}/invitations/[[invitation]]"),
-    "projects:member_set": _set("Change a member's levels", "/projects/{project}/members/[[user]]", _levels),
-    "projects:member_remove": _remove("Remove a member", "/projects/{project}/members/[[user]]"),
-    "projects:team_add": _new("Add a team", "/projects/{project}/teams", _same("team", "preset")),
-    "projects:team_set": _set("Change a team's levels", "/projects/{project}/teams/[[team]]", _levels),
-    "projects:team_remove": _remove("Remove a team", "/projects/{project}/teams/[[team]]"),
-    "projects:ownership_offer": _new("Make somebody the owner", "/projects/{project}/offer", _same("user")),
-    "projects:ownership_withdraw": _remove("Take the offer back", "/projects/{project}/offer"),
-    "projects:ownership_accept": _new("Accept", "/projects/{project}/offer/accept"),
-    "projects:ownership_decline": _new("Decline", "/projects/{project}/offer/decline"),
-    "projects:access": Way(
-        "/rules/allowed?action=[[action]]&urn=[[resource]]&user=[[person=]]",
-        "rule allowed [[action]]@[[resource]] --user [[person=me]]",
-        title="Ask",
-    ),
-    "projects:roles": _new("New role", "/projects/{project}/roles", _same("name")),
-    "projects:team_roles": _new("New role", "/teams/{team}/roles", _same("name")),
-    "projects:installation_roles": _new("New role", "/installation/roles", _same("name")),
-    "projects:role_remove": _remove("Remove the role", "/roles/{role}", "role rm {role} --yes"),
-    "projects:role_policy_add": _new(
-        "Attach a policy", "/roles/{role}/policies", _same("text"), "role policy new -- {role} [[text]]"
-    ),
-    "projects:team_policy_add": _new(
-        "Attach a policy", "/teams/{team}/policies", _same("text"), "team policy new -- {team} [[text]]"
-    ),
-    "projects:user_policy_add": _new(
-        "Attach a policy", "/users/[[username]]/policies", _same("text"), "user policy new -- [[username]] [[text]]"
-    ),
-    "projects:policy_remove": _remove("Take a policy away", "/policies/[[policy]]", "role policy rm [[policy]]"),
-    "projects:role_member_add": _new(
-        "Give it to", "/roles/{role}/members", {"[[kind]]": "name"}, "role member add {role} --[[kind]] [[name]]"
-    ),
-    "projects:role_member_remove": _remove(
-        "Take it from somebody", "/roles/{role}/members/[[member]]", "role member rm {role} --[[kind]] [[member]]"
-    ),
-    "projects:role_key_add": _new(
-        "New key", "/roles/{role}/keys", _same("name"), "role key new {role} --name=[[name]]"
-    ),
-    "projects:role_key_remove": _remove("Revoke a key", "/roles/{role}/keys/[[key]]", "role key rm {role} [[key]]"),
-    "projects:key_remove": _remove(
-        "Remove a key",
-        "/projects/{project}/keys/[[third_party_key]]",
-        "key rm [[third_party_key]] --project {project} --yes",
-    ),
-    "billing:budgets": Way(
-        "/projects/{project}/budgets/[[member=project]]",
-        method="PUT",
-        sent=_same("amount", "when_full"),
-        title="Set a budget",
-    ),
-    "billing:budget_remove": _remove("Lift a budget", "/projects/{project}/budgets/[[member=project]]"),
-    "teams:new": _new("New team", "/teams", _same("name")),
-    "teams:rename": _set("Rename", "/teams/{team}", _same("name")),
-    "teams:remove": _remove("Remove the team", "/teams/{team}"),
-    "teams:leave": _new("Leave", "/teams/{team}/leave"),
-    "teams:user_add": _new("Add someone", "/teams/{team}/members", {"user": "username", "role": "role"}),
-    "teams:user_set": _set("Change somebody's role", "/teams/{team}/members/[[user]]", _same("role")),
-    "teams:user_remove": _remove("Remove somebody", "/teams/{team}/members/[[user]]"),
-    "teams:team_add": _new("Put a team in", "/teams/{team}/teams", _same("team")),
-    "teams:team_remove": _remove("Take a team out", "/teams/{team}/teams/[[inner]]"),
-    "teams:invitation_resend": _new("Send an invitation again", "/teams/{team}/invitations/[[invitation]]/send"),
-    "teams:invitation_revoke": _remove("Revoke an invitation", "/teams/{team}/invitations/[[invitation]]"),
-    "profile": _set("Change the profile", "/me", _same("name", "username", "time_zone", "theme")),
-    "token_revoke": _remove("Revoke a token", "/me/tokens/[[token]]"),
-    "admin_add": _new("Make somebody an admin", "/roles/admin/members", {"user": "username"}),
-    "admin_remove": _remove("Make an admin a user", "/roles/admin/members/[[user]]"),
-}
-
-
-_THIS_KEY: Final = "[[third_party_key]]"
-
-
-def _key_fields(kind: Type) -> Sent:
-    """What is no secret is filled from the form; a secret stays a blank of a name that no form has."""
-    asked = [one for one in kind.fields if not one.aside]
-    needed = {one.name: one.name if one.required and not one.default else f"{one.name}=" for one in asked}
-    return {one.name: f"your_{one.name}" if one.secret else needed[one.name] for one in asked}
-
-
-def _key_command(verb: str, which: str, kind: Type) -> str:
-    sent = _key_fields(kind)
-    secret = next(one.name for one in kind.fields if one.secret)
-    plain = "".join(f" --with {name}=[[{blank}]]" for name, blank in sent.items() if not blank.startswith("your_"))
-    return f"key {verb} --project {{project}}{plain} --from {secret}=[[file_with_it]] -- {which}"
-
-
-def _key_forms(kind: Type) -> dict[str, Way]:
-    """Adding and replacing keys of one type."""
-    new: Sent = {"name": "name", "type": f"type={kind.name}", "fields": _key_fields(kind)}
-    add = _key_command("new", f"{kind.name} [[name]]", kind)
-    change = _key_command("set", _THIS_KEY, kind)
-    fields: Sent = {"fields": _key_fields(kind)}
-    return {
-        f"projects:key_add_{kind.name}": _new("Save the key", "/projects/{project}/keys", new, add),
-        f"projects:key_replace_{kind.name}": Way(
-            f"/projects/{{project}}/keys/{_THIS_KEY}", change, "PUT", fields, title="Replace the key"
-        ),
-    }
-
-
-for _kind in TYPES.values():
-    FORMS.update(_key_forms(_kind))
 
 
 @dataclass(frozen=True)
@@ -250,26 +60,50 @@ def of_form(context: Context, name: str, **about: str) -> SafeString:
     return mark_safe("".join(f' data-{one}="{escape(value)}"' for one, value in about.items()))  # noqa: S308 - it is escaped
 
 
+def of_owners_form(context: Context) -> SafeString:
+    """In a form of the owners' site, or beside one: says which form of the pages does the same, and what its row is about."""
+    form = OWNERS_FORMS.get(_view(context))
+    return format_html("<span hidden{}></span>", of_form(context, form, **_of_row(context))) if form else SafeString("")
+
+
 def of_page(context: Context) -> SafeString:
     """A button and what it opens: the texts for the page that is rendered and for the forms on it. "" for a page that is nothing to
     a program."""
     request: Any = context.get("request")
-    match = getattr(request, "resolver_match", None)
-    if not match or not request.user.is_authenticated:
+    view = _view(context)
+    if not view or not request.user.is_authenticated:
         return SafeString("")
     names = _Names(
         (name, context[name].pk) for name in ("project", "job", "team", "role") if getattr(context.get(name), "pk", "")
     )
-    page, forms = _page(match.view_name, names), tuple(_noted(request))
+    if view in OWNERS:
+        names.update(_of_row(context))
+    page, forms = _page(view, names), tuple(_noted(request))
     if page and (asked := _asked(page, request.GET)):
         return _panel(page, forms, names, asked)
     return _filled(_kept(settings.MLTEAM_URL, page, forms, tuple(names)), names)
 
 
+def _view(context: Context) -> str:
+    """The name of the route that is served; "" for none."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    return match.view_name if match else ""
+
+
+def _of_row(context: Context) -> dict[str, str]:
+    """The ids of what a page of the owners' site is about: of its row, or the project that its list is of."""
+    row = context.get("original") or context.get("object")
+    if row is None:
+        chosen = context["request"].GET.get("project", "")
+        return {"project": chosen} if ID.fullmatch(chosen) else {}
+    about = {name: getattr(row, f"{name}_id", "") for name in ("project", "user", "team", "member")}
+    return {"project": row.pk} | {name: pk for name, pk in about.items() if pk}
+
+
 def _page(view: str, names: dict[str, str]) -> Way | None:
-    """What this page is to a program, unless it says that there is none of what it is about."""
+    """What this page is to a program, unless it says that there is none of what it is about. The owners' site says it of few."""
     way = PAGES.get(view)
-    return way if way and set(NAMES.findall(way.path)) <= set(names) else None
+    return way if way and set(NAMES.findall(way.path)) <= set(names) else OWNERS.get(view)
 
 
 def _panel(page: Way | None, forms: tuple[str, ...], names: "_Names", asked: str = "") -> SafeString:

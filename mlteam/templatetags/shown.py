@@ -37,6 +37,7 @@ register.simple_tag(reference.contact, name="contact")
 register.simple_tag(reference.current, name="reference")
 register.simple_tag(copy_as.of_page, takes_context=True, name="copy_as")
 register.simple_tag(copy_as.of_form, takes_context=True, name="as_program")
+register.simple_tag(copy_as.of_owners_form, takes_context=True, name="as_program_of_owners")
 
 
 @register.simple_tag(takes_context=True)

@@ -34,18 +34,19 @@ async function copy(button) {
 /** How what is typed stands in a text: as a word of the shell, as Python or JSON writes it, as JSON within a word of the shell. */
 const QUOTED = {
   shell: (value) => (/^[\w@.,:/+-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`),
-  python: JSON.stringify,
+  python: (value) => (typeof value === "boolean" ? (value ? "True" : "False") : JSON.stringify(value)),
   json: (value) => JSON.stringify(value).replaceAll("'", "'\\''"),
   url: (value) => encodeURIComponent(value).replaceAll("'", "%27"),
 };
 
-const lastUsed = {}; // of forms that are called alike, such as those of the rows of a list, the one that was used last
+// What says which form it is, and what it is about: the form itself, or something in it.
+const lastUsed = {}; // of forms that are called alike, such as those of the rows of a list, that of the one that was used last
 let lastForm = ""; // what the form that was used last is called
 
-/** The form that a text is about: of several alike the one that was used last, or none. */
+/** What says which form a text is about: of several alike the one that was used last, or none. */
 function formOf(text) {
   const name = text.closest("[data-of]")?.dataset.of;
-  const alike = document.querySelectorAll(`form[data-way="${name}"]`);
+  const alike = document.querySelectorAll(`[data-way="${name}"]`);
   return lastUsed[name]?.isConnected ? lastUsed[name] : alike.length === 1 ? alike[0] : null;
 }
 
@@ -60,8 +61,9 @@ function fillBlanks() {
   for (const blank of document.querySelectorAll("var[data-field]")) {
     blank.dataset.name ??= blank.textContent;
     const form = formOf(blank);
-    const value = form?.elements[blank.dataset.field]?.value || form?.getAttribute(`data-${blank.dataset.field}`);
-    blank.textContent = value ? QUOTED[blank.dataset.quoted](value) : blank.dataset.name;
+    const typed = form?.closest("form")?.elements[blank.dataset.field];
+    const value = typed?.type === "checkbox" ? typed.checked : typed?.value || form?.getAttribute(`data-${blank.dataset.field}`);
+    blank.textContent = value || value === false ? QUOTED[blank.dataset.quoted](value) : blank.dataset.name;
   }
 }
 
@@ -142,7 +144,8 @@ document.getElementById("copy-as")?.addEventListener("toggle", (event) => {
 });
 for (const use of ["focusin", "input"]) {
   document.addEventListener(use, (event) => {
-    const form = event.target.closest("form[data-way]");
+    const used = event.target.closest("form");
+    const form = used?.matches("[data-way]") ? used : used?.querySelector("[data-way]");
     if (!form) return;
     lastForm = form.getAttribute("data-way"); // a field called dataset hides form.dataset
     lastUsed[lastForm] = form;

@@ -9,13 +9,18 @@ from tests.api.test_door import problem
 
 def test_what_is_said_changes_and_the_rest_stays(program, owner):
     asks = program(owner)
-    answer = asks.patch("/me", {"name": "Olga O.", "time_zone": "Europe/Vienna", "muted": ["added"]})
+    answer = asks.patch("/me", {"name": "Olga O.", "time_zone": "Europe/Vienna", "emails": {"added": False}})
     me = answer.json()
-    assert (me["name"], me["time_zone"], me["muted"], me["username"]) == ("Olga O.", "Europe/Vienna", ["added"], "olga")
+    assert (me["name"], me["time_zone"], me["username"]) == ("Olga O.", "Europe/Vienna", "olga")
+    assert me["emails"] == {"added": False, "membership": True, "budget": True}
     assert asks.get("/me").json() == me
     owner.refresh_from_db()
     assert (owner.name, owner.muted, owner.theme) == ("Olga O.", ["added"], "auto")
-    assert asks.patch("/me", {"muted": []}).json()["muted"] == []
+    assert asks.patch("/me", {"emails": {"budget": False}}).json()["emails"]["added"] is False
+    assert asks.patch("/me", {"emails": {"added": True}}).json()["emails"] == me["emails"] | {
+        "added": True,
+        "budget": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -28,7 +33,8 @@ def test_what_is_said_changes_and_the_rest_stays(program, owner):
         ("name", "a\nb"),
         ("time_zone", "Mars/Olympus"),
         ("theme", "pink"),
-        ("muted", ["letters"]),
+        ("emails", {"letters": True}),
+        ("emails", {"added": None}),
         ("email", "other@example.com"),
         ("admin", True),
     ],

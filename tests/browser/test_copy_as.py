@@ -64,3 +64,19 @@ def test_of_many_rows_the_one_that_was_used_is_meant(page_of: Callable[..., Page
     grace_id = grace.locator("form[data-way='projects:member_set']").get_attribute("data-user")
     assert grace_id
     expect(said).to_contain_text(f"/members/{grace_id}'")
+
+
+def test_boxes_and_rows_of_the_owners_site_are_meant_too(page_of: Callable[..., Page], team: Team) -> None:
+    page = page_of("ada")
+    page.goto("/profile/emails/")
+    page.get_by_label("A budget is nearly or wholly used up").uncheck()
+    said = opened(page, "Choose emails")
+    expect(said.get_by_label("Terminal", exact=True)).to_contain_text('"budget": false}')
+    expect(said.get_by_label("Python", exact=True)).to_contain_text('"membership": True, "budget": False}')
+    page.goto("/owners/projects/member/")
+    look_at(page)
+    page.get_by_role("link", name="grace").first.click()
+    page.get_by_label("Jobs").select_option("read")
+    said = opened(page, "Change a member's levels").get_by_label("curl", exact=True)
+    expect(said).to_contain_text('"levels": {"job": "read"')
+    expect(said).not_to_contain_text("USER")

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mlteam.copy_as import FORMS, PAGES
+from mlteam.ways import FORMS, PAGES
 from projects.third_party_types import TYPES
 from tests import parts
 from tests.sdk.site import PASSWORD, Site
@@ -23,9 +23,9 @@ from tests.server import running, wait
 
 TEXT = re.compile(r'<pre class="code" id="copy-([\w-]+)-\d"[^>]*>(.*?)</pre>', re.DOTALL)
 BLANK = re.compile(r'<var data-field="(\w+)" data-quoted="(\w+)">([^<]*)</var>')
-QUOTED: dict[str, Callable[[str], str]] = {  # as the page's script does
+QUOTED: dict[str, Callable[[Any], str]] = {  # as the page's script does
     "shell": shlex.quote,
-    "python": json.dumps,
+    "python": lambda value: repr(value) if isinstance(value, bool) else json.dumps(value),
     "json": lambda value: json.dumps(value).replace("'", "'\\''"),
     "url": quote,
 }
@@ -51,7 +51,7 @@ for line in sys.stdin:
     print(json.dumps([printed.getvalue(), failed]), flush=True)
 """
 
-Shown = tuple[str, dict[str, str]]  # the page on which a form is, and what is typed into it or what its row is about
+Shown = tuple[str, dict[str, Any]]  # the page on which a form is, and what is typed into it or what its row is about
 
 
 @dataclass
@@ -161,7 +161,7 @@ def names(world: World) -> dict[str, str]:
     return {"job": job, "role": role["id"], "offered": offered["slug"]}
 
 
-def texts(page: str, of: str = "page", typed: dict[str, str] | None = None) -> list[str]:
+def texts(page: str, of: str = "page", typed: dict[str, Any] | None = None) -> list[str]:
     """What can be copied from a page, with what is typed in its blanks; a blank that is left keeps what it says."""
 
     def fill(blank: re.Match[str]) -> str:
@@ -324,6 +324,12 @@ def _asked_to_own(world: World) -> Shown:
 @shows("projects:team_add")
 def _team(world: World) -> Shown:
     return "/p/vision/members", {"team": world.team()["slug"], "preset": "Viewer"}
+
+
+@shows("projects:team_add_levels")
+def _team_of_owners_site(world: World) -> Shown:
+    typed = {"project": world.project()["id"], "team": world.team()["slug"]}
+    return "/owners/projects/teammember/add/", LEVELS | typed
 
 
 @shows("projects:team_set")
@@ -526,6 +532,11 @@ def _open_team_invitation(world: World) -> Shown:
 def _profile(world: World) -> Shown:
     typed = {"name": world.fresh("Ada “the” O'Byron"), "username": "ada", "time_zone": "Europe/Vienna", "theme": "dark"}
     return "/profile/", typed
+
+
+@shows("account_emails")
+def _emails(world: World) -> Shown:
+    return "/profile/emails/", {"added": True, "membership": False, "budget": True}
 
 
 @shows("token_revoke")

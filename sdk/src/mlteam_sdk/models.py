@@ -62,7 +62,7 @@ class Me(Thing):
     verified: bool = False
     time_zone: str = "UTC"
     theme: str = ""
-    muted: list[str] = []
+    emails: dict[str, bool] = {}
     admin: bool = False
     gpu_approved: bool = False
     token: TokenFacts | None = None
