@@ -1,6 +1,6 @@
 """The installation's two predefined roles, for programs: `admin`, who run it, and `user`, whom everybody is."""
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -10,16 +10,14 @@ import access
 from accounts import admins
 from accounts.api import user_named
 from accounts.models import User
-from accounts.paging import Order
 from api import lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Named, Out, Paging
+from api.lists import ByUsername, In, Listed, Named, Out
 from api.problems import invalid
 
 router = Router(tags=["roles"])
 
 ADMIN, USER = "admin", "user"
-BY_USERNAME: Final = Order("username", descending=False)
 
 
 class AdminIn(In):
@@ -55,21 +53,21 @@ def _show_holder(user: User, by: User) -> dict[str, Any]:
     return {"id": user.pk, "name": user.username, "type": "user", "member_id": user.pk, "mine": user.pk == by.pk}
 
 
-def _list(request: ApiRequest, name: str, paging: Paging) -> dict[str, Any]:
+def _list(request: ApiRequest, name: str, paging: ByUsername) -> dict[str, Any]:
     by = person(request)
-    return lists.page(holders(name), paging, lambda user: _show_holder(user, by), order=BY_USERNAME)
+    return lists.page(holders(name), paging, lambda user: _show_holder(user, by), order=paging.by("username"))
 
 
 @router.get(f"/roles/{ADMIN}/members", response=Listed[RoleHolderOut])
 @access.route("role:get")
-def list_admins(request: ApiRequest, paging: Query[Paging]) -> dict[str, Any]:
+def list_admins(request: ApiRequest, paging: Query[ByUsername]) -> dict[str, Any]:
     """The installation's admins."""
     return _list(request, ADMIN, paging)
 
 
 @router.get(f"/roles/{USER}/members", response=Listed[RoleHolderOut])
 @access.route("role:get")
-def list_everybody(request: ApiRequest, paging: Query[Paging]) -> dict[str, Any]:
+def list_everybody(request: ApiRequest, paging: Query[ByUsername]) -> dict[str, Any]:
     """Everybody who has an account."""
     return _list(request, USER, paging)
 

@@ -1,7 +1,7 @@
 """What programs ask about people: who they are themselves, and who there is."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from django.db import transaction
 from django.db.models import Q
@@ -13,15 +13,12 @@ import access
 from access.keys import RoleHolder
 from accounts import actions, tokens, wishes
 from accounts.models import User
-from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Out, Paging
+from api.lists import ByUsername, In, Listed, Newest, Out
 from api.problems import Problem
 
 router = Router(tags=["people"])
-
-BY_USERNAME: Final = Order("username", descending=False)
 
 
 class UserOut(Out):
@@ -87,7 +84,7 @@ class MeEdit(In):
     username: str = Field("", max_length=31)
     time_zone: str = Field("", max_length=64, description="of the IANA database: Europe/Vienna")
     theme: Literal["auto", "light", "dark"] = "auto"
-    emails: Emails = Field(Emails(), description="which one wants")
+    emails: Emails = Field(default_factory=lambda: Emails.model_validate({}), description="which one wants")
 
 
 def show_user(user: User, by: Any) -> dict[str, Any]:
@@ -154,9 +151,9 @@ def set_me(request: ApiRequest, data: MeEdit, response: HttpResponse) -> dict[st
 
 @router.get("/me/tokens", response=Listed[TokenOut])
 @access.route("self")
-def list_tokens(request: ApiRequest, paging: Query[Paging]) -> dict[str, Any]:
+def list_tokens(request: ApiRequest, paging: Query[Newest]) -> dict[str, Any]:
     """One's personal tokens, the newest first; expired ones too."""
-    return lists.page(tokens.of(person(request)), paging, lambda token: token)
+    return lists.page(tokens.of(person(request)), paging, lambda token: token, order=paging.by("created_at"))
 
 
 @router.delete("/me/tokens/current", response={204: None})
@@ -182,7 +179,7 @@ def revoke_token(request: ApiRequest, token: str) -> Status:
 @access.route("user:get")
 def list_users(
     request: ApiRequest,
-    paging: Query[Paging],
+    paging: Query[ByUsername],
     q: str = Query("", max_length=100, description="what occurs in the name or the username"),
     username: str | None = Query(None, max_length=31, description="exactly this one"),
 ) -> dict[str, Any]:
@@ -193,7 +190,7 @@ def list_users(
         found = found.filter(Q(name__icontains=q) | Q(username__contains=q.lower()))
     if username is not None:
         found = found.filter(username=username)
-    return lists.page(found, paging, lambda user: show_user(user, by), order=BY_USERNAME)
+    return lists.page(found, paging, lambda user: show_user(user, by), order=paging.by("username"))
 
 
 @router.get("/users/{user}", response=UserOut)

@@ -1,7 +1,7 @@
 """Pages of a list, by cursor: the same cost anywhere, and nothing shifts when rows come."""
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from django.db.models import Model, QuerySet
 from ninja import Schema
@@ -40,6 +40,36 @@ class Paging(Schema):
     limit: int = Field(50, ge=1, le=MOST, description="how many items")
 
 
+class Sorted(Paging):
+    """Which page of a list that goes both ways; `sort` says what by, with "-" before it for falling."""
+
+    sort: str
+
+    def by(self, column: str) -> Order:
+        """The order by what this list has as that."""
+        return Order(column, descending=self.sort.startswith("-"))
+
+
+class ByName(Sorted):
+    sort: Literal["name", "-name"] = "name"
+
+
+class ByUsername(Sorted):
+    sort: Literal["username", "-username"] = "username"
+
+
+class Newest(Sorted):
+    sort: Literal["created_at", "-created_at"] = "-created_at"
+
+
+class Oldest(Sorted):
+    sort: Literal["created_at", "-created_at"] = "created_at"
+
+
+class ByJoining(Sorted):
+    sort: Literal["joined_at", "-joined_at"] = "joined_at"
+
+
 class Listed(Schema, Generic[Item]):
     """A page of a list, and the cursors of those beside it."""
 
@@ -75,11 +105,3 @@ def meant(found: Iterable[Row], text: str) -> Row | None:
 def whole(rows: Iterable[Any], show: Callable[[Any], Any]) -> dict[str, Any]:
     """A list that is short by nature, as its only page."""
     return {"items": [show(row) for row in rows], "next": None, "previous": None}
-
-
-def order_of(sort: str, columns: dict[str, str]) -> Order:
-    """The order that ?sort= names: one of the columns, with "-" before it for falling. Raises Problem for another."""
-    name = sort.removeprefix("-")
-    if name not in columns:
-        raise invalid([("sort", f"is one of {', '.join(columns)}, or one of them with - before it")])
-    return Order(columns[name], descending=sort.startswith("-"))

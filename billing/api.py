@@ -18,10 +18,9 @@ from ninja import Field, Query, Router, Schema, Status
 import access
 from accounts.api import UserOut, show_user, user_for
 from accounts.models import User
-from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Out, Paging
+from api.lists import In, Listed, Out, Sorted
 from api.problems import Problem, invalid
 from billing import actions, budgets, exports, payers, usage
 from billing.models import SUMMED, Budget, Charge
@@ -33,7 +32,6 @@ from projects.models import Project
 router = Router(tags=["billing"])
 
 WHOLE: Final = "project"  # whose budget the project's own is
-BY_HOUR: Final = Order("hour")
 COSTS: Final = tuple(name for name in SUMMED if not name.endswith("_hours"))
 CSV: Final = {200: {"description": "CSV", "content": {"text/csv": {"schema": {"type": "string"}}}}}
 
@@ -212,20 +210,24 @@ def project_usage_csv(
     return _file(_scope(request, found, member)[0], when, found.slug)
 
 
+class ByHour(Sorted):
+    sort: Literal["hour", "-hour"] = "-hour"
+
+
 @router.get("/projects/{project}/charges", response=Listed[ChargeOut])
 @access.route("project:get")
 def list_charges(
     request: ApiRequest,
     project: str,
     when: Query[Period],
-    paging: Query[Paging],
+    paging: Query[ByHour],
     member: str = Query("", max_length=16, description="only this person's, by id"),
 ) -> dict[str, Any]:
     """The hours that make up a month's use, newest first."""
     found = project_for(request, project, "project:get")
     rows = usage.of_month(_scope(request, found, member)[0].charges, usage.month_named(when.month))
     money = money_shows()
-    return lists.page(rows, paging, lambda row: _charge(row, request.user, money=money), order=BY_HOUR)
+    return lists.page(rows, paging, lambda row: _charge(row, request.user, money=money), order=paging.by("hour"))
 
 
 def _scope(request: ApiRequest, found: Project, member: str) -> tuple[Scope, bool]:

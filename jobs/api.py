@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
@@ -15,7 +15,7 @@ import access
 from accounts.models import User
 from api import etags, lists, problems
 from api.callers import ApiRequest
-from api.lists import In, Listed, Out, Paging
+from api.lists import In, Listed, Newest, Out
 from api.problems import Problem
 from jobs import actions, artifact_api, costs, log_api, shown
 from jobs.models import Job
@@ -26,8 +26,6 @@ from jobs.states import JobState
 from projects.api import project_for
 
 router = Router(tags=["jobs"])
-
-COLUMNS: Final = {"created_at": "created_at"}
 
 
 class JobFilter(Schema):
@@ -88,9 +86,7 @@ problems.register(actions.Refusal, problems.conflict)
 
 @router.get("/jobs", response=Listed[JobItem])
 @access.route("job:get")
-def list_jobs(
-    request: ApiRequest, where: Query[JobFilter], paging: Query[Paging], sort: str = "-created_at"
-) -> dict[str, Any]:
+def list_jobs(request: ApiRequest, where: Query[JobFilter], paging: Query[Newest]) -> dict[str, Any]:
     """The jobs that one may see, of all projects or of one, newest first."""
     by = request.user
     if where.project is None:
@@ -101,7 +97,7 @@ def list_jobs(
         _filtered(seen, where, by),
         paging,
         lambda one: one,
-        order=lists.order_of(sort, COLUMNS),
+        order=paging.by("created_at"),
         read=JobQuerySet.for_programs,
         prepare=lambda jobs: shown.show_items(jobs, by),
     )

@@ -53,6 +53,16 @@ IF_MATCH = _header | {
 }
 
 
+_number = {"schema": {"type": "string", "pattern": "^[0-9]+$"}}
+HEADERS: dict[str, dict[str, Any]] = {  # of every answer
+    "RateLimit-Limit": {"description": "how many requests one has in a minute; absent where there is no limit"}
+    | _number,
+    "RateLimit-Remaining": {"description": "how many of them are left"} | _number,
+    "RateLimit-Reset": {"description": "in how many seconds they are all there again"} | _number,
+}
+ETAG = {"description": "the state that was read, for If-Match", "schema": {"type": "string"}}
+
+EDITS = {"patch", "put", "delete"}
 OFFERS = ("/offer", "/invitations/{invitation}")  # are taken back, never edited: they have no ETag
 
 
@@ -76,8 +86,9 @@ class Api(NinjaAPI):
             ref_template=REF_TEMPLATE, schema_generator=NinjaGenerateJsonSchema
         )
         document["components"]["schemas"] |= {**model.pop("$defs"), "Problem": model}
+        document["components"]["headers"] = HEADERS | {"ETag": ETAG}
         for path, methods in document["paths"].items():
-            edited = "get" in methods and not path.endswith(OFFERS)
+            edited = "get" in methods and not EDITS.isdisjoint(methods) and not path.endswith(OFFERS)
             for method, operation in methods.items():
                 _complete(method, operation, edited=edited)
         return document
@@ -94,14 +105,22 @@ def _complete(method: str, operation: dict[str, Any], *, edited: bool) -> None:
     content = {problems.TYPE: {"schema": {"$ref": REF_TEMPLATE.format(model="Problem")}}}
     operation["responses"]["4XX"] = {"description": "A problem document says why not.", "content": content}
     answered = operation["responses"].get(200, {}).get("content", {})
+    for answer in operation["responses"].values():
+        answer["headers"] = {name: _said(name) for name in HEADERS}
+    if method == "get" and edited:
+        operation["responses"][200]["headers"]["ETag"] = _said("ETag")
     more = []
     if method == "get" and "application/json" in answered:
         more = [ONLY_FIELDS]
     elif method == "post":
         more = [IDEMPOTENCY_KEY]
-    elif method in {"patch", "put", "delete"} and edited:
+    elif method in EDITS and edited:
         more = [IF_MATCH]
     operation["parameters"] = [*operation["parameters"], *more]
+
+
+def _said(header: str) -> dict[str, str]:
+    return {"$ref": f"#/components/headers/{header}"}
 
 
 def _open(pattern: Any) -> Any:
@@ -112,13 +131,24 @@ def _open(pattern: Any) -> Any:
         return _allowed(request, await view(request, *args, **values))
 
     def now(request: HttpRequest, *args: Any, **values: Any) -> HttpResponseBase:
-        return _allowed(request, view(request, *args, **values))
+        response = view(request, *args, **values)
+        if _is_head_of_a_get(request, response):
+            request.method = "GET"
+            response = view(request, *args, **values)
+            request.method = "HEAD"
+        return _allowed(request, response)
 
     opened: Any = later if iscoroutinefunction(view) else now
     opened.login_required = False
     opened.csrf_exempt = True  # the door asks for the token where there is a session
     pattern.callback = route("token")(opened)
     return pattern
+
+
+def _is_head_of_a_get(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Whether a HEAD was refused of what can be read: it gets what a GET would, of which the server leaves out the body."""
+    refused = request.method == "HEAD" and response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    return refused and "GET" in response.headers["Allow"]
 
 
 def _allowed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -16,7 +16,7 @@ from accounts.adapter import absolute
 from accounts.api import UserOut, show_user
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import Id, In, Listed, Out, Paging
+from api.lists import Id, In, Listed, Out, Sorted
 from api.problems import Problem
 from projects import actions, work
 from projects.dashboard import numbers
@@ -118,19 +118,20 @@ def _page_of(project: Project) -> str:
     return reverse("jobs:list", args=[project.slug])
 
 
+class ProjectsSorted(Sorted):
+    sort: Literal["name", "-name", "created_at", "-created_at", "activity", "-activity"] = "name"
+
+
 @router.get("/projects", response=Listed[ProjectOut])
 @access.route("project:get")
-def list_projects(
-    request: ApiRequest, where: Query[ProjectFilter], paging: Query[Paging], sort: str = "name"
-) -> dict[str, Any]:
+def list_projects(request: ApiRequest, where: Query[ProjectFilter], paging: Query[ProjectsSorted]) -> dict[str, Any]:
     """The projects that one may see."""
     found = _filtered(Project.objects.visible_to(request.user).annotate(lower_name=Lower("name")), where, request.user)
-    order = lists.order_of(sort, COLUMNS)
     return lists.page(
         found,
         paging,
         lambda shown: shown,
-        order=order,
+        order=paging.by(COLUMNS[paging.sort.removeprefix("-")]),
         read=lambda rows: rows.select_related("owner"),
         prepare=lambda rows: show_projects(rows, request.user),
     )

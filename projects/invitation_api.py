@@ -10,7 +10,7 @@ import access
 from accounts.invitation_api import AnyInvitationOut, LinkIn, show_invitation
 from api import lists
 from api.callers import ApiRequest, person
-from api.lists import Listed, Paging
+from api.lists import Listed, Newest
 from api.problems import invalid
 from projects import actions, links
 from projects.api import ProjectOut, show_projects
@@ -41,7 +41,7 @@ def _shown(one: Invitation, by: Any) -> dict[str, Any]:
 def list_invitations(
     request: ApiRequest,
     project: str,
-    paging: Query[Paging],
+    paging: Query[Newest],
     q: str = Query("", max_length=100, description="what occurs in the address"),
 ) -> dict[str, Any]:
     """The open invitations to a project, the newest first."""
@@ -50,6 +50,7 @@ def list_invitations(
         found.filter(email__icontains=q) if q else found,
         paging,
         lambda one: _shown(one, request.user),
+        order=paging.by("created_at"),
         read=lambda rows: rows.select_related("invited_by"),
     )
 

@@ -1,7 +1,7 @@
 """What programs do with those who are in a project: members and teams."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -11,15 +11,14 @@ from ninja import Query, Router, Status
 
 import access
 from accounts.api import UserOut, called, show_user
-from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Named, Out, Paging
+from api.lists import ByJoining, In, Listed, Named, Out
 from api.problems import invalid
 from projects import actions, ownership, team_members
 from projects.api import project_for
 from projects.levels import PRESETS, Levels
-from projects.listing import JOINED, NOTHING
+from projects.listing import NOTHING
 from projects.members import levels_by_user
 from projects.models import Member, Project, TeamMember
 from teams.api import TeamRef, show_team_ref, team_named
@@ -29,8 +28,6 @@ router = Router(tags=["members"])
 
 Level = Literal["none", "read", "own", "all"]
 Preset = Literal["Viewer", "Teammate", "Collaborator", "Full"]
-NEWEST: Final = Order("joined_at")
-ORDERS: Final = {"joined_at": JOINED, "-joined_at": NEWEST}
 
 
 class LevelsOut(Out):
@@ -97,9 +94,8 @@ def levels_in(data: LevelsEdit) -> Levels:
 def list_members(
     request: ApiRequest,
     project: str,
-    paging: Query[Paging],
+    paging: Query[ByJoining],
     q: str = Query("", max_length=100, description="what occurs in the name or the username"),
-    sort: Literal["joined_at", "-joined_at"] = "joined_at",
 ) -> dict[str, Any]:
     """With whom a project is shared; its owner is not among them."""
     found = project_for(request, project, "project:get")
@@ -107,7 +103,7 @@ def list_members(
         found.members.filter(called(q)),
         paging,
         lambda shown: shown,
-        order=ORDERS[sort],
+        order=paging.by("joined_at"),
         read=lambda rows: rows.select_related("user"),
         prepare=lambda rows: _show_members(found, rows, request.user),
     )
@@ -198,7 +194,7 @@ def _tag(member: Member) -> str:
 @router.get("/projects/{project}/teams", response=Listed[ProjectTeamOut])
 @access.route("project:get")
 def list_project_teams(
-    request: ApiRequest, project: str, paging: Query[Paging], q: str = Query("", max_length=100)
+    request: ApiRequest, project: str, paging: Query[ByJoining], q: str = Query("", max_length=100)
 ) -> dict[str, Any]:
     """The teams with which a project is shared."""
     found = project_for(request, project, "project:get")
@@ -207,7 +203,7 @@ def list_project_teams(
         rows,
         paging,
         lambda shown: shown,
-        order=JOINED,
+        order=paging.by("joined_at"),
         read=lambda rows: rows.select_related("team"),
         prepare=lambda rows: _show_teams(found, rows, request.user),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
@@ -18,10 +18,9 @@ from access.models import Policy, Role, RoleKey, RoleMember
 from accounts import admin_api
 from accounts.api import UserOut, show_user, user_for, user_named
 from accounts.models import User
-from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Named, Out, Paging
+from api.lists import ByName, In, Listed, Named, Oldest, Out, Sorted
 from api.problems import invalid
 from projects import role_access
 from projects.api import project_for
@@ -30,10 +29,6 @@ from teams.api import team_named
 from teams.models import Team
 
 router = Router(tags=["roles"])
-
-BY_NAME: Final = Order("name", descending=False)
-ADDED: Final = Order("added_at", descending=False)
-MADE: Final = Order("created_at", descending=False)
 
 
 class PlaceOut(Out):
@@ -157,7 +152,7 @@ def _show_roles(found: Iterable[Any], place: Place, by: User) -> list[dict[str, 
     ]
 
 
-def _list(request: ApiRequest, place: Place, paging: Paging, name: str | None) -> dict[str, Any]:
+def _list(request: ApiRequest, place: Place, paging: ByName, name: str | None) -> dict[str, Any]:
     by = person(request)
     found = role_access.seen(by, place)
     found = found if name is None else found.filter(name=name)
@@ -165,7 +160,7 @@ def _list(request: ApiRequest, place: Place, paging: Paging, name: str | None) -
         found,
         paging,
         lambda shown: shown,
-        order=BY_NAME,
+        order=paging.by("name"),
         read=lambda rows: rows.annotate(people=Count("members")),
         prepare=lambda rows: _show_roles(rows, place, by),
     )
@@ -192,7 +187,7 @@ Name = Query(None, max_length=60, description="exactly this name")
 @router.get("/projects/{project}/roles", response=Listed[RoleOut])
 @access.route("project:get")
 def list_project_roles(
-    request: ApiRequest, project: str, paging: Query[Paging], name: str | None = Name
+    request: ApiRequest, project: str, paging: Query[ByName], name: str | None = Name
 ) -> dict[str, Any]:
     """The roles of a project."""
     return _list(request, _project(request, project), paging, name)
@@ -207,7 +202,7 @@ def new_project_role(request: ApiRequest, project: str, data: NewRoleIn, respons
 
 @router.get("/teams/{team}/roles", response=Listed[RoleOut])
 @access.route("team:get")
-def list_team_roles(request: ApiRequest, team: str, paging: Query[Paging], name: str | None = Name) -> dict[str, Any]:
+def list_team_roles(request: ApiRequest, team: str, paging: Query[ByName], name: str | None = Name) -> dict[str, Any]:
     """The roles of a team; for those in it."""
     return _list(request, _team(person(request), team), paging, name)
 
@@ -221,8 +216,8 @@ def new_team_role(request: ApiRequest, team: str, data: NewRoleIn, response: Htt
 
 @router.get("/installation/roles", response=Listed[RoleOut])
 @access.route("role:get")
-def list_installation_roles(request: ApiRequest, paging: Query[Paging], name: str | None = Name) -> dict[str, Any]:
-    """The installation's roles: the predefined ones, and of its own for its admins all, for others those that they have."""
+def list_installation_roles(request: ApiRequest, paging: Query[ByName], name: str | None = Name) -> dict[str, Any]:
+    """The installation's roles: first the predefined ones, then of its own for its admins all, for others those that they have."""
     found = _list(request, INSTALLATION, paging, name)
     if not paging.cursor:
         everybodys = [one for one in (admin_api.ADMIN, admin_api.USER) if name in {None, one}]
@@ -279,19 +274,19 @@ def _show_holder(policy: Policy) -> dict[str, str]:
     return {"kind": "user", "id": policy.user.pk, "name": policy.user.username}
 
 
-def _list_policies(rows: QuerySet[Policy], paging: Paging, by: User) -> dict[str, Any]:
+def _list_policies(rows: QuerySet[Policy], paging: Oldest, by: User) -> dict[str, Any]:
     return lists.page(
         rows,
         paging,
         lambda policy: _show_policy(policy, by),
-        order=MADE,
+        order=paging.by("created_at"),
         read=lambda found: found.select_related("user", "role", "group__team", "granted_by"),
     )
 
 
 @router.get("/roles/{role}/policies", response=Listed[PolicyOut])
 @access.route("role:get")
-def list_role_policies(request: ApiRequest, role: str, paging: Query[Paging]) -> dict[str, Any]:
+def list_role_policies(request: ApiRequest, role: str, paging: Query[Oldest]) -> dict[str, Any]:
     """What a role gives."""
     found, _ = role_access.role_for(person(request), role)
     return _list_policies(found.policies.all(), paging, request.user)
@@ -308,7 +303,7 @@ def new_role_policy(request: ApiRequest, role: str, data: PolicyIn) -> Status:
 
 @router.get("/teams/{team}/policies", response=Listed[PolicyOut])
 @access.route("team:get")
-def list_team_policies(request: ApiRequest, team: str, paging: Query[Paging]) -> dict[str, Any]:
+def list_team_policies(request: ApiRequest, team: str, paging: Query[Oldest]) -> dict[str, Any]:
     """What all in a team hold; for those in it."""
     found = _team(person(request), team)
     return _list_policies(found.group.policies.all(), paging, request.user)
@@ -325,7 +320,7 @@ def new_team_policy(request: ApiRequest, team: str, data: PolicyIn) -> Status:
 
 @router.get("/users/{user}/policies", response=Listed[PolicyOut])
 @access.route("user:get")
-def list_user_policies(request: ApiRequest, user: str, paging: Query[Paging]) -> dict[str, Any]:
+def list_user_policies(request: ApiRequest, user: str, paging: Query[Oldest]) -> dict[str, Any]:
     """The policies of somebody: all of one's own; of others those that one has granted."""
     by = person(request)
     found = user_for(user)
@@ -380,9 +375,13 @@ def _members(role: Role) -> QuerySet[RoleMember]:
     return RoleMember.objects.filter(role=role)
 
 
+class ByAdding(Sorted):
+    sort: Literal["added_at", "-added_at"] = "added_at"
+
+
 @router.get("/roles/{role}/members", response=Listed[RoleMemberOut])
 @access.route("role:get")
-def list_role_members(request: ApiRequest, role: str, paging: Query[Paging]) -> dict[str, Any]:
+def list_role_members(request: ApiRequest, role: str, paging: Query[ByAdding]) -> dict[str, Any]:
     """Who has a role: users and teams."""
     by = person(request)
     found, _ = role_access.role_for(by, role)
@@ -390,7 +389,7 @@ def list_role_members(request: ApiRequest, role: str, paging: Query[Paging]) -> 
         _members(found),
         paging,
         lambda member: _show_member(member, by),
-        order=ADDED,
+        order=paging.by("added_at"),
         read=lambda rows: rows.select_related("user", "group__team"),
     )
 
@@ -431,13 +430,17 @@ def _show_key(key: RoleKey, by: User) -> dict[str, Any]:
 
 @router.get("/roles/{role}/keys", response=Listed[RoleKeyOut])
 @access.route("role:set")
-def list_role_keys(request: ApiRequest, role: str, paging: Query[Paging]) -> dict[str, Any]:
+def list_role_keys(request: ApiRequest, role: str, paging: Query[Oldest]) -> dict[str, Any]:
     """The keys of a role; for those who may change it."""
     by = person(request)
     found, _ = role_access.changed_by(by, role)
     rows = RoleKey.objects.filter(role=found)
     return lists.page(
-        rows, paging, lambda key: _show_key(key, by), order=MADE, read=lambda some: some.select_related("created_by")
+        rows,
+        paging,
+        lambda key: _show_key(key, by),
+        order=paging.by("created_at"),
+        read=lambda some: some.select_related("created_by"),
     )
 
 

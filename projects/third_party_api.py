@@ -14,10 +14,9 @@ from ninja import Field, Query, Router, Status
 
 import access
 from accounts.api import UserOut, show_user
-from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Out, Paging
+from api.lists import ByName, In, Listed, Out
 from projects import third_party
 from projects.api import project_for
 from projects.models import Project, ThirdPartyKey
@@ -25,7 +24,6 @@ from projects.third_party_types import TYPES
 
 router = Router(tags=["keys"])
 
-BY_NAME: Final = Order("name", descending=False)
 OURS: Final = {"name", "type"}  # of what is sent, all else is in `fields`
 
 
@@ -144,14 +142,14 @@ def _told(key: ThirdPartyKey, request: ApiRequest, response: HttpResponse) -> di
 def list_keys(
     request: ApiRequest,
     project: str,
-    paging: Query[Paging],
+    paging: Query[ByName],
     name: str | None = Query(None, max_length=60, description="exactly this name"),
 ) -> dict[str, Any]:
     """The keys of a project: by name and type for who may use them in jobs, with more for who may set them."""
     found = project_for(request, project, "key:use")
     rows = _rows(found) if name is None else _rows(found).filter(name=name)
     whole = _may_set(request, found)
-    return lists.page(rows, paging, lambda key: _show(key, request, whole=whole), order=BY_NAME)
+    return lists.page(rows, paging, lambda key: _show(key, request, whole=whole), order=paging.by("name"))
 
 
 @router.post("/projects/{project}/keys", response={201: KeyOut})

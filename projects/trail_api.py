@@ -1,7 +1,7 @@
 """What programs read of a project's audit trail."""
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from django.http import HttpResponseBase
 from django.utils import timezone
@@ -9,10 +9,9 @@ from ninja import Field, Query, Router, Schema
 
 import access
 from accounts import downloads
-from accounts.paging import Order
 from api import lists
 from api.callers import ApiRequest
-from api.lists import Listed, Out, Paging
+from api.lists import Listed, Out, Sorted
 from projects import trail
 from projects.api import project_for
 from projects.models import AuditEntry, Project
@@ -69,13 +68,18 @@ def _shown(entry: AuditEntry, by: Any) -> dict[str, Any]:
     return {"id": entry.pk, "said": entry.said} | who | {name: getattr(entry, name) for name in NAMES}
 
 
+class ByMoment(Sorted):
+    sort: Literal["at", "-at"] = "-at"
+
+
 @router.get("/projects/{project}/audit", response=Listed[EntryOut], by_alias=True)
 @access.route("project:share")
-def list_audit(request: ApiRequest, project: str, where: Query[TrailFilter], paging: Query[Paging]) -> dict[str, Any]:
+def list_audit(request: ApiRequest, project: str, where: Query[TrailFilter], paging: Query[ByMoment]) -> dict[str, Any]:
     """The audit trail of a project, newest first."""
     _, entries = _entries(request, project, where)
-    order = Order("at")
-    return lists.page(entries, paging, lambda entry: _shown(entry, request.user), order=order, prepare=trail.prepare)
+    return lists.page(
+        entries, paging, lambda entry: _shown(entry, request.user), order=paging.by("at"), prepare=trail.prepare
+    )
 
 
 @router.get("/projects/{project}/audit.jsonl", openapi_extra={"responses": LINES})

@@ -1,7 +1,7 @@
 """What programs do with teams. A team is a person's matter: a role's key asks nothing here."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from django.db import transaction
 from django.db.models import Q
@@ -16,21 +16,17 @@ import access
 from accounts.adapter import absolute
 from accounts.api import UserOut, called, show_user
 from accounts.models import User
-from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Named, Out, Paging
+from api.lists import ByJoining, ByName, ByUsername, In, Listed, Named, Out
 from api.problems import invalid
 from teams import actions, joining
 from teams.forms import AddUserForm
 from teams.invitation_api import RoleName, TeamInvitationOut, show_team_invitation
 from teams.models import Nesting, Team, TeamUser
-from teams.querysets import JOINED, NAMED, counted
+from teams.querysets import counted
 
 router = Router(tags=["teams"])
-
-BY_NAME: Final = Order("lower_name", descending=False)
-BY_USERNAME: Final = Order("username", descending=False)
 
 
 class TeamRef(Out):
@@ -144,7 +140,7 @@ def _locked(team: Team) -> Team:
 
 @router.get("/teams", response=Listed[TeamOut])
 @access.route("team:get")
-def list_teams(request: ApiRequest, where: Query[TeamFilter], paging: Query[Paging]) -> dict[str, Any]:
+def list_teams(request: ApiRequest, where: Query[TeamFilter], paging: Query[ByName]) -> dict[str, Any]:
     """The teams of the installation, by name."""
     by, found = person(request), Team.objects.called(where.q)
     if where.name is not None:
@@ -158,7 +154,7 @@ def list_teams(request: ApiRequest, where: Query[TeamFilter], paging: Query[Pagi
         found.annotate(lower_name=Lower("name")),
         paging,
         lambda shown: shown,
-        order=BY_NAME,
+        order=paging.by("lower_name"),
         fetch=counted,
         prepare=lambda teams: _show(teams, by),
     )
@@ -208,7 +204,7 @@ def remove_team(request: ApiRequest, team: str) -> Status:
 @router.get("/teams/{team}/members", response=Listed[TeamMemberOut])
 @access.route("team:get")
 def list_team_members(
-    request: ApiRequest, team: str, paging: Query[Paging], q: str = Query("", max_length=100)
+    request: ApiRequest, team: str, paging: Query[ByJoining], q: str = Query("", max_length=100)
 ) -> dict[str, Any]:
     """Who is in a team by themselves, with their roles."""
     rows = team_for(request, team, "team:get").members.filter(called(q))
@@ -216,17 +212,17 @@ def list_team_members(
         rows,
         paging,
         lambda row: _show_member(row, request.user),
-        order=JOINED,
+        order=paging.by("joined_at"),
         read=lambda rows: rows.select_related("user"),
     )
 
 
 @router.get("/teams/{team}/people", response=Listed[UserOut])
 @access.route("team:get")
-def list_team_people(request: ApiRequest, team: str, paging: Query[Paging]) -> dict[str, Any]:
+def list_team_people(request: ApiRequest, team: str, paging: Query[ByUsername]) -> dict[str, Any]:
     """All who belong to a team, by themselves or by a team in it."""
     found = User.objects.filter(groups=team_for(request, team, "team:get").group, is_active=True)
-    return lists.page(found, paging, lambda user: show_user(user, request.user), order=BY_USERNAME)
+    return lists.page(found, paging, lambda user: show_user(user, request.user), order=paging.by("username"))
 
 
 @router.post("/teams/{team}/members", response={201: TeamMemberOut, 202: TeamInvitationOut})
@@ -318,7 +314,7 @@ def _member_tag(member: TeamUser) -> str:
 @router.get("/teams/{team}/teams", response=Listed[NestedOut])
 @access.route("team:get")
 def list_nested_teams(
-    request: ApiRequest, team: str, paging: Query[Paging], which: Literal["inner", "outer"] = "inner"
+    request: ApiRequest, team: str, paging: Query[ByName], which: Literal["inner", "outer"] = "inner"
 ) -> dict[str, Any]:
     """The teams in a team; with `which=outer` those that it is in."""
     found = team_for(request, team, "team:get")
@@ -327,7 +323,7 @@ def list_nested_teams(
         Team.objects.filter(**near),
         paging,
         lambda shown: shown,
-        order=NAMED,
+        order=paging.by("name"),
         prepare=lambda teams: _show_nested(teams, request.user),
     )
 

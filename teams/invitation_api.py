@@ -11,7 +11,7 @@ from accounts.invitation_api import AnyInvitationOut, LinkIn, show_invitation
 from accounts.models import User
 from api import lists
 from api.callers import ApiRequest, person
-from api.lists import In, Listed, Out, Paging
+from api.lists import In, Listed, Newest, Out
 from api.problems import invalid
 from teams import joining, links
 from teams.models import Team, TeamInvitation
@@ -52,7 +52,7 @@ def show_team_invitation(one: TeamInvitation, by: User) -> dict[str, Any]:
 def list_team_invitations(
     request: ApiRequest,
     team: str,
-    paging: Query[Paging],
+    paging: Query[Newest],
     q: str = Query("", max_length=100, description="what occurs in the address"),
 ) -> dict[str, Any]:
     """The open invitations to a team, the newest first."""
@@ -61,6 +61,7 @@ def list_team_invitations(
         found.filter(email__icontains=q) if q else found,
         paging,
         lambda one: show_team_invitation(one, request.user),
+        order=paging.by("created_at"),
         read=lambda rows: rows.select_related("invited_by"),
     )
 
