@@ -162,6 +162,16 @@ def test_roles_are_completed_where_they_are(home: Path, desk: Desk) -> None:
     assert complete(home, desk, "mlteam role key new --project vision jo") == ["job_access"]
 
 
+def test_third_party_keys_and_their_types_are_completed(home: Path, desk: Desk) -> None:
+    vision = project("Vision", 2)
+    desk.on("GET /projects", [vision])
+    desk.on(f"GET /projects/{vision['id']}/keys", [{"id": "kkkkkkkkkkkkkkk2", "name": "hub", "type": "huggingface"}])
+    desk.on("GET /key-types", [{"name": "huggingface", "label": "Hugging Face"}, {"name": "gcp", "label": "GCP"}])
+    for line in ("key rm", "key set", "project credential rm", "job submit --key"):
+        assert complete(home, desk, f"mlteam {line} h", MLTEAM_PROJECT=vision["id"]) == ["hub"], line
+    assert complete(home, desk, "mlteam key new ") == ["huggingface", "gcp"]
+
+
 def test_people_teams_and_anything_are_completed(home: Path, desk: Desk) -> None:
     desk.on("GET /jobs", [job("vit", 3)])
     desk.on("GET /projects", [project("Vision", 2)])

@@ -118,6 +118,11 @@ def _roles_at(place: Callable[[], str] | None = None) -> Find:
     return find
 
 
+def _keys(session: "Session", incomplete: str) -> Iterator[tuple[str, str]]:
+    """Finds third-party keys of the project."""
+    yield from _from(f"/projects/{session.project_id}/keys", "name", "id", said="type")(session, incomplete)
+
+
 def roles_at(place: Callable[[], str] | None) -> Complete:
     """Completes roles where `place` says, in words of the API."""
     return _completes(_roles_at(place))
@@ -134,4 +139,6 @@ teams = _completes(_teams)
 jobs = _completes(_jobs_of())
 active_jobs = _completes(_jobs_of(state=_ACTIVE))
 roles = _completes(_roles_at())
+keys = _completes(_keys)
+key_types = _completes(_from("/key-types", "name", said="label"))
 anything = _completes(_jobs_of(), _projects, _teams, _users, _roles_at())

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from mlteam_sdk.cli import completing
 from mlteam_sdk.cli.command import YES, Trouble, command, group, session, sure
 from mlteam_sdk.cli.output import Output, prints
 from mlteam_sdk.cli.texts import clean, note
@@ -89,7 +90,7 @@ def types(out: Output) -> None:
 
 
 @command("new")
-@click.argument("type", metavar="TYPE")
+@click.argument("type", metavar="TYPE", shell_complete=completing.key_types)
 @click.argument("name", required=False, metavar="[NAME]")
 @PLAIN
 @FROM
@@ -111,7 +112,7 @@ def new(
 
 
 @command("set")
-@click.argument("key", metavar="KEY")
+@click.argument("key", metavar="KEY", shell_complete=completing.keys)
 @PLAIN
 @FROM
 @FILE
@@ -124,7 +125,7 @@ def replace(out: Output, key: str, plain: tuple[str, ...], files: tuple[str, ...
 
 
 @command("put")
-@click.argument("type", metavar="TYPE")
+@click.argument("type", metavar="TYPE", shell_complete=completing.key_types)
 @PLAIN
 @FROM
 @FILE
@@ -140,7 +141,7 @@ def put(out: Output, type: str, plain: tuple[str, ...], files: tuple[str, ...], 
 
 
 @command("rm")
-@click.argument("key", metavar="KEY")
+@click.argument("key", metavar="KEY", shell_complete=completing.keys)
 @YES
 def rm(key: str, yes: bool) -> None:
     """Removes a key of the active project, by its name or id."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from mlteam_sdk import errors
-from mlteam_sdk.cli import jobfile
+from mlteam_sdk.cli import completing, jobfile
 from mlteam_sdk.cli.command import Command, command, session
 from mlteam_sdk.cli.jobs import COLUMNS, chosen, one_job
 from mlteam_sdk.cli.output import Output, prints
@@ -48,7 +48,12 @@ def _spec_options() -> list[Callable[..., Any]]:
             "--env", "-e", multiple=True, metavar="K=V", help="A variable; K alone takes it from here. Repeatable."
         ),
         click.option(
-            "--key", "keys", multiple=True, metavar="NAME", help="A third-party key of the project; repeatable."
+            "--key",
+            "keys",
+            multiple=True,
+            metavar="NAME",
+            help="A third-party key of the project; repeatable.",
+            shell_complete=completing.keys,
         ),
         click.option("--cpu", type=float, help="CPU cores."),
         click.option("--mem", type=float, help="Memory in GiB."),
