@@ -296,6 +296,9 @@ MLTEAM_PIP_OPTIONS = [
     *(["--no-index"] if flag("MLTEAM_PIP_NO_INDEX") else []),
 ]
 
+# Datasets and models
+MLTEAM_BLOBS = env("MLTEAM_BLOBS").strip()  # where their content is kept: files under var/blobs, unless it is named
+
 # Where the pages' “Report a problem” leads: an email address, or the address of a page.
 MLTEAM_CONTACT = env("MLTEAM_CONTACT").strip()
 if MLTEAM_CONTACT and not re.fullmatch(r"https?://[^\s\"<>]+|[^\s@:/?&\"<>]+@[^\s@:/?&\"<>]+", MLTEAM_CONTACT):

@@ -1,0 +1,71 @@
+"""Where content is kept: blobs, each once per project under the key `<project id>/<first two hex>/<sha256>`.
+
+A store knows nothing of projects or of who may read what; it keeps bytes under keys. Which one there is, the setting MLTEAM_BLOBS says.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final, Protocol
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+CHUNK: Final = 2**20  # bytes of one piece that is read, at most
+
+
+class Missing(Exception):
+    """The store has nothing under the key."""
+
+
+class Full(Exception):
+    """There is no room left for what was to be kept."""
+
+
+class Unavailable(Exception):
+    """The store does not answer, or not to us; the sentence says why. What was asked may go well later."""
+
+
+class Store(Protocol):
+    """Keeps bytes under keys. Called from threads, several at once. All may raise Unavailable."""
+
+    def put(self, key: str, file: Path) -> None:
+        """Takes a finished file on local disk away and keeps its content: visible whole or not at all. The same key again is no error.
+
+        Raises Full; then, and when it raises anything else, the file is still there.
+        """
+
+    def settle(self) -> None:
+        """Returns when all that was put stays also where the power fails."""
+
+    def size(self, key: str) -> int | None:
+        """In bytes; None when it is not there."""
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The content from byte `start` on, `length` of it or all, in pieces of at most CHUNK bytes, none of them empty.
+
+        Raises Missing when the first piece is asked for.
+        """
+
+    def delete(self, key: str) -> None:
+        """No error when it is gone already."""
+
+    def keys(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """(key, size) of all that begins with the prefix, in the order of the keys: a project is `<project id>/`."""
+
+
+def key_of(project_id: str, sha256: str) -> str:
+    """Where a blob of a project is kept; `sha256` is 64 lower-case hexadecimal digits."""
+    return f"{project_id}/{sha256[:2]}/{sha256}"
+
+
+@cache
+def store() -> Store:
+    """The one of this installation."""
+    where: str = settings.MLTEAM_BLOBS
+    if not where:
+        from datastores.disk import DiskStore
+        from mlteam import state
+
+        return DiskStore(state.directory("blobs"))
+    raise ImproperlyConfigured("MLTEAM_BLOBS: expected nothing, for files under var/blobs.")
