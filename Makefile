@@ -51,7 +51,7 @@ lint: dev-env
 	$(IN_VENV) -m ruff format --check .
 	$(IN_VENV) sdk/unasync.py --check
 	$(IN_VENV) -m mypy --config-file sdk/pyproject.toml sdk/src
-	$(IN_VENV) -m mypy --explicit-package-bases mlteam accounts access teams projects billing compute jobs runner api
+	$(IN_VENV) -m mypy --explicit-package-bases mlteam accounts access teams projects billing compute datastores jobs runner api
 	$(IN_VENV) manage.py check --fail-level WARNING
 	$(IN_VENV) manage.py makemigrations --check --dry-run
 

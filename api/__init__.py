@@ -1,6 +1,7 @@
 """How programs ask: what every router of the API shares.
 
     callers    who asks: a personal token, a role's key, or a browser's session
+    ranges     parts of what is long
     problems   what went wrong, as RFC 9457 says it
     lists      pages by cursor
     etags      edits that are refused when somebody else was faster

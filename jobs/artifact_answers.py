@@ -10,8 +10,9 @@ from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 
 from accounts.downloads import one_by_one
+from api import ranges
 from compute import trees
-from jobs import artifacts, places, ranges
+from jobs import artifacts, places
 from jobs.models import Job
 
 NOTHING_SHOWN: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}

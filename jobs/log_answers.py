@@ -9,7 +9,8 @@ from pathlib import Path
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.http import content_disposition_header
 
-from jobs import logs, ranges
+from api import ranges
+from jobs import logs
 from jobs.log_hub import in_files
 from jobs.models import Job
 

@@ -18,6 +18,7 @@ from api.callers import Browser, Token
 from api.door import FIELDS, door, sparse
 from billing import api as billing_api
 from compute import api as compute_api
+from datastores import api as datastores_api
 from jobs import api as jobs_api
 from mlteam import health_api
 from projects import api as projects_api
@@ -172,6 +173,7 @@ api.add_router("", ownership_api.router)
 api.add_router("", third_party_api.router)
 api.add_router("", trail_api.router)
 api.add_router("", billing_api.router)
+api.add_router("", datastores_api.router)
 api.add_router("", jobs_api.router)
 api.add_router("", teams_api.router)
 api.add_router("", team_invitation_api.router)

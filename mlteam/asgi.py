@@ -20,6 +20,7 @@ setup(set_prefix=False)
 
 from django.urls import get_resolver, path
 
+from datastores import transfer
 from jobs import consumers, runner_api
 from mlteam import bodies, uploads
 
@@ -49,8 +50,10 @@ class OwnPages(OriginValidator):
 
 
 async def http(scope, receive, send):  # type: ignore[no-untyped-def]
-    """Runners to their endpoint, everything else to Django, which refuses foreign host names itself."""
-    handler = runner_api.application if scope["path"].startswith("/runner/") else pages
+    """Runners and what data consists of to their endpoints, everything else to Django, which refuses foreign host names itself."""
+    handler = transfer.application if transfer.is_here(scope) else pages
+    if scope["path"].startswith("/runner/"):
+        handler = runner_api.application
     await handler(scope, receive, send)
 
 

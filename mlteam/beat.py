@@ -5,6 +5,7 @@ entry is a plain interval, and a beat that was killed has nothing to repair.
 """
 
 from celery import Celery
+from celery.schedules import crontab
 from kombu import Queue
 
 from mlteam import state
@@ -53,6 +54,12 @@ SCHEDULE = {
     "charge": every(60, "jobs.tasks.charge"),
     "closed": every(300, "accounts.tasks.forget_closed"),
     "answers": every(600, "api.tasks.forget_answers"),
+    # By the clock: a beat that is started anew each day would never reach the end of a day's interval.
+    "content": {
+        "task": "datastores.tasks.check",
+        "schedule": crontab(hour="3", minute="17"),
+        "options": {"expires": 3600, "ignore_result": True},
+    },
 }
 
 

@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "projects",
     "billing",
     "compute",
+    "datastores",
     "jobs",
 ]
 
@@ -298,6 +299,9 @@ MLTEAM_PIP_OPTIONS = [
 
 # Datasets and models
 MLTEAM_BLOBS = env("MLTEAM_BLOBS").strip()  # where their content is kept: files under var/blobs, unless it is named
+MLTEAM_DATA_CAP = int(
+    env("MLTEAM_DATA_CAP", "0")
+)  # bytes of content that a project may have; 0: as much as there is room
 
 # Where the pages' “Report a problem” leads: an email address, or the address of a page.
 MLTEAM_CONTACT = env("MLTEAM_CONTACT").strip()

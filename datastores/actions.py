@@ -1,0 +1,241 @@
+"""What changes datasets and models: one function for each verb. Pages, the API and tasks come through here."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Sum
+from django.http import Http404
+from django.utils import timezone
+
+import access
+from access.keys import RoleHolder, person_of
+from datastores import blobs, listings, places, room, uploads
+from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit
+from datastores.kinds import VERSIONED, Kind
+from datastores.models import Blob, Datastore, Upload, Version
+from datastores.querysets import made_by
+from datastores.signals import datastore_removing
+from projects import ownership
+from projects.models import Project, record
+from projects.work import note_activity
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+MOST_UPLOADS: Final = 20  # that somebody has begun for one datastore and not ended
+TAKEN: Final = "The project has a datastore of this name. Choose another."
+
+By = "User | RoleHolder"
+
+
+def check_kind(kind: str) -> str:
+    """A kind that can be created. Raises Unfit."""
+    if kind == Kind.VOLUME:
+        raise Unfit("kind", "Volumes cannot be created here yet. Choose dataset or model.")
+    if kind not in VERSIONED:
+        raise Unfit("kind", "Choose dataset or model.")
+    return kind
+
+
+@transaction.atomic
+def create(*, project: Project, kind: str, name: str, description: str = "", by: "User | RoleHolder") -> Datastore:
+    """A new dataset or model, without versions. Raises Unfit, ValidationError by field."""
+    access.require(by, f"{check_kind(kind)}:new", project)
+    datastore = Datastore(project=project, kind=kind, name=name.strip(), description=description, **maker(by))
+    _save(datastore, force_insert=True)
+    record(by=by, project=project, action=f"{kind}:new", urn=datastore.urn, after=_said(datastore))
+    transaction.on_commit(partial(note_activity, project.pk), robust=True)
+    return datastore
+
+
+def maker(by: "User | RoleHolder") -> dict[str, Any]:
+    """The fields that say who made something."""
+    if isinstance(by, RoleHolder):
+        return {"by_role": by.name, "by_role_id": by.role_id}
+    return {"created_by": person_of(by)}
+
+
+@transaction.atomic
+def edit(
+    *, datastore: Datastore, name: str | None = None, description: str | None = None, by: "User | RoleHolder"
+) -> None:
+    """Renames or describes it; what is None stays. Raises ValidationError by field."""
+    access.require(by, f"{datastore.kind}:set", datastore)
+    before = _said(datastore)
+    datastore.name = datastore.name if name is None else name.strip()
+    datastore.description = datastore.description if description is None else description
+    if _said(datastore) == before:
+        return
+    datastore.changed_at = timezone.now()
+    _save(datastore, update_fields=["name", "description", "changed_at"])
+    action = f"{datastore.kind}:set"
+    record(by=by, project=datastore.project, action=action, urn=datastore.urn, before=before, after=_said(datastore))
+
+
+def _save(datastore: Datastore, **how: Any) -> None:
+    datastore.clean_fields(exclude=["project", "created_by"])
+    try:
+        with transaction.atomic():
+            datastore.save(**how)
+    except IntegrityError:
+        raise ValidationError({"name": TAKEN}) from None
+
+
+def _said(datastore: Datastore) -> dict[str, str]:
+    return {"name": datastore.name, "description": datastore.description}
+
+
+def remove(*, datastore: Datastore, by: "User | RoleHolder") -> None:
+    """Takes it away with its versions, for good. Raises InUse. Content that nothing else has goes with a nightly check."""
+    access.require(by, f"{datastore.kind}:rm", datastore)
+    with transaction.atomic():
+        ownership.lock(datastore.project)
+        answers: list[tuple[Any, Any]] = datastore_removing.send(sender=Datastore, datastore=datastore)
+        if users := [user for _, found in answers for user in found]:
+            raise InUse(users)
+        begun = list(datastore.uploads.values_list("pk", flat=True))
+        if Datastore.objects.filter(pk=datastore.pk, removed_at=None).update(removed_at=timezone.now()):
+            versions = datastore.versions.count()
+            datastore.uploads.all().delete()
+            datastore.versions.all().delete()
+            before = _said(datastore) | {"versions": versions}
+            urn, action = datastore.urn, f"{datastore.kind}:rm"
+            record(by=by, project=datastore.project, action=action, urn=urn, before=before)
+    for upload_id in begun:
+        places.remove_upload(upload_id)
+
+
+# Versions
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An upload, and what the server lacks for it."""
+
+    upload: Upload
+    missing: int
+    missing_bytes: int
+
+
+def check_may_upload(datastore: Datastore, by: "User | RoleHolder") -> None:
+    """Raises Refused or Http404 to whoever may not make a version of it, Impossible for what has none."""
+    access.require(by, f"{datastore.kind}:set", datastore)
+    if datastore.kind not in VERSIONED:
+        raise Impossible("A volume has no versions.")
+
+
+def begin(*, datastore: Datastore, manifest: Path, by: "User | RoleHolder") -> Begun:
+    """A version is to be made of what the manifest says, a file with lines in any order, which is taken away.
+
+    Where the same has been begun and not ended, that goes on. Raises BadManifest, TooMuch, blobs.Full, Impossible.
+    """
+    check_may_upload(datastore, by)
+    upload = Upload(datastore=datastore, **maker(by))
+    target = places.upload_directory(upload.id) / "manifest"
+    try:
+        summary = listings.write(listings.lines_of(manifest), target)
+        upload.digest, upload.files, upload.bytes = summary.digest, summary.files, summary.bytes
+        begun = _begun_before(upload, by)
+        if begun is None:
+            begun = upload
+            _insert(upload, by)
+        missing, missing_bytes = uploads.note_wanted(begun)
+        check_room(datastore.project, missing_bytes)
+    except BaseException:
+        Upload.objects.filter(pk=upload.pk).delete()
+        places.remove_upload(upload.id)
+        raise
+    finally:
+        manifest.unlink(missing_ok=True)
+    if begun is not upload:
+        places.remove_upload(upload.id)
+    return Begun(begun, missing, missing_bytes)
+
+
+def _begun_before(upload: Upload, by: "User | RoleHolder") -> Upload | None:
+    same = upload.datastore.uploads.filter(made_by(by), digest=upload.digest).first()
+    if same is None or not (places.upload_directory(same.id) / "manifest").exists():
+        return None
+    uploads.touch(same)
+    same.datastore = upload.datastore
+    return same
+
+
+@transaction.atomic
+def _insert(upload: Upload, by: "User | RoleHolder") -> None:
+    """From here on no blob of the project is deleted: what is found to be there stays."""
+    ownership.lock(upload.datastore.project)
+    check_may_upload(upload.datastore, by)
+    if not Datastore.objects.present().filter(pk=upload.datastore_id).exists():
+        raise Http404
+    if upload.datastore.uploads.filter(made_by(by)).count() >= MOST_UPLOADS:
+        raise Impossible(f"You have begun {MOST_UPLOADS} uploads to it already. Commit or abandon one first.")
+    upload.save(force_insert=True)
+
+
+def check_room(project: Project, more: int) -> None:
+    """Whether so many bytes more can be kept. Raises TooMuch for the project's quota, blobs.Full for the disk."""
+    most = settings.MLTEAM_DATA_CAP
+    if most and more:
+        used = Blob.objects.filter(project=project).aggregate(sum=Sum("size"))["sum"] or 0
+        if used + more > most:
+            kept = f"The project has {room.said(used)} of the {room.said(most)} that it may have"
+            raise TooMuch(f"{kept}; these would be {room.said(more)} more. Remove what nobody needs.")
+    room.check(more)
+
+
+def commit(*, upload: Upload, note: str = "", by: "User | RoleHolder") -> tuple[Version, bool]:
+    """The version of an upload that is here whole, and whether it is new: the latest one where that is the same.
+
+    Raises Incomplete, ValidationError by field.
+    """
+    check_mine(upload, by)
+    check_may_upload(upload.datastore, by)
+    if len(note) > 1000:
+        raise ValidationError({"note": "At most 1000 characters."})
+    if missing := sum(1 for _ in uploads.lacking(upload)):
+        raise Incomplete(missing)
+    uploads.keep_manifest(upload)
+    blobs.store().settle()
+    version, new = _committed(upload, note, by)
+    places.remove_upload(upload.id)
+    return version, new
+
+
+@transaction.atomic
+def _committed(upload: Upload, note: str, by: "User | RoleHolder") -> tuple[Version, bool]:
+    datastore = upload.datastore
+    ownership.lock(datastore.project)  # one number after the other; and no check deletes what this is made of
+    check_may_upload(datastore, by)  # once more: it may have been taken away
+    if not Upload.objects.filter(pk=upload.pk).delete()[0]:
+        raise Http404
+    latest = datastore.versions.order_by("-number").first()
+    if latest and latest.digest == upload.digest:
+        return latest, False
+    said = {"files": upload.files, "bytes": upload.bytes, "digest": upload.digest}
+    number = latest.number + 1 if latest else 1
+    version = datastore.versions.create(number=number, note=note, **said, **maker(by))
+    action = f"{datastore.kind}:version:new"
+    after = {"version": number, **said} | ({"note": note} if note else {})
+    record(by=by, project=datastore.project, action=action, urn=datastore.urn, after=after, name=datastore.name)
+    transaction.on_commit(partial(note_activity, datastore.project_id), robust=True)
+    return version, True
+
+
+def abandon(*, upload: Upload, by: "User | RoleHolder") -> None:
+    """Ends an upload without a version."""
+    check_mine(upload, by)
+    Upload.objects.filter(pk=upload.pk).delete()
+    places.remove_upload(upload.id)
+
+
+def check_mine(upload: Upload, by: "User | RoleHolder") -> None:
+    """An upload is there only for who began it, as long as they may see what it is for. Raises Http404."""
+    if not upload.made_by(by):
+        raise Http404
+    access.require(by, f"{upload.datastore.kind}:get", upload.datastore)

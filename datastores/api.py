@@ -1,0 +1,166 @@
+"""What programs do with datasets and models. What comes in as bytes is in datastores.transfer, what goes out in datastores.content_api."""
+
+from typing import Any, Final, Literal
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from ninja import Field, Query, Router, Schema, Status
+
+import access
+from accounts.paging import Order
+from api import etags, lists
+from api.callers import ApiRequest
+from api.lists import In, Listed, Paging
+from datastores import actions, content_api
+from datastores.kinds import Kind
+from datastores.models import Datastore
+from datastores.querysets import DatastoreQuerySet
+from datastores.shown import DatastoreOut, VersionOut, datastore_for, show_datastores, show_version, tag_of, version_of
+from datastores.transfer import upload_for
+from projects.api import project_for
+
+router = Router(tags=["data"])
+router.add_router("", content_api.router)
+
+BY_NAME: Final = Order("name", descending=False)
+NEWEST: Final = Order("number")
+
+
+class DatastoreFilter(Schema):
+    """Which datastores: of a `project` (its id), of a `kind`, `mine` (or those of others), with just this name; `q` is looked for in
+    names and descriptions."""
+
+    project: str | None = Field(None, max_length=16)
+    kind: Kind | None = None
+    q: str = Field("", max_length=100)
+    name: str | None = Field(None, max_length=100)
+    mine: bool | None = None
+
+
+class DatastoreIn(In):
+    """A new dataset or model; `description` is Markdown. Volumes cannot be created yet."""
+
+    kind: Literal["dataset", "model", "volume"]
+    name: str = Field(max_length=100)
+    description: str = Field("", max_length=20_000)
+
+
+class DatastoreEdit(In):
+    """What is changed; what is left out stays."""
+
+    name: str | None = Field(None, max_length=100)
+    description: str | None = Field(None, max_length=20_000)
+
+
+class CommitIn(In):
+    """What is said of a new version."""
+
+    note: str = Field("", max_length=1000)
+
+
+# A route names the action of datasets; of a model, its own is asked for: `datastore_for`.
+
+
+@router.get("/datastores", response=Listed[DatastoreOut])
+@access.route("dataset:get")
+def list_datastores(request: ApiRequest, where: Query[DatastoreFilter], paging: Query[Paging]) -> dict[str, Any]:
+    """The datasets and models that one may read, by name."""
+    by = request.user
+    found = _filtered(Datastore.objects.present().visible_to(by), where, by)
+    return lists.page(
+        found,
+        paging,
+        lambda one: one,
+        order=BY_NAME,
+        read=DatastoreQuerySet.for_programs,
+        prepare=lambda rows: show_datastores(rows, by),
+    )
+
+
+def _filtered(datastores: Any, where: DatastoreFilter, by: Any) -> QuerySet[Datastore]:
+    exactly = {"project": where.project, "kind": where.kind, "name": where.name}
+    found = datastores.filter(**{name: value for name, value in exactly.items() if value is not None})
+    if where.mine is not None:
+        found = found.made_by(by, others=not where.mine)
+    return found.matching(where.q) if where.q else found
+
+
+@router.post("/projects/{project}/datastores", response={201: DatastoreOut})
+@access.route("dataset:new")
+def new_datastore(request: ApiRequest, project: str, data: DatastoreIn, response: HttpResponse) -> Status:
+    """Creates a dataset or a model, without versions."""
+    found = project_for(request, project, f"{actions.check_kind(data.kind)}:new")
+    made = actions.create(project=found, by=request.user, **data.dict())
+    return Status(201, _told(request, made, response))
+
+
+@router.get("/datastores/{datastore}", response=DatastoreOut)
+@access.route("dataset:get")
+def get_datastore(request: ApiRequest, datastore: str, response: HttpResponse) -> dict[str, Any]:
+    """A dataset or a model."""
+    return _told(request, datastore_for(request, datastore, "get"), response)
+
+
+@router.patch("/datastores/{datastore}", response=DatastoreOut)
+@access.route("dataset:set")
+def set_datastore(request: ApiRequest, datastore: str, data: DatastoreEdit, response: HttpResponse) -> dict[str, Any]:
+    """Renames or describes a dataset or a model."""
+    with transaction.atomic():
+        found = _locked(request, datastore, "set")
+        actions.edit(datastore=found, by=request.user, **data.dict())
+    return _told(request, found, response)
+
+
+@router.delete("/datastores/{datastore}", response={204: None})
+@access.route("dataset:rm")
+def remove_datastore(request: ApiRequest, datastore: str) -> Status:
+    """Removes a dataset or a model with all its versions, for good; refused while something uses it."""
+    with transaction.atomic():
+        actions.remove(datastore=_locked(request, datastore, "rm"), by=request.user)
+    return Status(204, None)
+
+
+def _locked(request: ApiRequest, datastore: str, verb: str) -> Datastore:
+    """The datastore, to be changed in this transaction; in the state that If-Match says."""
+    found = datastore_for(request, datastore, verb)
+    etags.check(request, tag_of(Datastore.objects.select_for_update().get(pk=found.pk)))
+    return found
+
+
+def _told(request: ApiRequest, datastore: Datastore, response: HttpResponse) -> dict[str, Any]:
+    etags.tell(response, tag_of(datastore))
+    return show_datastores([datastore], request.user)[0]
+
+
+@router.get("/datastores/{datastore}/versions", response=Listed[VersionOut])
+@access.route("dataset:get")
+def list_versions(request: ApiRequest, datastore: str, paging: Query[Paging]) -> dict[str, Any]:
+    """The versions of a dataset or model, newest first."""
+    rows = datastore_for(request, datastore, "get").versions.all()
+    show = lambda one: show_version(one, request.user)  # noqa: E731 - said once
+    return lists.page(rows, paging, show, order=NEWEST, read=lambda found: found.select_related("created_by"))
+
+
+@router.get("/datastores/{datastore}/versions/{version}", response=VersionOut)
+@access.route("dataset:get")
+def get_version(request: ApiRequest, datastore: str, version: str) -> dict[str, Any]:
+    """A version, by its number or as `latest`."""
+    return show_version(version_of(datastore_for(request, datastore, "get"), version), request.user)
+
+
+@router.post("/uploads/{upload}/commit", response={200: VersionOut, 201: VersionOut})
+@access.route("dataset:set")
+def commit_upload(request: ApiRequest, upload: str, data: CommitIn) -> Status:
+    """Makes a version of an upload that is here whole; answers 200 and the latest version where that is the same."""
+    found = upload_for(upload, request.user)
+    version, new = actions.commit(upload=found, note=data.note, by=request.user)
+    return Status(201 if new else 200, show_version(version, request.user))
+
+
+@router.delete("/uploads/{upload}", response={204: None})
+@access.route("dataset:get")
+def abandon_upload(request: ApiRequest, upload: str) -> Status:
+    """Ends an upload without a version; what has arrived of it goes."""
+    actions.abandon(upload=upload_for(upload, request.user), by=request.user)
+    return Status(204, None)

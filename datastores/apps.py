@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+
+
+class DatastoresConfig(AppConfig):
+    name = "datastores"
+
+    def ready(self) -> None:
+        import access
+        from datastores import problems, receivers
+        from datastores.kinds import Kind
+        from projects import trail
+
+        for kind in Kind.values:
+            access.register_finder(kind, receivers.finder(kind))
+        receivers.connect()
+        problems.register()
+        trail.say(receivers.WORDS)

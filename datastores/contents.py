@@ -1,0 +1,132 @@
+"""What a version consists of, for whoever reads it: single files, packs, archives. Files come from the store as they are sent."""
+
+import io
+import stat
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from datastores import blobs, listings
+from datastores.blobs import Missing, key_of, store
+from datastores.manifests import Entry
+from datastores.models import Version
+from datastores.uploads import RECORD
+
+BLOCK: Final = 512  # bytes of which a tar consists
+GATHERED: Final = 256 * 1024  # bytes of small files that are sent at once
+FORMATS: Final = {"tar": "application/x-tar", "zip": "application/zip"}
+
+
+def check_there(project_id: str, entry: Entry) -> None:
+    """Raises Missing before an answer begins that could not be ended."""
+    if store().size(key_of(project_id, entry.sha256)) != entry.size:
+        raise Missing(entry.path)
+
+
+def read(project_id: str, entry: Entry, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The bytes of a file from one to another (exclusive)."""
+    return store().read(key_of(project_id, entry.sha256), start, (entry.size if end is None else end) - start)
+
+
+def _whole(project_id: str, entry: Entry) -> Iterator[bytes]:
+    """All of a file. Raises Missing where it has not the size that was announced: the rest would be taken for something else."""
+    length = 0
+    for piece in read(project_id, entry):
+        length += len(piece)
+        yield piece
+    if length != entry.size:
+        raise Missing(entry.path)
+
+
+def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces."""
+    parts: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        parts.append(piece)
+        length += len(piece)
+        if length >= GATHERED:
+            yield b"".join(parts)
+            parts, length = [], 0
+    if parts:
+        yield b"".join(parts)
+
+
+def packed(project_id: str, entries: list[Entry]) -> Iterator[bytes]:
+    """A pack: before the content of each file its SHA-256 and size."""
+    for entry in entries:
+        yield RECORD.pack(bytes.fromhex(entry.sha256), entry.size)
+        yield from _whole(project_id, entry)
+
+
+def manifest(version: Version) -> Iterator[bytes]:
+    """The canonical manifest."""
+    with listings.of(version).open("rb") as file:
+        while piece := file.read(blobs.CHUNK):
+            yield piece
+
+
+# Archives
+
+
+def archived(version: Version, folder: str, kind: str) -> Iterator[bytes]:
+    """All that is below a folder of a version, as an archive in which paths begin in that folder."""
+    make = _tarred if kind == "tar" else _zipped
+    with listings.opened(listings.of(version)) as listing:
+        prefix = f"{folder}/" if folder else ""
+        entries = listing.entries(*listing.folder(folder))
+        yield from gathered(make(version.datastore.project_id, entries, prefix, version.created_at))
+
+
+def _tarred(project_id: str, entries: Iterator[Entry], prefix: str, at: datetime) -> Iterator[bytes]:
+    for entry in entries:
+        info = tarfile.TarInfo(entry.path.removeprefix(prefix))
+        info.size, info.mode, info.mtime = entry.size, entry.mode, int(at.timestamp())
+        yield info.tobuf(tarfile.PAX_FORMAT)
+        yield from _whole(project_id, entry)
+        yield bytes(-entry.size % BLOCK)
+    yield bytes(2 * BLOCK)
+
+
+class _Sink(io.RawIOBase):
+    """Where zipfile writes: gathers what has come since it was last emptied; cannot seek, so nothing has to be kept."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.parts.append(bytes(data))
+        return len(data)
+
+    def empty(self) -> bytes:
+        data, self.parts = b"".join(self.parts), []
+        return data
+
+
+def _zipped(project_id: str, entries: Iterator[Entry], prefix: str, at: datetime) -> Iterator[bytes]:
+    sink, moment = _Sink(), time.gmtime(at.timestamp())[:6]
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for entry in entries:
+            # A backslash leads into directories on another system, and perhaps out of where the archive is unpacked.
+            info = zipfile.ZipInfo(entry.path.removeprefix(prefix).replace("\\", "_"), moment)
+            info.external_attr = (stat.S_IFREG | entry.mode) << 16
+            info.file_size = entry.size
+            with archive.open(info, "w", force_zip64=entry.size > zipfile.ZIP64_LIMIT // 2) as target:
+                for piece in _whole(project_id, entry):
+                    target.write(piece)
+                    yield sink.empty()
+        yield sink.empty()
+    yield sink.empty()
+
+
+def file_name(version: Version, folder: str, kind: str) -> str:
+    """What an archive is called."""
+    last = f"-{Path(folder).name}" if folder else ""
+    return f"{version.datastore.name}-{version.number}{last}.{kind}"

@@ -1,0 +1,201 @@
+"""The manifest of a version as a file of this host, with an index by which any folder of a million files is found at once.
+
+Beside the lines lies a record for each, `offset of the line, bytes of all files before it`, and one for the end of all: so the files
+and bytes of a folder are a subtraction.
+"""
+
+import hashlib
+import mmap
+import os
+import struct
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from datastores import blobs, manifests
+from datastores.manifests import BadManifest, Entry
+from datastores.models import Version
+from mlteam import state
+
+RECORD: Final = struct.Struct("<QQ")
+AFTER_FOLDER: Final = b"0"  # the byte after "/": what is in a folder ends before it
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a manifest comes to."""
+
+    digest: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What lies in a folder: a file, or a folder with so many files and bytes below it. `key`: where it stands in the order."""
+
+    name: str
+    key: bytes
+    files: int
+    size: int
+    entry: Entry | None = None
+
+
+class Listing:
+    """An open manifest."""
+
+    def __init__(self, lines: mmap.mmap, index: mmap.mmap) -> None:
+        self._lines, self._index = lines, index
+        self.files = len(index) // RECORD.size - 1
+
+    def line(self, number: int) -> bytes:
+        """The line of a file, the first is 0."""
+        return self._lines[self._record(number)[0] : self._record(number + 1)[0]]
+
+    def entry(self, number: int) -> Entry:
+        return manifests.read(self.line(number))
+
+    def entries(self, start: int, end: int) -> Iterator[Entry]:
+        """Those of the files from one number to another (exclusive)."""
+        return (self.entry(number) for number in range(start, end))
+
+    def find(self, path: str) -> Entry | None:
+        """The file at a path."""
+        number = self.first(path.encode())
+        found = self.entry(number) if number < self.files else None
+        return found if found and found.path == path else None
+
+    def first(self, key: bytes) -> int:
+        """The number of the first file whose path is not before these bytes."""
+        return bisect_left(range(self.files), key, key=self._path)
+
+    def folder(self, path: str) -> tuple[int, int]:
+        """The numbers of what is below a folder, from and to (exclusive): the same where there is none. "" is everything."""
+        if not path:
+            return 0, self.files
+        return self.first(path.encode() + b"/"), self.first(path.encode() + AFTER_FOLDER)
+
+    def children(self, folder: str, *, after: bytes = b"") -> Iterator[Child]:
+        """What lies in a folder, in the order of the paths; after the one with that key."""
+        number, end = self.folder(folder)
+        prefix = f"{folder}/" if folder else ""
+        if after:
+            number = max(number, self.first(_beyond(after)))
+        while number < end:
+            entry = self.entry(number)
+            name, slash, _ = entry.path.removeprefix(prefix).partition("/")
+            key = f"{prefix}{name}{slash}".encode()
+            following = self.first(_beyond(key)) if slash else number + 1
+            size = self._record(following)[1] - self._record(number)[1]
+            yield Child(name, key, following - number, size, None if slash else entry)
+            number = following
+
+    def bytes_of(self, start: int, end: int) -> int:
+        """How many bytes these files have."""
+        return self._record(end)[1] - self._record(start)[1]
+
+    def _record(self, number: int) -> tuple[int, int]:
+        return RECORD.unpack_from(self._index, number * RECORD.size)
+
+    def _path(self, number: int) -> bytes:
+        return self.entry(number).path.encode()
+
+
+def _beyond(key: bytes) -> bytes:
+    """The first bytes that a path after this child can have."""
+    return key[:-1] + AFTER_FOLDER if key.endswith(b"/") else key + b"\0"
+
+
+def lines_of(file: Path) -> Iterator[bytes]:
+    """The lines of a file that anybody may have written: one that is too long comes in parts, each longer than a manifest takes."""
+    with file.open("rb") as source:
+        while line := source.readline(manifests.LINE + 2):
+            yield line
+
+
+def write(lines: Iterable[bytes], target: Path) -> Summary:
+    """Puts lines in any order into their canonical form, with an index. Raises BadManifest."""
+    draft = target.with_name(f"{target.name}.draft")
+    ordered, last = True, b""
+    with draft.open("wb") as file:
+        for _, entry in manifests.parsed(lines):
+            path = entry.path.encode()
+            ordered, last = ordered and last <= path, path
+            file.write(entry.line)
+    numbered: Iterable[manifests.Numbered] = manifests.parsed(lines_of(draft))
+    summary = _indexed(numbered if ordered else manifests.in_order(numbered), target)
+    draft.unlink()
+    if not summary.files:
+        raise BadManifest("There is no file in it.")
+    return summary
+
+
+def _indexed(numbered: Iterable[manifests.Numbered], target: Path) -> Summary:
+    digest, files, length, total = hashlib.sha256(), 0, 0, 0
+    with target.open("wb") as kept, index_of(target).open("wb") as index:
+        for entry in manifests.checked(numbered):
+            line = entry.line
+            index.write(RECORD.pack(length, total))
+            kept.write(line)
+            digest.update(line)
+            files, length, total = files + 1, length + len(line), total + entry.size
+        index.write(RECORD.pack(length, total))
+    return Summary(digest.hexdigest(), files, total)
+
+
+def index_of(manifest: Path) -> Path:
+    return manifest.with_name(f"{manifest.name}.index")
+
+
+@contextmanager
+def opened(manifest: Path) -> Iterator[Listing]:
+    """A manifest that `write` has made."""
+    with manifest.open("rb") as lines, index_of(manifest).open("rb") as index:
+        lines_map = mmap.mmap(lines.fileno(), 0, access=mmap.ACCESS_READ)
+        with lines_map, mmap.mmap(index.fileno(), 0, access=mmap.ACCESS_READ) as index_map:
+            yield Listing(lines_map, index_map)
+
+
+def of(version: Version) -> Path:
+    """The manifest of a version, which is brought here first where another host has kept it. Raises blobs.Missing."""
+    project_id = version.datastore.project_id
+    place = place_of(project_id, version.digest)
+    if not index_of(place).exists():
+        draft = place.with_name(f".{place.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        try:
+            write(_lines(blobs.store().read(blobs.key_of(project_id, version.digest))), draft)
+            move(draft, place)
+        finally:
+            for left in (draft, index_of(draft)):
+                left.unlink(missing_ok=True)
+    return place
+
+
+def place_of(project_id: str, digest: str) -> Path:
+    """Where the manifest with this digest lies on this host."""
+    return state.directory(f"manifests/{project_id}") / digest
+
+
+def move(manifest: Path, place: Path) -> None:
+    """Takes it to its place; whoever sees the index there sees all of it."""
+    manifest.replace(place)
+    index_of(manifest).replace(index_of(place))
+
+
+def forget(project_id: str, digest: str) -> None:
+    """Takes a manifest away from this host, where it is one."""
+    place = place_of(project_id, digest)
+    index_of(place).unlink(missing_ok=True)
+    place.unlink(missing_ok=True)
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest

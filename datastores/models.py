@@ -1,0 +1,137 @@
+"""Datasets and models, their versions, and the blobs that these consist of."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from access import Target
+from access.decisions import expression
+from access.keys import RoleHolder
+from accounts.ids import new_id
+from accounts.names import printable
+from datastores.kinds import Kind
+from datastores.querysets import DatastoreQuerySet, VersionQuerySet
+from projects.models import Project
+
+TAKEN_SIGNS = "/@:\\"  # NAME@version/path:where is how a job names what it wants
+
+
+def plain_name(name: str) -> None:
+    """Raises ValidationError for what could not be told from a path, a version or an option."""
+    if set(name) & set(TAKEN_SIGNS) or name[:1] in {"-", "."} or name != name.strip():
+        raise ValidationError("Use no / @ : or \\, no - or . at the beginning, and no space at an end.")
+
+
+class Made(models.Model):
+    """Something that a person made, or a role's key: then it is nobody's, and the role is named."""
+
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    by_role = models.CharField(max_length=100, blank=True, help_text="the role whose key made it")
+    by_role_id = models.CharField(max_length=16, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        abstract = True
+
+    def made_by(self, by: object) -> bool:
+        """Whether this one made it; the keys of a role did so together."""
+        if isinstance(by, RoleHolder):
+            return self.by_role_id == by.role_id
+        return self.created_by_id is not None and self.created_by_id == getattr(by, "pk", None)
+
+
+class Datastore(Made):
+    """A dataset or a model by its name, which is its project's only one."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="datastores")
+    kind = models.CharField(max_length=7, choices=Kind.choices)
+    name = models.CharField(max_length=100, validators=[printable, plain_name])
+    description = models.TextField(blank=True, max_length=20_000, help_text="Markdown")
+    changed_at = models.DateTimeField(default=timezone.now, help_text="when it was last renamed or described")
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar = DatastoreQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], condition=Q(removed_at=None), name="datastore_name")
+        ]
+        indexes = [
+            models.Index(fields=["project", "kind", "name", "id"], condition=Q(removed_at=None), name="datastore_list"),
+            models.Index(fields=["name", "id"], condition=Q(removed_at=None), name="datastore_everywhere"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def access_target(self) -> Target:
+        return Target(self.kind, self.id, self.project_id, self.created_by_id)
+
+    def access_above(self) -> tuple[str, ...]:
+        return self.project.access_above()
+
+    @property
+    def urn(self) -> str:
+        return expression(self.project_id, self.kind, above=self.access_above(), resource=self.id)
+
+
+class Version(Made):
+    """What a dataset or model consists of, for good: its manifest is kept under its digest as blobs are."""
+
+    datastore = models.ForeignKey(Datastore, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField(help_text="1, 2, 3 …")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the canonical manifest, hexadecimal")
+    files = models.PositiveIntegerField()
+    bytes = models.PositiveBigIntegerField()
+    note = models.CharField(max_length=1000, blank=True)
+
+    objects: ClassVar = VersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["datastore", "number"], name="version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.datastore}@{self.number}"
+
+
+class Blob(models.Model):
+    """Content that a project has, once: files of its versions and their manifests. Without a row it is not there."""
+
+    class Fault(models.TextChoices):
+        MISSING = "missing", "Missing"
+        DAMAGED = "damaged", "Damaged"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField()
+    checked_at = models.DateTimeField(default=timezone.now, help_text="when its bytes were last compared with its hash")
+    fault = models.CharField(max_length=7, blank=True, choices=Fault.choices, help_text="what a check found")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "sha256"], name="blob_once")]
+        indexes = [
+            models.Index(fields=["checked_at"], name="blob_checked"),
+            models.Index(fields=["project", "sha256"], condition=~Q(fault=""), name="blob_faults"),
+        ]
+
+
+class Upload(Made):
+    """A version on its way: the manifest is here, and what the server lacks of it arrives. It belongs to who began it.
+
+    While a project has one, none of its blobs is deleted.
+    """
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    datastore = models.ForeignKey(Datastore, on_delete=models.CASCADE, related_name="uploads")
+    digest = models.CharField(max_length=64, blank=True, help_text="of the manifest, once it is read")
+    files = models.PositiveIntegerField(default=0)
+    bytes = models.PositiveBigIntegerField(default=0)
+    touched_at = models.DateTimeField(default=timezone.now, help_text="when something last arrived, to a minute")
+
+    class Meta:
+        indexes = [models.Index(fields=["touched_at"], name="upload_touched")]

@@ -1,0 +1,66 @@
+"""What a path in a version may be. This is the one place where that is decided."""
+
+from typing import Final
+from unicodedata import category
+
+LONGEST: Final = 4096  # bytes in UTF-8
+COMPONENT: Final = 255  # bytes in UTF-8, of what stands between two slashes
+SHOWN: Final = 80  # characters of a path in a sentence
+
+
+class BadPath(ValueError):
+    """No file of a version can be called this; the sentence says why."""
+
+
+def clean(path: str) -> str:
+    """The path, just as it is: two that differ in case or in their Unicode form are two files. Raises BadPath."""
+    if not path:
+        raise BadPath("A path is empty.")
+    if wrong := _wrong(path):
+        raise BadPath(f"“{shown(path)}” {wrong}.")
+    return path
+
+
+def clean_folder(path: str) -> str:
+    """The same for a folder, of which "" is the one with everything."""
+    return clean(path) if path else ""
+
+
+def shown(path: str) -> str:
+    """A path in a sentence: short, and with nothing in it that a terminal would obey."""
+    text = "".join(character if character.isprintable() else "�" for character in path[:SHOWN])
+    return text + "…" * (len(path) > SHOWN)
+
+
+def _wrong(path: str) -> str:
+    try:
+        length = len(path.encode())
+    except UnicodeEncodeError:
+        return "is no text in UTF-8: it has half a character"
+    if length > LONGEST:
+        return f"has {length} bytes, of {LONGEST} that a path may have"
+    if "\0" in path:
+        return "has a NUL in it"
+    if any(category(character) == "Cc" for character in path):
+        return "has a control character in it: a line break, say"
+    if path.startswith("/"):
+        return "begins with /: paths begin in the folder that is kept"
+    return _wrong_part(path.split("/"))
+
+
+def _wrong_part(parts: list[str]) -> str:
+    if "" in parts:
+        return "has an empty name in it: two slashes, or one at its end"
+    if named := {".", ".."} & set(parts):
+        return f"has “{max(named)}” in it"
+    if any(len(part.encode()) > COMPONENT for part in parts):
+        return f"has a name of more than {COMPONENT} bytes in it"
+    return ""
+
+
+def is_clean(path: str) -> bool:
+    """Whether a file of a version can be called this."""
+    try:
+        return bool(clean(path))
+    except BadPath:
+        return False

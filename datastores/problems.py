@@ -1,0 +1,41 @@
+"""What went wrong with data, as programs are told."""
+
+from api import problems
+from api.problems import Problem, invalid
+from datastores import blobs, errors, uploads
+from datastores.manifests import BadManifest
+from datastores.paths import BadPath
+
+LOST = (
+    "The content of this is no longer in the store, or damaged there. Push the file again, or ask who runs the server."
+)
+
+
+def _damaged(error: uploads.Damaged) -> Problem:
+    found = [{"field": sha256, "message": "is not what was sent"} for sha256 in error.hashes]
+    return Problem(422, "damaged", str(error), errors=found, received=0)
+
+
+def _in_use(error: errors.InUse) -> Problem:
+    return Problem(409, "in_use", str(error), users=[{"urn": one.urn, "name": one.name} for one in error.users])
+
+
+def register() -> None:
+    """Called once when the app is ready."""
+    readings = {
+        BadManifest: lambda error: invalid([("manifest", str(error))]),
+        BadPath: lambda error: invalid([("path", str(error))]),
+        errors.Unfit: lambda error: invalid([(error.field, str(error))]),
+        errors.InUse: _in_use,
+        errors.Incomplete: lambda error: Problem(409, "incomplete", str(error), missing_blobs=error.missing),
+        errors.TooMuch: lambda error: Problem(409, "quota", str(error)),
+        uploads.BadPack: lambda error: invalid([("pack", str(error))]),
+        uploads.NotWanted: lambda error: invalid([("sha256", "is none that this upload lacks")]),
+        uploads.Damaged: _damaged,
+        uploads.Gap: lambda error: Problem(409, "gap", str(error), received=error.received),
+        blobs.Full: lambda error: Problem(507, "full", str(error)),
+        blobs.Missing: lambda error: Problem(410, "lost", LOST),
+        blobs.Unavailable: lambda error: Problem(503, "store_away", f"{error} Try again in a while."),
+    }
+    for kind, reading in readings.items():
+        problems.register(kind, reading)

@@ -1,0 +1,6 @@
+"""What datastores tell the apps above them. Sent inside the transaction that makes it true."""
+
+from django.dispatch import Signal
+
+# A datastore is about to be removed. A receiver answers with what uses it, as a list of datastores.errors.User. Argument: datastore.
+datastore_removing = Signal()

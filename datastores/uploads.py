@@ -1,0 +1,352 @@
+"""What arrives for a version that is not there yet: packs of small files, pieces of large ones. Nothing here asks who sends it.
+
+In an upload's directory lie `manifest` with its index, `wanted` (what the server lacked when it began) and `<sha256>.part` for each
+file that has arrived in part. What is whole and has the right hash goes into the store, and gets its Blob.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import struct
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from django.utils import timezone
+
+from datastores import blobs, listings, places
+from datastores.manifests import BadManifest
+from datastores.models import Blob, Upload
+
+RECORD: Final = struct.Struct(">32sQ")  # of a pack before each content, and of `wanted`: SHA-256, size
+PACK: Final = 8 * 2**20  # bytes of content in a pack
+PACK_LIMIT: Final = PACK + 2**20  # bytes of a pack with its records
+PIECE: Final = 16 * 2**20  # bytes of a piece of a large file
+AT_ONCE: Final = 500  # hashes in one question to the database
+TOUCHED_EVERY: Final = timedelta(minutes=1)
+REMEMBERED: Final = 64  # files of which a process goes on hashing what arrives
+
+Known = dict[bytes, int]  # SHA-256 -> size
+
+
+class BadPack(ValueError):
+    """What was sent is no pack for this upload; the sentence says why."""
+
+
+class Damaged(Exception):
+    """What has arrived is not what the manifest says: some files have changed on their way, or since they were looked at."""
+
+    def __init__(self, hashes: Iterable[str]) -> None:
+        self.hashes = list(hashes)
+        super().__init__("The content is not what the manifest says: did the file change meanwhile? Send it again.")
+
+
+class Gap(Exception):
+    """The piece begins after the end of what is here; `received`: how much that is."""
+
+    def __init__(self, received: int) -> None:
+        super().__init__(f"{received} bytes of it are here. Go on from there.")
+        self.received = received
+
+
+class NotWanted(Exception):
+    """The upload has no such file, or the server had it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A blob that is not there; `received`: bytes of it that have arrived."""
+
+    sha256: str
+    size: int
+    received: int
+
+
+# What the server lacks
+
+
+def note_wanted(upload: Upload) -> tuple[int, int]:
+    """Writes down what the project lacks of the upload's manifest: how many blobs, and their bytes. Raises BadManifest."""
+    directory = places.upload_directory(upload.id)
+    with listings.opened(directory / "manifest") as listing:
+        wanted = _distinct(listing)
+    for some in _in_parts(list(wanted)):
+        for sha256, size in _present(upload, some):
+            if wanted[sha256] != size:
+                raise BadManifest(f"The content {sha256.hex()} has {size} bytes, not {wanted[sha256]}.")
+            del wanted[sha256]
+    draft = directory / "wanted.draft"
+    draft.write_bytes(b"".join(RECORD.pack(*one) for one in sorted(wanted.items())))
+    draft.replace(directory / "wanted")
+    return len(wanted), sum(wanted.values())
+
+
+def _distinct(listing: listings.Listing) -> Known:
+    known: Known = {}
+    for number, entry in enumerate(listing.entries(0, listing.files), 1):
+        if known.setdefault(bytes.fromhex(entry.sha256), entry.size) != entry.size:
+            raise BadManifest(f"Line {number}: another line gives this sha256 another size.")
+    return known
+
+
+def _present(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Which of some blobs the project has, and how large they are."""
+    rows = Blob.objects.filter(
+        project=upload.datastore.project_id, sha256__in=[sha256.hex() for sha256 in hashes], fault=""
+    )
+    return ((bytes.fromhex(sha256), size) for sha256, size in rows.values_list("sha256", "size"))
+
+
+def _in_parts(items: list[Any]) -> Iterator[list[Any]]:
+    each = iter(items)
+    while some := list(islice(each, AT_ONCE)):
+        yield some
+
+
+class Wanted:
+    """What the server lacked of an upload when it began, in the order of the hashes."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._content = (places.upload_directory(upload.id) / "wanted").read_bytes()
+        self._count = len(self._content) // RECORD.size
+
+    def __getitem__(self, number: int) -> tuple[bytes, int]:
+        return RECORD.unpack_from(self._content, number * RECORD.size)
+
+    def __iter__(self) -> Iterator[tuple[bytes, int]]:
+        return RECORD.iter_unpack(self._content)  # type: ignore[return-value]
+
+    def size_of(self, sha256: bytes) -> int:
+        """Raises NotWanted."""
+        number = bisect_left(range(self._count), sha256, key=lambda one: self[one][0])
+        if number == self._count or self[number][0] != sha256:
+            raise NotWanted(sha256.hex())
+        return self[number][1]
+
+
+def lacking(upload: Upload) -> Iterator[Lack]:
+    """What the server still lacks, and how much of each has arrived."""
+    wanted, directory = Wanted(upload), places.upload_directory(upload.id)
+    for some in _in_parts(list(wanted)):
+        present = {sha256 for sha256, _ in _present(upload, [sha256 for sha256, _ in some])}
+        for sha256, size in some:
+            if sha256 not in present:
+                yield Lack(sha256.hex(), size, _size(directory / f"{sha256.hex()}.part"))
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def keep_manifest(upload: Upload) -> None:
+    """The manifest becomes a blob as what it names: under its hash, which is the version's digest."""
+    project_id = upload.datastore.project_id
+    source, place = places.upload_directory(upload.id) / "manifest", listings.place_of(project_id, upload.digest)
+    drafts = [places.upload_directory(upload.id) / f"{os.urandom(8).hex()}.manifest" for _ in range(2)]
+    with full_said():
+        for draft in drafts:
+            shutil.copyfile(source, draft)
+        shutil.copyfile(listings.index_of(source), listings.index_of(drafts[0]))
+        listings.move(drafts[0], place)
+        size = drafts[1].stat().st_size
+        _keep(upload, upload.digest, drafts[1])
+    _note_kept(upload, {bytes.fromhex(upload.digest): size})
+
+
+# Packs
+
+
+def receive_pack(upload: Upload, pack: bytes) -> int:
+    """Keeps the files of a pack, all or none; how many there were. Raises BadPack, Damaged, blobs.Full."""
+    wanted, contents = Wanted(upload), dict(_unpacked(pack))
+    try:
+        wrong = [sha256 for sha256, content in contents.items() if wanted.size_of(sha256) != len(content)]
+    except NotWanted as error:
+        raise BadPack(f"The manifest has no {error}, or the server has it already.") from None
+    wrong += [sha256 for sha256, content in contents.items() if hashlib.sha256(content).digest() != sha256]
+    if wrong:
+        raise Damaged(sha256.hex() for sha256 in dict.fromkeys(wrong))
+    directory = places.upload_directory(upload.id)
+    with full_said():
+        for sha256, content in contents.items():
+            _keep(upload, sha256.hex(), _written(directory, content))
+    _note_kept(upload, {sha256: len(content) for sha256, content in contents.items()})
+    return len(contents)
+
+
+def _unpacked(pack: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    at, view = 0, memoryview(pack)
+    while at < len(pack):
+        if at + RECORD.size > len(pack):
+            raise BadPack("The pack ends in the middle of a record.")
+        sha256, size = RECORD.unpack_from(pack, at)
+        at += RECORD.size
+        if at + size > len(pack):
+            raise BadPack("The pack ends in the middle of a file.")
+        yield sha256, view[at : at + size]
+        at += size
+
+
+def _written(directory: Path, content: memoryview) -> Path:
+    file = directory / f"{os.urandom(8).hex()}.whole"
+    file.write_bytes(content)
+    return file
+
+
+def _keep(upload: Upload, sha256: str, file: Path) -> None:
+    blobs.store().put(blobs.key_of(upload.datastore.project_id, sha256), file)
+
+
+def _note_kept(upload: Upload, kept: Known) -> None:
+    """Rows after bytes: what has a row is there."""
+    project_id = upload.datastore.project_id
+    rows = [Blob(project_id=project_id, sha256=sha256.hex(), size=size) for sha256, size in kept.items()]
+    Blob.objects.bulk_create(
+        rows,
+        batch_size=AT_ONCE,
+        update_conflicts=True,
+        unique_fields=["project", "sha256"],
+        update_fields=["fault", "checked_at"],
+    )
+    touch(upload)
+
+
+def touch(upload: Upload) -> None:
+    """Something has arrived: the upload is not forgotten yet."""
+    now = timezone.now()
+    if upload.touched_at < now - TOUCHED_EVERY:
+        Upload.objects.filter(pk=upload.pk).update(touched_at=now)
+
+
+@contextmanager
+def full_said() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise blobs.Full("The server's disk is full. Nothing is lost: go on when there is room.") from error
+        raise
+
+
+# Pieces
+
+
+def received(upload: Upload, sha256: str) -> tuple[int, int]:
+    """How many bytes of a large file are here, of how many. Raises NotWanted."""
+    size = Wanted(upload).size_of(bytes.fromhex(sha256))
+    part = _size(_part(upload, sha256))
+    return (part if part or not _is_kept(upload, sha256) else size), size
+
+
+def receive_piece(upload: Upload, sha256: str, size: int, offset: int, data: bytes) -> int:
+    """Appends what is new of a piece that begins at `offset`; how much is here then. With the last one the file is whole, and kept.
+
+    `size`: of the whole file. Raises Gap, Damaged (then it begins anew), blobs.Full.
+    """
+    with _part_of(upload, sha256) as file:
+        if file is None:
+            return size
+        here = os.fstat(file).st_size
+        if offset > here:
+            raise Gap(here)
+        new = memoryview(data)[here - offset :]
+        if here + len(new) > size:
+            _forget(upload, sha256)
+            raise Damaged([sha256])
+        _append(upload, sha256, file, here, new)
+        if here + len(new) == size:
+            _finish(upload, sha256, file, size)
+        return here + len(new)
+
+
+def _part(upload: Upload, sha256: str) -> Path:
+    return places.upload_directory(upload.id) / f"{sha256}.part"
+
+
+def _is_kept(upload: Upload, sha256: str) -> bool:
+    return any(_present(upload, [bytes.fromhex(sha256)]))
+
+
+@contextmanager
+def _part_of(upload: Upload, sha256: str) -> Iterator[int | None]:
+    """The file of what has arrived, to oneself; None where it is whole and kept already."""
+    path = _part(upload, sha256)
+    # Locked by a file of its own: the part itself goes into the store, where nothing may be appended any more.
+    with full_said(), path.with_suffix(".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists() and _is_kept(upload, sha256):
+            yield None
+            return
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            yield file
+        finally:
+            os.close(file)
+
+
+def _append(upload: Upload, sha256: str, file: int, here: int, data: memoryview) -> None:
+    written = 0
+    while written < len(data):
+        written += os.write(file, data[written:])
+    _hashers.add((upload.id, sha256), here, data)
+
+
+def _finish(upload: Upload, sha256: str, file: int, size: int) -> None:
+    found = _hashers.digest((upload.id, sha256), size) or _hash_of(_part(upload, sha256))
+    if found != sha256:
+        _forget(upload, sha256)
+        raise Damaged([sha256])
+    _keep(upload, sha256, _part(upload, sha256))
+    _note_kept(upload, {bytes.fromhex(sha256): size})
+
+
+def _forget(upload: Upload, sha256: str) -> None:
+    _part(upload, sha256).unlink(missing_ok=True)
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Hashers:
+    """Hashes of files as they arrive, so that a large one is not read again at its end; as long as one process gets all of it."""
+
+    def __init__(self) -> None:
+        self._begun: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, key: tuple[str, str], here: int, data: memoryview) -> None:
+        """These bytes follow on so many that have arrived."""
+        with self._lock:
+            hasher, at = self._begun.pop(key, (hashlib.sha256(), 0))
+        if at != here:
+            if here:
+                return  # another process has had a part of it
+            hasher = hashlib.sha256()
+        hasher.update(data)
+        with self._lock:
+            self._begun[key] = hasher, here + len(data)
+            while len(self._begun) > REMEMBERED:
+                self._begun.popitem(last=False)
+
+    def digest(self, key: tuple[str, str], size: int) -> str:
+        """Of all bytes of the file; "" where some were not seen here."""
+        with self._lock:
+            hasher, at = self._begun.pop(key, (None, 0))
+        return hasher.hexdigest() if hasher and at == size else ""
+
+
+_hashers = _Hashers()
