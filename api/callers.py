@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LOGOUT: Final = "/me/tokens/current"  # what also a token that may only read does: end itself
 
+ASKS: Final = "/pack"  # how the addresses end that are asked for files by their paths
+
 
 class ApiRequest(HttpRequest):
     """A request to an operation; for types. Who asks may be a role's key: `person` is for what only people do."""
@@ -95,8 +97,13 @@ class Token(HttpBearer):
 
 def _check_scope(request: HttpRequest, caller: Caller) -> None:
     reads = caller.token is not None and caller.token.scope == PersonalToken.Scope.READ
-    if reads and request.method not in SAFE and not request.path.endswith(LOGOUT):
+    if reads and request.method not in SAFE and not request.path.endswith(LOGOUT) and not _only_asks(request):
         raise Problem(403, "read_only_token", "This token only reads. Make one that may do everything that you may.")
+
+
+def _only_asks(request: HttpRequest) -> bool:
+    """Whether it reads though it is a POST, because what is asked for is too long for an address."""
+    return request.method == "POST" and request.path.endswith(ASKS)
 
 
 class Browser(APIKeyCookie):

@@ -249,6 +249,8 @@ def _curl(method: str, path: str, asked: list[Value], media: str, body: dict[str
         parts += [
             f"-F {name}={_form_example(one)}" for name, one in body.get("properties", {}).items() if _needed(name, body)
         ]
+    elif media == "application/octet-stream":
+        parts += ["--data-binary @FILE"]
     elif media:
         parts += [f"--json '{json.dumps(_example(body), ensure_ascii=False)}'"]
     where = f'"$MLTEAM_URL{address}{"?" if query else ""}{query}"'

@@ -48,11 +48,19 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "conflict": (409, "It cannot be done as things stand; `detail` says why."),
     "not_confirmed": (409, "To remove this, say its name: `?confirm=NAME`."),
     "changed": (412, "Somebody changed the thing since you read it: read it again."),
+    "in_use": (409, "Something uses this, so it cannot be removed now; `users` says what."),
+    "incomplete": (409, "Some content of the upload has not arrived: ask what is missing, send it, commit again."),
+    "gap": (409, "The piece begins after what is here: go on at `received`."),
+    "quota": (409, "There would be more content than the project may have."),
+    "lost": (410, "The content is no longer in the store; who runs the server is told of it each night."),
     "too_large": (413, "The request is larger than the server takes."),
     "invalid": (422, "Fields or parameters are wrong; `errors` names each."),
+    "damaged": (422, "What arrived is not what its hash says; `errors` names the hashes. Send it again."),
     "idempotency_mismatch": (422, "The Idempotency-Key was used for another request."),
     "too_many_requests": (429, "You asked too often; `Retry-After` says for how many seconds to wait."),
     "failed": (500, "Something is broken here; report it with the `reference`."),
+    "store_away": (503, "The store of the content does not answer; try again in a while."),
+    "full": (507, "The server's disk is full; nothing is lost, go on when there is room."),
 }
 
 SECTIONS: Final = (

@@ -102,12 +102,12 @@ def remove(*, datastore: Datastore, by: "User | RoleHolder") -> None:
         if Datastore.objects.filter(pk=datastore.pk, removed_at=None).update(removed_at=timezone.now()):
             versions = datastore.versions.count()
             datastore.uploads.all().delete()
+            for upload_id in begun:
+                transaction.on_commit(partial(places.remove_upload, upload_id), robust=True)
             datastore.versions.all().delete()
             before = _said(datastore) | {"versions": versions}
             urn, action = datastore.urn, f"{datastore.kind}:rm"
             record(by=by, project=datastore.project, action=action, urn=urn, before=before)
-    for upload_id in begun:
-        places.remove_upload(upload_id)
 
 
 # Versions
@@ -202,9 +202,7 @@ def commit(*, upload: Upload, note: str = "", by: "User | RoleHolder") -> tuple[
         raise Incomplete(missing)
     uploads.keep_manifest(upload)
     blobs.store().settle()
-    version, new = _committed(upload, note, by)
-    places.remove_upload(upload.id)
-    return version, new
+    return _committed(upload, note, by)
 
 
 @transaction.atomic
@@ -214,6 +212,7 @@ def _committed(upload: Upload, note: str, by: "User | RoleHolder") -> tuple[Vers
     check_may_upload(datastore, by)  # once more: it may have been taken away
     if not Upload.objects.filter(pk=upload.pk).delete()[0]:
         raise Http404
+    transaction.on_commit(partial(places.remove_upload, upload.id), robust=True)
     latest = datastore.versions.order_by("-number").first()
     if latest and latest.digest == upload.digest:
         return latest, False
@@ -227,11 +226,12 @@ def _committed(upload: Upload, note: str, by: "User | RoleHolder") -> tuple[Vers
     return version, True
 
 
+@transaction.atomic
 def abandon(*, upload: Upload, by: "User | RoleHolder") -> None:
     """Ends an upload without a version."""
     check_mine(upload, by)
     Upload.objects.filter(pk=upload.pk).delete()
-    places.remove_upload(upload.id)
+    transaction.on_commit(partial(places.remove_upload, upload.id), robust=True)
 
 
 def check_mine(upload: Upload, by: "User | RoleHolder") -> None:

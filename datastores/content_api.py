@@ -89,7 +89,7 @@ def _cursor_of(key: bytes) -> str:
 
 def _position(cursor: str) -> bytes:
     try:
-        key = base64.urlsafe_b64decode(cursor.encode())
+        key = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
         key.decode()
         return key
     except (binascii.Error, ValueError):

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs
 from channels.db import database_sync_to_async
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from ninja.errors import AuthenticationError
@@ -64,8 +65,8 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
 
 
 def is_here(scope: Scope) -> bool:
-    """Whether this application answers the request. Datastores' other operations on the same address are Django's."""
-    return any(scope["method"] == method and route.fullmatch(scope["path"]) for route, method in ROUTES.items())
+    """Whether this application answers the request."""
+    return any(route.fullmatch(scope["path"]) for route in ROUTES)
 
 
 @access.route("token")
@@ -96,7 +97,9 @@ async def _send(send: Any, status: int, said: Any, kind: str, more: dict[str, st
 
 
 async def _answer(scope: Scope, body: "Body") -> tuple[int, Any]:
-    found = next(match for route in ROUTES if (match := route.fullmatch(scope["path"])))
+    found, method = next((match, how) for route, how in ROUTES.items() if (match := route.fullmatch(scope["path"])))
+    if scope["method"] != method:
+        raise Problem(405, "method_not_allowed", f"Only {method} here.", headers={"Allow": method})
     if "sha256" in found.groupdict():
         return await _piece(scope, body, found["id"], found["sha256"])
     if scope["path"].endswith("/pack"):
@@ -155,7 +158,10 @@ def _too_large(limit: int) -> Problem:
 def _caller(scope: Scope) -> By:
     """Who asks: by a token, or by a session with its CSRF token. Raises what the API's door raises."""
     request = ASGIRequest(scope, io.BytesIO())
-    request.get_host()  # our own, or refused
+    try:
+        request.get_host()  # our own, or refused
+    except DisallowedHost:
+        raise Problem(400, "bad_request", "The server is not called this.") from None
     SessionMiddleware(_nothing).process_request(request)
     AuthenticationMiddleware(_nothing).process_request(request)
     caller = door.caller_of(request)

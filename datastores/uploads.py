@@ -24,6 +24,7 @@ from typing import Any, Final
 from django.utils import timezone
 
 from datastores import blobs, listings, places
+from datastores.errors import Impossible
 from datastores.manifests import BadManifest
 from datastores.models import Blob, Upload
 
@@ -116,7 +117,10 @@ class Wanted:
     """What the server lacked of an upload when it began, in the order of the hashes."""
 
     def __init__(self, upload: Upload) -> None:
-        self._content = (places.upload_directory(upload.id) / "wanted").read_bytes()
+        try:
+            self._content = (places.uploads() / upload.id / "wanted").read_bytes()
+        except FileNotFoundError:
+            raise Impossible("What has arrived of this upload is gone from the server. Begin it again.") from None
         self._count = len(self._content) // RECORD.size
 
     def __getitem__(self, number: int) -> tuple[bytes, int]:

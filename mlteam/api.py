@@ -19,6 +19,7 @@ from api.door import FIELDS, door, sparse
 from billing import api as billing_api
 from compute import api as compute_api
 from datastores import api as datastores_api
+from datastores import described as datastores_described
 from jobs import api as jobs_api
 from mlteam import health_api
 from projects import api as projects_api
@@ -88,6 +89,7 @@ class Api(NinjaAPI):
         )
         document["components"]["schemas"] |= {**model.pop("$defs"), "Problem": model}
         document["components"]["headers"] = HEADERS | {"ETag": ETAG}
+        document["paths"] |= datastores_described.paths("/api/v1")
         for path, methods in document["paths"].items():
             edited = "get" in methods and not EDITS.isdisjoint(methods) and not path.endswith(OFFERS)
             for method, operation in methods.items():

@@ -15,6 +15,7 @@ from accounts.models import PersonalToken
 from billing import ledger
 from billing.models import BillingAccount, Budget, Charge, Credit
 from compute.models import ComputeResource
+from datastores import actions as datastores
 from jobs import places
 from jobs.models import Attempt, Job
 from projects import actions, team_members, third_party
@@ -23,6 +24,7 @@ from projects.models import AuditEntry, Member, Project
 from teams import actions as teams
 from teams import joining
 from tests.billing.conftest import price as price_of
+from tests.datastores.pushing import begin, manifest, push
 
 # Columns. own: level own, on what they created; other: the same person on another's; team: a member by a team that has all.
 WHO = ["anon", "invited", "stranger", "removed", "none", "read", "own", "other", "all", "team", "owner", "admin"]
@@ -53,10 +55,24 @@ def world(db, owner, project, make_user, join):
         "team": by_team,
         "in_team": in_team,
         "team_offer": joining.invite(team=team, email=people["invited"].email, role="user", by=owner),
+        **_data(project, people),
         "rows": _billing(project, people["read"]) | _rows(project),
         **_roles(project, owner, make_user("u-role")),
         "beside": _beside(project, owner, make_user, join),
     }
+
+
+def _data(project: Project, people: dict[str, Any]) -> dict[str, Any]:
+    """A dataset of whom the level is about, one of the owner's, each with a version; and an upload of the owner's."""
+    made = {
+        who: datastores.create(project=project, kind="dataset", name=f"of {who}", by=people[who])
+        for who in ("own", "owner")
+    }
+    for who, dataset in made.items():
+        push(dataset, {"model.txt": b"weights"}, people[who])
+    upload = begin(made["owner"], manifest({"other.txt": b"weights"}), people["owner"]).upload
+    of = {"own": "own", "all": "own"}
+    return {"datastores": {who: made[of.get(who, "owner")] for who in WHO}, "upload": upload}
 
 
 def _roles(project: Project, owner, member) -> dict[str, object]:

@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from access.decisions import split_action
 from access.routes import PLAIN
+from datastores import transfer
 from jobs import runner_api
 from mlteam.asgi import websocket_urlpatterns
 from projects import links
@@ -351,7 +352,7 @@ def test_every_route_has_its_row_and_every_row_its_route():
 def test_every_route_names_its_action():
     views = [(name, pattern.callback) for name, pattern in routes()]
     lines = [(str(pattern.pattern), pattern.callback.consumer_class) for pattern in websocket_urlpatterns]
-    for name, view in [*views, *lines, ("runner", runner_api.application)]:
+    for name, view in [*views, *lines, ("runner", runner_api.application), ("data", transfer.application)]:
         action = getattr(view, "access_action", None)
         assert action, f"{name} names no action"
         assert action in PLAIN or split_action(action), name

@@ -5,6 +5,7 @@ from ninja import Schema
 
 from access.decisions import split_action
 from access.routes import PLAIN
+from datastores import transfer
 from mlteam.api import api
 from projects import third_party
 
@@ -31,7 +32,7 @@ def test_the_document_is_there_for_everybody(client):
     document = client.get("/api/v1/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
-    assert len(names) == len(set(names)) == len(OPERATIONS)
+    assert len(names) == len(set(names)) == len(OPERATIONS) + len(transfer.ROUTES)
     for methods in document["paths"].values():
         for method, operation in methods.items():
             assert "application/problem+json" in operation["responses"]["4XX"]["content"]

@@ -28,6 +28,19 @@ COLUMNS = [*WHO, "child", "reads", "key"]
 TABLE = """
                                                            anon inv  str  rem  none read own  oth  all  team own  adm  chld rd   key
 GET    /compute                                            401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+GET    /datastores                                         401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+DELETE /datastores/{datastore}                             401  404  404  404  404  403  204  403  204  204  204  404  404  403  204
+GET    /datastores/{datastore}                             401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+PATCH  /datastores/{datastore}                             401  404  404  404  404  403  200  403  200  200  200  404  404  403  200
+GET    /datastores/{datastore}/compare                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /datastores/{datastore}/versions                    401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /datastores/{datastore}/versions/{version}          401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /datastores/{datastore}/versions/{version}/archive  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /datastores/{datastore}/versions/{version}/content  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /datastores/{datastore}/versions/{version}/files/{path:path} 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+HEAD   /datastores/{datastore}/versions/{version}/files/{path:path} 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /datastores/{datastore}/versions/{version}/manifest 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+POST   /datastores/{datastore}/versions/{version}/pack     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /health                                             200  200  200  200  200  200  200  200  200  200  200  200  200  200  200
 GET    /installation                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
 GET    /installation/roles                                 401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
@@ -89,6 +102,7 @@ GET    /projects/{project}/offer                           401  404  404  404  4
 POST   /projects/{project}/offer                           401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
 POST   /projects/{project}/offer/accept                    401  404  404  404  409  409  409  409  409  409  409  404  404  403  403
 POST   /projects/{project}/offer/decline                   401  404  404  404  409  409  409  409  409  409  409  404  404  403  403
+POST   /projects/{project}/datastores                      401  404  404  404  403  403  201  201  201  201  201  404  404  403  201
 GET    /projects/{project}/keys                            401  404  404  404  403  403  200  200  200  200  200  404  404  200  200
 POST   /projects/{project}/keys                            401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
 DELETE /projects/{project}/keys/{third_party_key}          401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
@@ -145,17 +159,24 @@ POST   /teams/{team}/roles                                 401  403  403  403  4
 GET    /teams/{team}/teams                                 401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
 POST   /teams/{team}/teams                                 401  403  403  403  403  403  403  403  403  403  201  403  403  403  403
 DELETE /teams/{team}/teams/{inner}                         401  403  403  403  403  403  403  403  403  403  204  403  403  403  403
+DELETE /uploads/{upload}                                   401  404  404  404  404  404  404  404  404  404  204  404  404  403  404
+POST   /uploads/{upload}/commit                            401  404  404  404  404  404  404  404  404  404  201  404  404  403  404
+GET    /uploads/{upload}/missing                           401  404  404  404  404  404  404  404  404  404  200  404  404  200  404
 GET    /users                                              401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
 GET    /users/{user}                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
 GET    /users/{user}/policies                              401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
 POST   /users/{user}/policies                              401  403  403  403  403  403  403  403  403  403  403  403  403  403  403
-"""
+"""  # noqa: E501
 
 # What is sent, so that the owner's is done. The names in braces are those of `known`.
 SENT: dict[str, dict[str, object]] = {
     "PATCH /me": {"name": "New"},
     "POST /projects": {"name": "New"},
     "PATCH /projects/{project}": {"name": "New"},
+    "POST /projects/{project}/datastores": {"kind": "dataset", "name": "new"},
+    "PATCH /datastores/{datastore}": {"description": "New"},
+    "POST /datastores/{datastore}/versions/{version}/pack": {"paths": ["model.txt"]},
+    "POST /uploads/{upload}/commit": {},
     "POST /projects/{project}/keys": {"name": "new", "type": "wandb", "fields": {"api_key": "0123456789"}},
     "PUT /projects/{project}/keys/{third_party_key}": {"fields": {"token": "hf_9876543210"}},
     "POST /projects/{project}/roles": {"name": "New"},
@@ -191,6 +212,7 @@ FORMS = {"POST /projects/{project}/jobs/with-files": {"spec": '{"name": "digits"
 # Parameters without which an operation is not asked at all.
 ASKED = {
     "GET /jobs/{job}/attempts/{int:index}/log/search": "?q=a",
+    "GET /datastores/{datastore}/compare": "?old=1",
     "GET /rules/allowed": "?action=job:get&urn={job_urn}",
     "DELETE /projects/{project}": "?confirm=Vision",
     "GET /rules/holders": "?action=job:get&urn={job_urn}",
@@ -242,6 +264,9 @@ def known(world, who: str, path: str) -> dict[str, str]:
     return {
         "project": world["member"].project_id,
         "job": job.pk,
+        "datastore": world["datastores"].get(who, world["datastores"]["other"]).pk,
+        "version": "1",
+        "upload": world["upload"].pk,
         "job_urn": job.urn,
         "team": world["team"].team_id,
         "user": people["team"].pk if team else people["read"].pk,

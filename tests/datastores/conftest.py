@@ -1,6 +1,5 @@
 """A dataset of the cast's project, and what pushes into it."""
 
-import hashlib
 import io
 import json
 import shutil
@@ -14,9 +13,9 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections
 
-from datastores import actions, blobs, places, transfer, uploads
+from datastores import actions, blobs, places, transfer
 from datastores.disk import DiskStore
-from datastores.models import Datastore, Version
+from datastores.models import Datastore
 from mlteam import asgi
 from tests.api.conftest import _unlimited, program, role_program
 
@@ -40,39 +39,6 @@ def kept(tmp_path, monkeypatch) -> DiskStore:
 def dataset(project, owner) -> Datastore:
     """The owner's."""
     return actions.create(project=project, kind="dataset", name="faces", by=owner)
-
-
-def hash_of(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def line(path: str, content: bytes, mode: int = 420) -> bytes:
-    return json.dumps({"path": path, "sha256": hash_of(content), "size": len(content), "mode": mode}).encode() + b"\n"
-
-
-def manifest(files: dict[str, bytes]) -> bytes:
-    return b"".join(line(path, content) for path, content in files.items())
-
-
-def packed(*contents: bytes) -> bytes:
-    records = ((hashlib.sha256(content).digest(), len(content), content) for content in contents)
-    return b"".join(uploads.RECORD.pack(digest, size) + content for digest, size, content in records)
-
-
-def begin(datastore: Datastore, lines: bytes, by: Any) -> actions.Begun:
-    file = places.uploads() / f"{hash_of(lines)}.manifest"
-    file.write_bytes(lines)
-    return actions.begin(datastore=datastore, manifest=file, by=by)
-
-
-def push(datastore: Datastore, files: dict[str, bytes], by: Any, note: str = "") -> Version:
-    """A version of these files, by the ways that a program has."""
-    begun = begin(datastore, manifest(files), by)
-    lacking = {one.sha256 for one in uploads.lacking(begun.upload)}
-    contents = {content for content in files.values() if hash_of(content) in lacking}
-    if contents:
-        uploads.receive_pack(begun.upload, packed(*contents))
-    return actions.commit(upload=begun.upload, note=note, by=by)[0]
 
 
 @async_to_sync

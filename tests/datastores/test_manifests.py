@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from datastores import compare, listings, manifests
 from datastores.manifests import BadManifest, Entry
 from datastores.paths import BadPath, clean
-from tests.datastores.conftest import hash_of, line, manifest
+from tests.datastores.pushing import hash_of, line, manifest
 
 GOOD = [
     "a",

@@ -19,7 +19,7 @@ from projects import actions as projects
 from projects import purging
 from projects.models import AuditEntry, Project
 from tests.at_once import at_once
-from tests.datastores.conftest import begin, hash_of, manifest, packed, push
+from tests.datastores.pushing import begin, hash_of, manifest, packed, push
 
 FILES = {"a.txt": b"first", "deep/er/b.bin": bytes(1000), "empty": b"", "same.txt": b"first"}
 
@@ -116,6 +116,7 @@ def test_levels_decide(project, owner, dataset, join, make_user, viewer, strange
 # Versions
 
 
+@pytest.mark.django_db(transaction=True)
 def test_only_what_lacks_is_sent_and_versions_are_numbered(dataset, owner, project):
     begun = begin(dataset, manifest(FILES), owner)
     assert (begun.missing, begun.missing_bytes) == (3, 1005)
@@ -224,6 +225,7 @@ def test_a_hash_is_worth_nothing_in_another_project(dataset, owner, stranger):
         actions.commit(upload=begun.upload, by=stranger)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_hash_has_one_size(dataset, owner):
     push(dataset, {"a": b"abc"}, owner)
     lie = manifest({"b": b"abc"}).replace(b'"size": 3', b'"size": 4')
@@ -234,6 +236,7 @@ def test_a_hash_has_one_size(dataset, owner):
     assert not Upload.objects.exists() and list(places.uploads().iterdir()) == []
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_upload_is_its_beginners(dataset, owner, project, join, make_user):
     full = join(project, make_user("fay"), "Full").user
     upload = begin(dataset, manifest(FILES), owner).upload
@@ -263,6 +266,7 @@ def test_nobody_begins_without_end(dataset, owner, monkeypatch):
         begin(dataset, manifest({"a": b"3"}), owner)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_more_than_the_projects_quota_is_refused_before_anything_is_sent(dataset, owner, settings):
     settings.MLTEAM_DATA_CAP = 2000
     push(dataset, FILES, owner)

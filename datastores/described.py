@@ -1,0 +1,73 @@
+"""What datastores.transfer takes, for the document that describes the API: it is answered before the operations of that."""
+
+from typing import Any, Final
+
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_BYTES: Final = {"application/octet-stream": _BINARY}
+_NUMBER: Final = {"type": "integer"}
+_RECEIVED: Final = {"type": "object", "title": "Received", "properties": {"received": _NUMBER}}
+_BEGUN: Final = {
+    "type": "object",
+    "title": "Begun",
+    "properties": {
+        "id": {"type": "string"},
+        **dict.fromkeys(("files", "bytes", "missing", "missing_bytes"), _NUMBER),
+    },
+}
+
+
+def _of(name: str, about: str, path: list[str], status: int, answer: dict[str, Any], *query: dict[str, Any]) -> Any:
+    """An operation as OpenAPI has it; `path` names what is in braces."""
+    named = [{"in": "path", "name": one, "required": True, "schema": {"type": "string"}} for one in path]
+    return {
+        "operationId": f"datastores_{name}",
+        "summary": name.replace("_", " ").capitalize(),
+        "description": about,
+        "tags": ["data"],
+        "parameters": [*named, *query],
+        "requestBody": {"required": True, "content": _BYTES},
+        "responses": {status: {"description": "", "content": {"application/json": {"schema": answer}}}},
+        "security": [{"Token": []}, {"Browser": []}],
+    }
+
+
+def paths(root: str) -> dict[str, Any]:
+    """Address -> method -> operation; `root` is what all addresses begin with."""
+    begin = _of(
+        "begin_upload",
+        "Begins an upload, or goes on with the same one that was begun before: the body is the version's manifest, gzipped perhaps "
+        '(Content-Encoding), with a line of JSON for each file in any order: `{"path", "sha256", "size", "mode"}`, mode 420 or 493. '
+        "The answer says how much the server lacks.",
+        ["datastore"],
+        201,
+        _BEGUN,
+    )
+    pack = _of(
+        "send_pack",
+        "Sends many small files at once, at most 8 MiB: of each its SHA-256 (32 bytes), its size (8 bytes, big-endian) and its content. "
+        "All are kept or, where one is not what its hash says, none.",
+        ["upload"],
+        200,
+        _RECEIVED,
+    )
+    offset = {
+        "in": "query",
+        "name": "offset",
+        "required": False,
+        "description": "the byte at which the piece begins",
+        "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0},
+    }
+    piece = _of(
+        "send_piece",
+        "Sends a piece of a large file, at most 16 MiB. The answer says how many bytes of it are here; a piece that begins after them is "
+        "refused with the same (`gap`). When the last byte is here, all are compared with the hash.",
+        ["upload", "sha256"],
+        200,
+        _RECEIVED,
+        offset,
+    )
+    return {
+        f"{root}/datastores/{{datastore}}/uploads": {"post": begin},
+        f"{root}/uploads/{{upload}}/pack": {"put": pack},
+        f"{root}/uploads/{{upload}}/blobs/{{sha256}}": {"put": piece},
+    }
