@@ -186,7 +186,16 @@ def test_searches_and_filters_take_whatever_is_typed(world, sent):
 def named(world) -> None:
     """Everything that has a name has one that is HTML, whichever way it came to it."""
     for model in apps.get_models():
-        ours = model._meta.app_label in {"accounts", "access", "teams", "projects", "billing", "compute", "datastores", "jobs"}
+        ours = model._meta.app_label in {
+            "accounts",
+            "access",
+            "teams",
+            "projects",
+            "billing",
+            "compute",
+            "datastores",
+            "jobs",
+        }
         if ours and "name" in {field.name for field in model._meta.fields}:
             for number, pk in enumerate(model.objects.values_list("pk", flat=True)):
                 model.objects.filter(pk=pk).update(name=f"{EVIL}{number}")
