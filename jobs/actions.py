@@ -1,6 +1,5 @@
 """What changes jobs: one function for each verb. Pages and tasks come through here."""
 
-import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +15,8 @@ from django.db import transaction
 import access
 from access.keys import person_of
 from compute import host, resources, trees
-from jobs import approval, attached, charges, engine, events, logs, places, transitions
+from jobs import approval, attached, charges, data, engine, events, logs, outputs, places, transitions
+from jobs.hints import bring, look, store
 from jobs.models import Attempt, Job, Move
 from jobs.querysets import JobQuerySet, words_of
 from jobs.spec import Resources, Spec, SpecErrors
@@ -28,8 +28,6 @@ from projects.work import note_activity
 if TYPE_CHECKING:
     from access.keys import RoleHolder
     from accounts.models import User
-
-log = logging.getLogger(__name__)
 
 
 class Refusal(Exception):
@@ -49,17 +47,20 @@ def submit(
     check(project=project, spec=spec, by=by)
     if cloned_from:
         access.require(by, "job:get", cloned_from)
-    job = _row(project, spec, by, cloned_from)
+    mounted = data.found(project, spec, by)
+    job = _row(project, data.pinned(spec, mounted), by, cloned_from)
+    job.waits_for_data = data.waits(mounted)
     try:
         job.files = _store_files(job, files, cloned_from, keep_files)
         with transaction.atomic():
             access.require(by, "job:new", project)  # once more: it may have been taken away while files were stored
             job.save(force_insert=True)
+            data.mount(job, mounted)
             Move.objects.create(job=job, state=job.state, reason=job.reason, at=job.created_at, by=job.created_by)
             clone = {"cloned_from": cloned_from.urn} if cloned_from else {}
             record(by=by, project=project, action="job:new", urn=job.urn, after=_recorded(job), **clone)
             events.publish(job)
-            transaction.on_commit(look)
+            transaction.on_commit(partial(bring, job.pk) if job.waits_for_data else look)
             transaction.on_commit(partial(note_activity, project.pk), robust=True)
     except BaseException:
         shutil.rmtree(places.job_directory(job.id), ignore_errors=True)
@@ -75,13 +76,16 @@ def check(*, project: Project, spec: Spec, by: "User | RoleHolder") -> None:
         raise SpecErrors([("resources.gpu", lacking)])
     if wrong := attached.errors(project, spec, by):
         raise SpecErrors(wrong)
+    data.found(project, spec, by)
+    if wrong := outputs.errors(project, spec, by):
+        raise SpecErrors(wrong)
 
 
 def _recorded(job: Job) -> dict[str, Any]:
     """What the audit trail says of a new job. Not its command and variables: those can hold secrets."""
     amounts = {"cpu": job.cpu_milli / 1000, "mem_gib": job.memory_mib / 1024, "gpu": job.gpu}
-    keys = {"keys": job.spec["keys"]} if job.spec.get("keys") else {}
-    return {"name": job.name, **amounts, "bid": job.bid, "files": len(job.files), **keys}
+    attached_to_it = {name: job.spec[name] for name in ("keys", "data") if job.spec.get(name)}
+    return {"name": job.name, **amounts, "bid": job.bid, "files": len(job.files), **attached_to_it}
 
 
 def _row(project: Project, spec: Spec, by: "User | RoleHolder", cloned_from: Job | None) -> Job:
@@ -198,8 +202,8 @@ def _stop(job: Job, *, sentence: str, by: "User | RoleHolder | None") -> bool:
     """False when there is nothing left to stop."""
     before, account = job.state, person_of(by) if by else None
     move = partial(transitions.move, job, reason=Reason.STOPPED, sentence=sentence, by=account, stop_by=account)
-    if move(JobState.CANCELLED, only_from=WAITING):
-        _record_stop(job, JobState.QUEUED, by)
+    if move(JobState.CANCELLED, only_from=WAITING | {JobState.UPLOADING}):  # where no runner has to be asked
+        _record_stop(job, before, by)
         return True
     if not move(JobState.CANCELLING):
         return False
@@ -302,14 +306,15 @@ def stop_all() -> list[Job]:
     return asked
 
 
-def look() -> None:
-    """Asks a worker to look at the queue. Lost where Redis is away: the sweep looks each second anyway."""
-    from jobs import tasks
-
-    try:
-        tasks.look.apply_async(retry=False, ignore_result=True)
-    except Exception as error:  # kombu wraps the transport's errors in several ways
-        log.debug("no worker was told to look: %s", error)
+def store_again(*, job: Job, by: "User | RoleHolder") -> None:
+    """Stores an output that could not be stored once more. Refusal where there is none."""
+    access.require(by, "job:stop", job)
+    with transaction.atomic():
+        before = {"state": job.state, "sentence": job.sentence}
+        if not outputs.store_again(job):
+            raise Refusal("It has no output that could not be stored.")
+        record(by=by, project=job.project, action="job:store", urn=job.urn, name=job.name, before=before)
+        transaction.on_commit(partial(store, job.pk))
 
 
 def remove(*, job: Job, by: "User | RoleHolder") -> None:

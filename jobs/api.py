@@ -193,6 +193,15 @@ def stop_job(request: ApiRequest, job: str, response: HttpResponse) -> dict[str,
     return _shown(request, found, response)
 
 
+@router.post("/jobs/{job}/store", response=JobOut)
+@access.route("job:stop")
+def store_output(request: ApiRequest, job: str, response: HttpResponse) -> dict[str, Any]:
+    """Stores the output of a job that failed only because that could not be stored; then it succeeds."""
+    found = job_for(request, job, "job:stop")
+    actions.store_again(job=found, by=request.user)
+    return _shown(request, found, response)
+
+
 @router.delete("/jobs/{job}", response={204: None})
 @access.route("job:rm")
 def remove_job(request: ApiRequest, job: str) -> Status:

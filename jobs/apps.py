@@ -13,4 +13,11 @@ class JobsConfig(AppConfig):
         access.register_finder("job", receivers.find_job)
         receivers.connect()
         work.register(JobsOfProjects())
-        trail.say({"job:new": "Submitted a job", "job:stop": "Stopped a job", "job:rm": "Removed a job"})
+        trail.say(
+            {
+                "job:new": "Submitted a job",
+                "job:stop": "Stopped a job",
+                "job:rm": "Removed a job",
+                "job:store": "Had a job's output stored again",
+            }
+        )

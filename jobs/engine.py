@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import hmac
+import json
 import os
 import shutil
 import sys
@@ -17,7 +18,7 @@ from django.db.models import F
 
 import runner
 from compute import host, trees
-from jobs import attached, places, transitions
+from jobs import attached, data, places, transitions
 from jobs.models import Attempt, Job
 from jobs.spec import Spec
 from jobs.states import Reason
@@ -44,16 +45,30 @@ def start(attempt: Attempt) -> None:
     with runner.claim(directory) as lock:
         if lock is None or not _raise_generation(attempt):
             return
-        if not (directory / "attempt.json").exists():
+        mounts = _mounts_before(directory)
+        if mounts is None:
             try:
+                mounts = data.places(attempt.job)
                 _attach(attempt, directory)
+            except data.Unusable as missing:
+                _give_up(attempt, Reason.DATA, str(missing))
+                return
             except attached.Missing as missing:
-                _give_up(attempt, str(missing))
+                _give_up(attempt, Reason.KEY, str(missing))
                 return
             _prepare(attempt)
-        runner.write_attempt(directory, _config(attempt))
+        runner.write_attempt(directory, _config(attempt, mounts))
         _mark(attempt.id, directory)
         runner.launch(directory, lock)
+
+
+def _mounts_before(directory: Path) -> list[dict[str, str]] | None:
+    """What an earlier runner of the attempt was told that the job sees, whatever became of that; None for the first."""
+    try:
+        told: list[dict[str, str]] = json.loads((directory / "attempt.json").read_bytes())["mounts"]
+    except FileNotFoundError:
+        return None
+    return told
 
 
 def _attach(attempt: Attempt, directory: Path) -> None:
@@ -73,10 +88,10 @@ def _keys_directory(job: Job) -> str:
     return str(places.job_directory(job.id) / "keys")
 
 
-def _give_up(attempt: Attempt, sentence: str) -> None:
+def _give_up(attempt: Attempt, reason: Reason, sentence: str) -> None:
     """The attempt cannot begin: nothing of it ran, and its log is empty."""
     transitions.ended(
-        attempt, reason=Reason.KEY, sentence=sentence, log_size=0, log_lines=0, log_verified=True, log_gaps=[]
+        attempt, reason=reason, sentence=sentence, log_size=0, log_lines=0, log_verified=True, log_gaps=[]
     )
 
 
@@ -179,7 +194,7 @@ def _fill_work(job: Path) -> None:
     draft.rename(job / "work")
 
 
-def _config(attempt: Attempt) -> dict[str, Any]:
+def _config(attempt: Attempt, mounts: list[dict[str, str]]) -> dict[str, Any]:
     """attempt.json, as docs/runner-protocol.md says it."""
     job, spec, facts = attempt.job, Spec.model_validate(attempt.job.spec), host.facts()
     directory = places.job_directory(job.id)
@@ -204,6 +219,7 @@ def _config(attempt: Attempt) -> dict[str, Any]:
         "log_cap": settings.MLTEAM_LOG_CAP,
         "masks": [],
         "packages": _packages(spec),
+        "mounts": mounts,
         "isolation": facts.isolation,
         "network": facts.network,
         "base_prefix": sys.base_prefix,

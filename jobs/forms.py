@@ -19,6 +19,8 @@ PATHS = {
     "environment": "environmentVars",
     "packages": "packages.pip",
     "keys": "keys",
+    "data": "data",
+    "output": "output",
     "cpu": "resources.cpu",
     "mem": "resources.mem",
     "gpu": "resources.gpu",
@@ -82,6 +84,18 @@ class JobForm(forms.Form):
         required=False,
         label="Third-party keys",
         help_text="As variables and files, as the tools of each service expect them. Who can open the job can read them.",
+    )
+    data = forms.CharField(  # type: ignore[assignment]
+        required=False,
+        label="Datasets and models",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="NAME[@version][/part]:/path, one in a line; the job reads them there. "
+        "personal:NAME is of your Personal project: then whoever can open this job can see what it reads.",
+    )
+    output = forms.CharField(
+        required=False,
+        label="Output becomes",
+        help_text="model:NAME or dataset:NAME, new or a new version. Artifacts stay in any case.",
     )
     cpu = forms.CharField(required=False, label="CPU cores")
     mem = forms.CharField(required=False, label="Memory (GiB)")
@@ -158,8 +172,10 @@ class JobForm(forms.Form):
 def _read(field: str, value: Any) -> Any:
     if field == "command":
         return _command(value or "")
-    if field in {"environment", "packages"}:
+    if field in {"environment", "packages", "data"}:
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
+    if field == "output":
+        return [{"to": one.strip()} for one in (value or "").split(",") if one.strip()]
     if field == "tags":
         return [tag.strip() for tag in (value or "").split(",") if tag.strip()]
     if field in {"cpu", "mem", "gpu", "max_run_time", "bid"}:
@@ -210,6 +226,8 @@ def initial_of(spec: Spec) -> dict[str, Any]:
         "environment": "\n".join(f"{name}={value}" for name, value in spec.environment_vars.items()),
         "packages": "\n".join(spec.packages.pip),
         "keys": spec.keys,
+        "data": "\n".join(spec.data),
+        "output": ", ".join(output.to for output in spec.output),
         "cpu": f"{spec.resources.cpu:g}",
         "mem": f"{spec.resources.mem:g}",
         "gpu": str(spec.resources.gpu),

@@ -10,6 +10,7 @@ from django.utils import timezone
 from access import Target
 from accounts.ids import new_id
 from compute.models import ComputeResource
+from datastores.models import Version
 from jobs.querysets import JobQuerySet
 from jobs.states import ACTIVE, FINAL, JobState
 from projects.models import Project
@@ -53,6 +54,7 @@ class Job(models.Model):
     bid = models.PositiveSmallIntegerField(default=0)
     restartable = models.BooleanField(default=False)
     preemptable = models.BooleanField(default=False)
+    waits_for_data = models.BooleanField(default=False, help_text="until its datasets and models are laid out")
 
     # What jobs.rows.prepare adds for a list.
     address: str
@@ -141,6 +143,19 @@ class Attempt(models.Model):
     @property
     def host(self) -> str:
         return self.resource.name
+
+
+class Mount(models.Model):
+    """What a job has of a dataset or model, for good of just this version: the whole, or the part at `sub`, seen at `path`."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="mounts")
+    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="+")
+    sub = models.CharField(max_length=4096, blank=True)
+    path = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ["path"]
+        constraints = [models.UniqueConstraint(fields=["job", "path"], name="mount_once")]
 
 
 class Move(models.Model):

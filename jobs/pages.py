@@ -13,7 +13,7 @@ from compute import trees
 from jobs import artifacts, logs, queue, rows
 from jobs.models import Attempt, Job
 from jobs.spec import Spec
-from jobs.states import FINAL, JobState
+from jobs.states import FINAL, JobState, Reason
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -34,6 +34,7 @@ def status_context(user: "User", job: Job) -> dict[str, Any]:
             "stop": bool(held.decide("job:stop", job)) and job.state not in FINAL | {JobState.CANCELLING},
             "clone": bool(held.decide("job:new", job)),
             "rm": bool(held.decide("job:rm", job)),
+            "store": job.reason == Reason.UPLOAD and job.final and bool(held.decide("job:stop", job)),
         },
         "waiting": queue.explain(job) if job.state == JobState.QUEUED else None,
     }
@@ -75,6 +76,10 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
         found.append(("Bid", str(job.bid)))
     if keys := job.spec.get("keys"):
         found.append(("Keys", ", ".join(keys)))
+    if data := job.spec.get("data"):
+        found.append(("Data", ", ".join(data)))
+    if output := job.spec.get("output"):
+        found.append(("Output", ", ".join(one["to"] for one in output)))
     if attempt:
         found.append(("Host", attempt.host))
         network = {"own": "own, separated", "host": "shared with the host"}.get(

@@ -72,6 +72,10 @@ class JobQuerySet(models.QuerySet):
     def not_held(self) -> "JobQuerySet":
         return self.exclude(reason=Reason.BUDGET)
 
+    def ready(self) -> "JobQuerySet":
+        """Of waiting ones: those that need only their slots."""
+        return self.not_held().filter(waits_for_data=False)
+
     def present(self) -> "JobQuerySet":
         """Without those of removed projects. Not by a join: the order of a list stays that of an index."""
         return self.exclude(project__in=apps.get_model("projects", "Project").objects.filter(removed_at__isnull=False))

@@ -97,14 +97,14 @@ def _used() -> dict[str, int]:
 
 
 def _owners() -> list[str]:
-    return list(Job.objects.queued().not_held().order_by().values_list("project__owner_id", flat=True).distinct())
+    return list(Job.objects.queued().ready().order_by().values_list("project__owner_id", flat=True).distinct())
 
 
 def _line(owner_id: str) -> Iterator[Job]:
     """One owner's waiting jobs by bid and age."""
     waiting = (
         Job.objects.queued()
-        .not_held()
+        .ready()
         .filter(approval.placeable(), project__owner_id=owner_id)
         .order_by("-bid", "queued_at", "id")
     )
@@ -248,6 +248,8 @@ def _explained(job: Job, held: holds.Holds, room: _Room | None, position: int | 
         return Waiting(sentence, None)
     if hold := holds.hold_of(job, held):
         return Waiting(hold.sentence, None)
+    if job.waits_for_data:
+        return Waiting("Waits until its datasets and models are laid out on the host.", None)
     if room is None:
         return Waiting("Waits for a compute resource: no worker has reported yet.", None)
     if sentence := room.closed or room.lacking(job):

@@ -4,7 +4,10 @@ from typing import Any
 
 import access
 from access.signals import may_hold_less
-from jobs import actions
+from datastores.errors import User
+from datastores.models import Datastore
+from datastores.signals import datastore_removing
+from jobs import actions, data
 from jobs.models import Job
 from projects import signals
 from projects.errors import Impossible
@@ -16,6 +19,12 @@ def connect() -> None:
     may_hold_less.connect(_may_hold_less, dispatch_uid="jobs.may_hold_less")
     signals.project_removing.connect(_project_removing, dispatch_uid="jobs.project_removing")
     signals.project_purging.connect(_project_purging, dispatch_uid="jobs.project_purging")
+    datastore_removing.connect(_datastore_removing, dispatch_uid="jobs.datastore_removing")
+
+
+def _datastore_removing(sender: object, *, datastore: Datastore, **_: object) -> list[User]:
+    """Names the jobs that still need it."""
+    return data.users_of(datastore)
 
 
 def find_job(job_id: str) -> Job | None:

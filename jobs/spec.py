@@ -4,6 +4,8 @@ The keys are those of the job file; of them these are what a host without contai
 """
 
 import re
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
@@ -18,13 +20,21 @@ LONGEST_WORD: Final = 128 * 1024 - 1  # bytes that the kernel takes as one word 
 ELSEWHERE: Final = {
     "image": "containers",
     "interactive": "notebook sessions",
-    "data": "datasets, models and volumes",
     "input": "bucket inputs",
-    "output": "bucket outputs",
     "nodes": "a cluster",
     "gpuModel": "a choice of GPU types",
 }
 
+# What a job has there already.
+RESERVED: Final = frozenset(
+    {"bin", "boot", "dev", "environment", "etc", "lib", "lib32", "lib64", "libx32", "output", "proc", "root", "run"}
+    | {"sbin", "sys", "tmp", "usr", "var"}
+)
+
+_data = re.compile(
+    r"^(?:(?P<owner>[^/@:\\]+):)?(?P<name>[^/@:\\]+)(?:@(?P<version>latest|[1-9][0-9]{0,8}))?(?P<sub>/[^:]*)?"
+    r":(?P<path>/[^:]*)(?::(?P<mode>ro|rw))?\Z"
+)
 _name = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -122,6 +132,90 @@ def _once(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def _wanted(text: str) -> str:
+    Wanted.of(text)
+    return text
+
+
+def _apart(texts: list[str]) -> list[str]:
+    """Raises ValueError for two things at one place, or one inside another."""
+    places = sorted(Wanted.of(text).path for text in texts)
+    for before, after in pairwise(places):
+        if after == before:
+            raise ValueError(f"two things cannot both be at {after}")
+        if after.startswith(f"{before}/"):
+            raise ValueError(f"{after} would lie inside {before}, which is read-only")
+    return texts
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a job wants of a dataset or model: `[OWNER:]NAME[@VERSION][/SUB]:/PATH[:ro|rw]`. No version is the latest one."""
+
+    owner: str
+    name: str
+    version: int | None
+    sub: str
+    path: str
+    mode: str
+
+    @classmethod
+    def of(cls, text: str) -> "Wanted":
+        """Raises ValueError for what says no such thing."""
+        match = _data.match(text) if text.isprintable() else None
+        if match is None:
+            raise ValueError("expected NAME[@version][/part]:/path, such as digits:/data or digits@3/train:/data/train")
+        version = match["version"]
+        return cls(
+            owner=match["owner"] or "",
+            name=match["name"],
+            version=int(version) if version and version != "latest" else None,
+            sub=_part(match["sub"] or ""),
+            path=_place(match["path"]),
+            mode=match["mode"] or "ro",
+        )
+
+    @classmethod
+    def fits(cls, name: str) -> bool:
+        """Whether a thing of this name can be wanted at a place that is called like it."""
+        try:
+            return cls.of(f"{name}:/data/{name}").name == name
+        except ValueError:
+            return False
+
+    def pinned(self, version: int) -> str:
+        """The same, of just this version."""
+        owner, sub = f"{self.owner}:" if self.owner else "", f"/{self.sub}" if self.sub else ""
+        return f"{owner}{self.name}@{version}{sub}:{self.path}"
+
+
+def _target(text: str) -> str:
+    kind, _, name = text.partition(":")
+    if kind in {"gs", "s3"}:
+        raise ValueError("no compute resource here offers bucket outputs; expected model:NAME or dataset:NAME")
+    if kind not in {"model", "dataset"} or not Wanted.fits(name) or len(name) > 100:
+        raise ValueError("expected model:NAME or dataset:NAME")
+    return text
+
+
+def _part(sub: str) -> str:
+    """A path within a version, without the slashes around it."""
+    parts = [part for part in sub.split("/") if part]
+    if {".", ".."} & set(parts):
+        raise ValueError("expected a part without “.” and “..”")
+    return "/".join(parts)
+
+
+def _place(path: str) -> str:
+    """Where the job sees something: an absolute path that hides nothing of the system."""
+    parts = [part for part in path.split("/") if part]
+    if not parts or {".", ".."} & set(parts) or len(path) > 500:
+        raise ValueError("expected an absolute path such as /data, without “..”")
+    if parts[0] in RESERVED or parts == ["work"]:
+        raise ValueError(f"/{parts[0]} is taken: choose a path such as /data/{parts[-1]}")
+    return f"/{'/'.join(parts)}"
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", alias_generator=to_camel, populate_by_name=False, hide_input_in_errors=True
@@ -142,6 +236,20 @@ class Packages(_Strict):
     pip: list[Annotated[str, AfterValidator(_requirement)]] = []
 
 
+class Output(_Strict):
+    """Where the job's output goes when it has ended with status 0: `model:NAME` or `dataset:NAME`, new or a new version of it."""
+
+    to: Annotated[str, AfterValidator(_target)]
+
+    @property
+    def kind(self) -> str:
+        return self.to.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return self.to.partition(":")[2]
+
+
 class Spec(_Strict):
     """One job, as its job.yml says it."""
 
@@ -152,6 +260,8 @@ class Spec(_Strict):
     environment_vars: Annotated[dict[str, str], BeforeValidator(_environment)] = {}
     packages: Packages = Packages()
     keys: Annotated[list[Annotated[str, AfterValidator(_key)]], Field(max_length=20), AfterValidator(_once)] = []
+    data: Annotated[list[Annotated[str, AfterValidator(_wanted)]], Field(max_length=50), AfterValidator(_apart)] = []
+    output: Annotated[list[Output], Field(max_length=4)] = []
     resources: Resources = Resources()
     max_run_time: Annotated[int, Field(ge=1, le=10**9)] | None = None
     restartable: bool = False

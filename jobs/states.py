@@ -36,6 +36,8 @@ class Reason(models.TextChoices):
     PREEMPTED = "preempted"
     BUDGET = "budget"
     KEY = "key"
+    DATA = "data"
+    UPLOAD = "upload"
 
 
 ACTIVE: Final = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.UPLOADING, JobState.CANCELLING})
@@ -43,14 +45,15 @@ FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLE
 WAITING: Final = frozenset({JobState.QUEUED})
 UNFINISHED: Final = ACTIVE | WAITING
 
-# From -> to. A restartable job that is interrupted goes back to the queue; nothing leaves a final state.
+# From -> to. A restartable job that is interrupted goes back to the queue; only a failed upload leaves a final state.
 MOVES: Final[dict[str, frozenset[str]]] = {
-    JobState.QUEUED: frozenset({JobState.PREPARING, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.PREPARING, JobState.CANCELLED, JobState.FAILED}),
     JobState.PREPARING: frozenset({JobState.RUNNING, JobState.CANCELLING, JobState.QUEUED, *FINAL}),
     JobState.RUNNING: frozenset({JobState.UPLOADING, JobState.CANCELLING, JobState.QUEUED, *FINAL}),
     JobState.UPLOADING: frozenset({JobState.CANCELLING, *FINAL}),
     JobState.CANCELLING: frozenset(FINAL),
     **{state: frozenset() for state in FINAL},
+    JobState.FAILED: frozenset({JobState.UPLOADING}),  # an output that could not be stored is stored again
 }
 
 # An interruption is what happened to a job from outside; such a job runs again when it is restartable.

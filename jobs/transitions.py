@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
-from jobs import charges, events
+from jobs import charges, events, hints
 from jobs.models import Attempt, Job, Move
 from jobs.states import FINAL, INTERRUPTIONS, MOVES, UNFINISHED, JobState, Reason, outcome
 from projects.work import note_activity
@@ -35,7 +35,7 @@ def move(
     now = timezone.now()
     before = [state for state, onward in MOVES.items() if to in onward and state in only_from]
     why = {"reason": reason, "sentence": sentence[:500]}
-    after = {"state": to, **why, "changed_at": now, **({"ended_at": now} if to in FINAL else {}), **fields}
+    after = {"state": to, **why, "changed_at": now, "ended_at": now if to in FINAL else None, **fields}
     if not Job.objects.filter(pk=job.pk, state__in=before).update(**after):
         return False
     for field, value in after.items():
@@ -88,6 +88,9 @@ def ended(
             return
         stopped = job.state == JobState.CANCELLING and reason in INTERRUPTIONS
         state = JobState.CANCELLED if stopped else outcome(reason, exit_status)
+        if state == JobState.SUCCEEDED and job.spec.get("output"):
+            state, sentence = JobState.UPLOADING, "The command has ended well. Its output is being stored."
+            transaction.on_commit(partial(hints.store, job.pk), robust=True)
         move(job, state, reason=reason, sentence=sentence, attempt=attempt, exit_status=exit_status)
 
 

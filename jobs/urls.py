@@ -18,6 +18,7 @@ urlpatterns = [
     path(f"{job}/spec", views.spec_tab, name="spec"),
     path(f"{job}/history", views.history_tab, name="history"),
     path(f"{job}/stop", views.stop, name="stop"),
+    path(f"{job}/store", views.store, name="store"),
     path(f"{job}/remove", views.remove, name="remove"),
     path(f"{job}/files/<path:path>", views.artifact, name="artifact"),
     path(f"{job}/artifacts.zip", views.artifacts_zip, name="artifacts_zip"),

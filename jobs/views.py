@@ -12,7 +12,7 @@ import access
 from accounts.paging import address_of, paged
 from accounts.requests import UserRequest
 from compute import resources
-from jobs import actions, artifact_answers, attached, pages, queue, rows
+from jobs import actions, artifact_answers, attached, data, pages, queue, rows
 from jobs.forms import JobForm, initial_from_last, initial_of
 from jobs.models import Job
 from jobs.querysets import JobQuerySet
@@ -140,6 +140,7 @@ def _form_page(
         "form": form,
         "host": resources.what_there_is(),
         "cloned": cloned,
+        "offered": data.choices(project, request.user),
         "kept_files": cloned.files if cloned else [],
         **_preview(project, form),
     }
@@ -230,6 +231,19 @@ def stop(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
         actions.stop(job=job, by=request.user)
         now = "is being stopped" if job.state == JobState.CANCELLING else "was taken out of the queue"
         messages.success(request, f"{job.name} {now}.")
+    except actions.Refusal as refusal:
+        messages.info(request, str(refusal))
+    return redirect("jobs:detail", slug=slug, job_id=job_id)
+
+
+@access.route("job:stop")
+@require_POST
+def store(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
+    """Stores an output that could not be stored once more."""
+    job = job_for(request, slug, job_id, "job:stop")
+    try:
+        actions.store_again(job=job, by=request.user)
+        messages.success(request, f"The output of {job.name} is being stored.")
     except actions.Refusal as refusal:
         messages.info(request, str(refusal))
     return redirect("jobs:detail", slug=slug, job_id=job_id)

@@ -80,6 +80,7 @@ def _remove(title: str, path: str, command: str = "") -> Way:
 
 FORMS: Final[dict[str, Way]] = {
     "jobs:stop": _new("Stop the job", "/jobs/{job}/stop", command="job kill {job}"),
+    "jobs:store": _new("Store the output again", "/jobs/{job}/store"),
     "jobs:remove": _remove("Remove the job", "/jobs/{job}", "job rm {job} --yes"),
     "projects:new": _new("New project", "/projects", _same("name")),
     "projects:settings": _set("Rename", "/projects/{project}", _same("name")),

@@ -10,7 +10,7 @@ DEFAULTS = {
     "generation": 1, "workdir": "/work", "environment": {}, "uid": None, "memory_mib": None, "cpu": None, "gpus": [],
     "max_run_time": None, "grace": 10, "log_cap": None, "masks": [], "packages": None, "isolation": "sandbox",
     "network": "own", "bwrap": "bwrap", "slirp4netns": None, "base_prefix": None, "unreachable": (),
-    "key_files": {},
+    "key_files": {}, "mounts": [],
 }  # fmt: skip
 
 

@@ -93,6 +93,8 @@ def arguments(config, *, command, venv, network, located, descriptors):
     argv += _devices(config)
     argv += ["--bind", located[config.work], WORK, "--bind", located[config.output], OUTPUT]
     argv += _extras(config, venv, located)
+    for mount in config.mounts:
+        argv += ["--ro-bind", located[mount["source"]], mount["target"]]
     for place in config.key_files:
         argv += ["--perms", "0400", "--ro-bind-data", str(descriptors[place]), place]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/"]  # memory that no limit of the job's would count
@@ -174,7 +176,7 @@ def become(attempt, config, *, command, venv, network):
         descriptors[place] = _holding(text)
     for number in descriptors.values():
         os.set_inheritable(number, True)
-    paths = [*shown(config, venv), stage.program_root(config.bwrap)]
+    paths = [*shown(config, venv), *(mount["source"] for mount in config.mounts), stage.program_root(config.bwrap)]
     located = stage.reachable(paths) if os.getuid() == 0 else {path: path for path in paths}
     program = stage.relocated(config.bwrap, located)
     bound(config)

@@ -165,6 +165,10 @@ class Migration(migrations.Migration):
                 ("restartable", models.BooleanField(default=False)),
                 ("preemptable", models.BooleanField(default=False)),
                 (
+                    "waits_for_data",
+                    models.BooleanField(default=False, help_text="until its datasets and models are laid out"),
+                ),
+                (
                     "cloned_from",
                     models.ForeignKey(
                         null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="clones", to="jobs.job"

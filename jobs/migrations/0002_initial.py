@@ -9,12 +9,37 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ("datastores", "0001_initial"),
         ("jobs", "0001_initial"),
         ("projects", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
+        migrations.CreateModel(
+            name="Mount",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sub", models.CharField(blank=True, max_length=4096)),
+                ("path", models.CharField(max_length=500)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="mounts", to="jobs.job"
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="datastores.version"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["path"],
+                "constraints": [models.UniqueConstraint(fields=("job", "path"), name="mount_once")],
+            },
+        ),
         migrations.AddField(
             model_name="job",
             name="project",

@@ -1,4 +1,4 @@
-// Forms: a job.yml fills its form as soon as it is chosen; presets and levels follow each other.
+// Forms: a job.yml fills its form as soon as it is chosen; presets and levels follow each other; what is offered is put in.
 
 const fill = document.querySelector("[data-fill]");
 fill?.form.querySelector("input[name=job_yml]")?.addEventListener("change", (event) => {
@@ -15,6 +15,15 @@ for (const form of document.querySelectorAll("[data-presets]")) {
   const show = () => { for (const field of fields()) field.value = presets[preset.value]?.[field.name] ?? field.value; };
   preset.addEventListener("change", show);
   for (const field of fields()) field.addEventListener("change", () => { preset.value = held()?.[0] ?? ""; });
+}
+
+// What is offered becomes a line of the field that it is for.
+for (const offer of document.querySelectorAll("[data-add-line]")) {
+  offer.addEventListener("click", () => {
+    const field = document.getElementById(offer.dataset.to);
+    if (!field.value.split("\n").includes(offer.dataset.addLine)) field.value = `${field.value.trimEnd()}\n${offer.dataset.addLine}`.trimStart();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
 }
 
 // What was typed is not lost to a slip: leaving a changed form asks first.

@@ -195,6 +195,7 @@ jobs:artifacts                           GET  in   404  404  404  404  200  200 
 jobs:spec                                GET  in   404  404  404  404  200  200  200  200  200  200  404
 jobs:history                             GET  in   404  404  404  404  200  200  200  200  200  200  404
 jobs:stop                                POST in   404  404  404  404  403  go   403  go   go   go   404
+jobs:store                               POST in   404  404  404  404  403  go   403  go   go   go   404
 jobs:remove                              GET  in   404  404  404  404  403  200  403  200  200  200  404
 jobs:remove                              POST in   404  404  404  404  403  go   403  go   go   go   404
 jobs:artifact                            GET  in   404  404  404  404  200  200  200  200  200  200  404

@@ -259,6 +259,13 @@ def _running_job(world: World) -> Shown:
     return f"/p/vision/jobs/{world.job('sleep 600')}", {}
 
 
+@shows("jobs:store")
+def _output_that_was_not_stored(world: World) -> Shown:
+    spec = {"name": world.fresh("job").replace(" ", "-"), "command": "true", "output": [{"to": "model:nothing"}]}
+    job = world.asks("POST", f"/projects/{world.site.vision}/jobs", {"spec": spec})["id"]
+    return f"/p/vision/jobs/{world.ended(job)}", {}
+
+
 @shows("jobs:remove")
 def _ended_job(world: World) -> Shown:
     return f"/p/vision/jobs/{world.ended(world.job('true'))}", {}

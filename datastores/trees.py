@@ -1,0 +1,130 @@
+"""Versions as directories of this host, from which jobs read: laid out once, never changed, and shared by all jobs.
+
+A tree stands under its manifest's digest, whole or not at all. Its files are those of the store where that is a disk of this host,
+by a second name, so that no job has a copy of its own; jobs see a tree only bound read-only.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from datastores import blobs, listings
+from datastores.blobs import Missing, key_of
+from datastores.disk import DiskStore
+from datastores.manifests import Entry
+from datastores.models import Version
+from datastores.uploads import full_said
+from mlteam import state
+
+PLAIN, PROGRAM = 0o444, 0o555
+
+
+def place_of(version: Version) -> Path:
+    """Where the version stands, or would."""
+    return state.directory(f"trees/{version.datastore.project_id}") / version.digest
+
+
+def stands(version: Version) -> bool:
+    """Whether the version is laid out on this host."""
+    return place_of(version).is_dir()
+
+
+def lay_out(version: Version) -> bool:
+    """Lays the version out, unless it is; False while another process does. Raises Missing, Full, blobs.Unavailable."""
+    place = place_of(version)
+    if place.is_dir():
+        return True
+    with _alone(place) as alone:
+        if not alone:
+            return False
+        if not place.is_dir():
+            _lay_out(version, place)
+    return True
+
+
+def find(version: Version, sub: str) -> Path | None:
+    """A file or directory of a version that is laid out, by its path in it, or the whole for ""; None where there is none."""
+    found = place_of(version) / sub
+    return found if found.exists() else None
+
+
+def has(version: Version, sub: str) -> bool:
+    """Whether the version has such a file or directory; "" is everything. Raises Missing."""
+    with listings.opened(listings.of(version)) as listing:
+        start, end = listing.folder(sub)
+        return start < end or listing.find(sub) is not None
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[bool]:
+    """Whether nobody else is at it. The lock goes with the process that holds it."""
+    file = os.open(place.with_name(f".{place.name}.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(file)
+
+
+def _lay_out(version: Version, place: Path) -> None:
+    draft = place.with_name(f".{place.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+    try:
+        with full_said(), listings.opened(listings.of(version)) as listing:
+            draft.mkdir(mode=0o755)
+            made = {""}
+            for entry in listing.entries(0, listing.files):
+                folder = entry.path.rpartition("/")[0]
+                if folder not in made:
+                    (draft / folder).mkdir(mode=0o755, parents=True, exist_ok=True)
+                    made.add(folder)
+                _bring(version.datastore.project_id, entry, draft / entry.path)
+            draft.rename(place)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _bring(project_id: str, entry: Entry, target: Path) -> None:
+    """Puts one file there: that of the store itself, or a copy of it. Whether it may be executed is the file's, not the name's."""
+    kept, key = blobs.store(), key_of(project_id, entry.sha256)
+    if isinstance(kept, DiskStore) and entry.mode == 0o644 and _linked(kept.root / key, target, entry.size):
+        return
+    with target.open("xb") as file:
+        for piece in kept.read(key):
+            file.write(piece)
+        length = file.tell()
+    if length != entry.size:
+        raise Missing(key)
+    target.chmod(PROGRAM if entry.mode == 0o755 else PLAIN)
+
+
+def _linked(source: Path, target: Path, size: int) -> bool:
+    """Gives the file a second name, where the disk can."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise Missing(source.name) from None
+    except OSError:  # another disk, one that knows no links, or more names than a file can have
+        return False
+    if target.stat().st_size != size:
+        raise Missing(source.name)
+    target.chmod(PLAIN)
+    return True
+
+
+def tidy() -> None:
+    """Takes away trees of versions that are no more."""
+    for project in list(state.directory("trees", 0o711).iterdir()):
+        known = set(Version.objects.filter(datastore__project=project.name).values_list("digest", flat=True))
+        for tree in list(project.iterdir()):
+            if tree.name.strip(".").partition(".")[0] not in known:
+                shutil.rmtree(tree) if tree.is_dir() else tree.unlink(missing_ok=True)
+        if not known:
+            with suppress(OSError):
+                project.rmdir()

@@ -1,0 +1,185 @@
+"""What becomes of a job's output when it has ended well: a new model or dataset, or a version of one that is there."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import Http404
+
+import access
+from access.keys import RoleHolder
+from access.models import Role
+from access.sources import ROLE
+from compute import trees
+from datastores import actions as datastores
+from datastores import blobs, uploads
+from datastores.errors import Impossible
+from datastores.manifests import FILES, BadManifest, Entry
+from datastores.models import Datastore, Upload, Version
+from datastores.paths import BadPath
+from jobs import places, transitions
+from jobs.models import Job
+from jobs.spec import Output, Spec
+from jobs.states import JobState, Reason
+from projects.models import Project
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+NOT_THERE: Final = "Who submitted the job has no access to this project any more."
+SMALL: Final = 2**20  # bytes; what is larger goes by itself
+# What is said to people, and waits for them to mend it.
+UNDONE: Final = (
+    *(Impossible, BadManifest, BadPath, ValidationError, uploads.Damaged, blobs.Full, trees.NotThere),
+    *(access.Refused, Http404),
+)
+
+
+def errors(project: Project, spec: Spec, by: "User | RoleHolder") -> list[tuple[str, str]]:
+    """What is wrong with where a spec's output shall go, as (field, sentence)."""
+    found = [_error(project, output, by) for output in spec.output]
+    return [(f"output.{number}.to", said) for number, said in enumerate(found) if said]
+
+
+def _error(project: Project, output: Output, by: "User | RoleHolder") -> str:
+    there = _there(project, output.name)
+    if there is None:
+        if access.allowed(by, f"{output.kind}:new", project):
+            return ""
+        return f"you may make no {output.kind} in this project ({output.kind}:new)"
+    if there.kind != output.kind:
+        return f"{output.name} is a {there.kind} here"
+    if access.allowed(by, f"{there.kind}:set", there):
+        return ""
+    return f"you may add no version to the {there.kind} {there.name} ({there.kind}:set)"
+
+
+def _there(project: Project, name: str) -> Datastore | None:
+    found: Datastore | None = Datastore.objects.present().for_programs().filter(project=project, name=name).first()
+    return found
+
+
+# When it has ended
+
+
+def store(job_id: str) -> None:
+    """Makes versions of what a job has left, and ends it. Killed in between, it is asked again and goes on."""
+    job = Job.objects.select_related("project", "created_by").filter(pk=job_id, state=JobState.UPLOADING).first()
+    if job is None:
+        return
+    with _alone(job) as alone:
+        if not alone:
+            return
+        try:
+            made = [_stored(job, output) for output in Spec.model_validate(job.spec).output]
+        except blobs.Unavailable:
+            return  # it is asked again
+        except UNDONE as error:
+            said = " ".join(error.messages) if isinstance(error, ValidationError) else str(error) or NOT_THERE
+            _end(job, JobState.FAILED, Reason.UPLOAD, f"Its output is kept here, but could not be stored: {said}")
+            return
+        _end(job, JobState.SUCCEEDED, Reason.EXITED, f"Its output became {' and '.join(made)}.")
+
+
+def _end(job: Job, state: JobState, reason: Reason, sentence: str) -> None:
+    transitions.move(job, state, reason=reason, sentence=sentence, only_from=frozenset({JobState.UPLOADING}))
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[bool]:
+    """Whether no other process is at it. The lock goes with the process that holds it."""
+    file = os.open(places.job_directory(job.id) / "output.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(file)
+
+
+def _stored(job: Job, output: Output) -> str:
+    """What it became, in words."""
+    by, root = _submitter(job), places.output_directory(job.id)
+    manifest, places_of = _manifest(job, root)
+    target = _there(job.project, output.name) or datastores.create(
+        project=job.project, kind=output.kind, name=output.name, by=by
+    )
+    if target.kind != output.kind:
+        raise Impossible(f"{output.name} is a {target.kind} by now.")
+    upload = datastores.begin(datastore=target, manifest=manifest, by=by).upload
+    _send(upload, root, places_of)
+    version, _ = _committed(upload, job, by)
+    return f"version {version.number} of the {target.kind} {target.name}"
+
+
+def _committed(upload: Upload, job: Job, by: "User | RoleHolder") -> tuple[Version, bool]:
+    return datastores.commit(upload=upload, note=f"Output of the job {job.name}, {job.urn}"[:1000], by=by)
+
+
+def _submitter(job: Job) -> "User | RoleHolder":
+    """As whom it is stored: what they may no longer do, is not done."""
+    if job.created_by:
+        return job.created_by
+    if not Role.objects.filter(pk=job.by_role_id).exists():
+        raise Impossible("Who submitted the job is no longer here.")
+    return RoleHolder(f"{ROLE}{job.by_role_id}", job.by_role_id, job.by_role)
+
+
+def _manifest(job: Job, root: Path) -> tuple[Path, dict[str, str]]:
+    """A manifest of the output, and for each content a path at which it is. Links and whatever is no file are left out."""
+    found: dict[str, str] = {}
+    manifest = places.job_directory(job.id) / "output.manifest"
+    with manifest.open("wb") as lines:
+        for entry in trees.walk(root, limit=FILES):
+            if entry.kind == "file":
+                line = _read(root, entry.path)
+                found[line.sha256] = entry.path
+                lines.write(line.line)
+    if not found:
+        raise Impossible("The job wrote no files to $MLTEAM_OUTPUT.")
+    return manifest, found
+
+
+def _read(root: Path, path: str) -> Entry:
+    with trees.opened(root, path) as file:
+        readable: Any = file
+        digest = hashlib.file_digest(readable, "sha256").hexdigest()
+        found = os.fstat(file.fileno())
+        return Entry(path, digest, found.st_size, 0o755 if found.st_mode & 0o100 else 0o644)
+
+
+def _send(upload: Upload, root: Path, places_of: dict[str, str]) -> None:
+    """What the project lacks of it: small files together, large ones in pieces from where they stand."""
+    pack: list[bytes] = []
+    for lack in list(uploads.lacking(upload)):
+        with trees.opened(root, places_of[lack.sha256]) as file:
+            if lack.size > SMALL:
+                file.seek(lack.received)
+                at = lack.received
+                while piece := file.read(uploads.PIECE):
+                    at = uploads.receive_piece(upload, lack.sha256, lack.size, at, piece)
+                continue
+            pack.append(uploads.RECORD.pack(bytes.fromhex(lack.sha256), lack.size) + file.read())
+        if sum(map(len, pack)) > uploads.PACK - SMALL:
+            uploads.receive_pack(upload, b"".join(pack))
+            pack.clear()
+    if pack:
+        uploads.receive_pack(upload, b"".join(pack))
+
+
+@transaction.atomic
+def store_again(job: Job) -> bool:
+    """Takes up an output that could not be stored; False when there is none."""
+    again = Job.objects.filter(pk=job.pk, state=JobState.FAILED, reason=Reason.UPLOAD)
+    sentence = "Its output is stored once more."
+    failed = frozenset({JobState.FAILED})
+    return bool(again) and transitions.move(
+        job, JobState.UPLOADING, reason=Reason.UPLOAD, sentence=sentence, only_from=failed
+    )

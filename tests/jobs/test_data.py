@@ -1,0 +1,269 @@
+"""Datasets and models in jobs: who may have them, which version that is, laying it out, and what becomes of it meanwhile."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from datastores import actions as datastores
+from datastores import trees
+from datastores.errors import InUse
+from jobs import actions, data, engine, hints, places, queue, tasks
+from jobs.models import Job, Mount
+from jobs.spec import SpecErrors, parse
+from jobs.states import JobState, Reason
+from mlteam import state
+from projects.members import set_permissions
+from projects.models import AuditEntry, Project
+from tests.datastores.conftest import dataset, kept  # noqa: F401 - fixtures
+from tests.datastores.pushing import push
+
+pytestmark = pytest.mark.django_db
+
+FILES = {"train/a b.txt": b"one\n", "run.sh": b"two\n", "empty": b""}
+
+
+@pytest.fixture
+def var(settings, monkeypatch, tmp_path):
+    settings.VAR = tmp_path
+    monkeypatch.setattr(state, "VAR", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def version(var, dataset, owner):  # noqa: F811
+    return push(dataset, FILES, owner)
+
+
+@pytest.fixture
+def submit(project, resource, version, monkeypatch):
+    """submit(by, "faces:/data") as a page does it; no worker listens."""
+    asked = []
+    monkeypatch.setattr(hints, "_send", lambda *what: asked.append(what))
+
+    def make(by, *wanted, into=project):
+        job = actions.submit(project=into, spec=parse({"command": "true", "data": list(wanted)}), by=by)
+        job.asked = asked
+        return job
+
+    return make
+
+
+def wrong(project, by, *wanted) -> str:
+    with pytest.raises(SpecErrors) as caught:
+        actions.check(project=project, spec=parse({"command": "true", "data": list(wanted)}), by=by)
+    assert {field for field, _ in caught.value.errors} == {"data"}
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "pinned"),
+    [
+        ("faces:/data", "faces@3:/data"),
+        ("faces@latest/train/:/data//in/:ro", "faces@3/train:/data/in"),
+        ("ada:faces@2/a b/ü:/work/in", "ada:faces@3/a b/ü:/work/in"),
+    ],
+)
+def test_what_is_wanted_is_said_in_one_line(text, pinned):
+    from jobs.spec import Wanted
+
+    assert Wanted.of(text).pinned(3) == pinned
+    assert Wanted.of(pinned).version == 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "faces",
+        "faces:data",
+        "faces:/",
+        "faces:/usr/share",
+        "faces:/work",
+        "faces:/data/../etc",
+        "faces@0:/data",
+        "faces@x:/data",
+        "faces/../x:/data",
+        ":/data",
+        "faces:/data:rx",
+        "fa\nces:/data",
+        ["faces:/data", "other:/data"],
+        ["faces:/data", "other:/data/in"],
+        ["faces:/data"] * 51,
+        {"faces": "/data"},
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(data):
+    with pytest.raises(SpecErrors) as caught:
+        parse({"command": "true", "data": data if isinstance(data, list | dict) else [data]})
+    assert all(field.split(".")[0] == "data" for field, _ in caught.value.errors)
+
+
+def test_the_latest_version_is_pinned_when_it_is_submitted(submit, owner, dataset, version):  # noqa: F811
+    first = submit(owner, "faces:/data")
+    push(dataset, {"new": b"three"}, owner)
+    assert first.spec["data"] == ["faces@1:/data"]
+    assert submit(owner, "faces/new:/data").spec["data"] == ["faces@2/new:/data"]
+    assert submit(owner, "faces@1:/data").spec["data"] == ["faces@1:/data"]
+    assert AuditEntry.objects.filter(action="job:new").earliest("id").after["data"] == ["faces@1:/data"]
+
+
+def test_what_is_not_there_or_not_for_somebody_is_the_same_to_them(
+    project, owner, version, make_user, join, resource, levels_of_nothing
+):
+    assert "no such dataset" in wrong(project, owner, "nothing:/data")
+    assert "no version 7" in wrong(project, owner, "faces@7:/data")
+    assert "there is no validation in version 1" in wrong(project, owner, "faces/validation:/data")
+    assert "only be read" in wrong(project, owner, "faces:/data:rw")
+    nobody = wrong(project, levels_of_nothing, "faces:/data").replace("faces", "X")
+    assert nobody == wrong(project, levels_of_nothing, "nothing:/data").replace("nothing", "X")
+    theirs = make_user("otto")
+    elsewhere = Project.objects.get(owner=theirs, personal=True)
+    assert "no such dataset" in wrong(elsewhere, theirs, "faces:/data")
+    assert "no such dataset" in wrong(elsewhere, theirs, "olga:faces:/data")
+
+
+@pytest.fixture
+def levels_of_nothing(project, make_user, join):
+    """A member who may submit jobs and read no dataset."""
+    from projects import actions as projects
+
+    member = join(project, make_user("nell"), "Collaborator")
+    levels = {"job": "all", "dataset": "none", "model": "none", "volume": "none"}
+    projects.set_levels(member=member, levels=levels, by=project.owner)
+    return member.user
+
+
+def test_ones_own_personal_ones_come_along_and_those_of_nobody_else(submit, project, owner, collaborator):
+    personal = Project.objects.get(owner=collaborator, personal=True)
+    mine = datastores.create(project=personal, kind="model", name="mine", by=collaborator)
+    push(mine, {"weights": b"1"}, collaborator)
+    assert submit(collaborator, "personal:mine:/m").spec["data"] == ["personal:mine@1:/m"]
+    assert submit(collaborator, f"{collaborator.username}:mine:/m").mounts.get().version.datastore == mine
+    assert "no such" in wrong(project, owner, "personal:mine:/m")
+    assert "no such" in wrong(project, owner, f"{collaborator.username}:mine:/m")
+    assert "no such" in wrong(project, collaborator, "mine:/m")
+
+
+def test_a_job_is_placed_when_what_it_needs_is_laid_out(submit, owner, version, resource):
+    job = submit(owner, "faces:/data", "faces/train:/work/in")
+    assert job.waits_for_data and queue.place(resource) == []
+    assert "laid out" in queue.explain(job).sentence
+    assert data.bring(job.pk) and not data.bring(job.pk)
+    [attempt] = queue.place(resource)
+    tree = trees.place_of(version)
+    mounts = data.places(attempt.job)
+    assert mounts == [{"source": str(tree), "target": "/data"}, {"source": str(tree / "train"), "target": "/work/in"}]
+    found = {str(file.relative_to(tree)): file.read_bytes() for file in tree.rglob("*") if file.is_file()}
+    assert found == FILES
+    assert {file.stat().st_mode & 0o777 for file in tree.rglob("*") if file.is_file()} == {0o444}
+    second = submit(owner, "faces:/other")
+    assert not second.waits_for_data  # it is there, and not once more
+    assert (tree / "run.sh").stat().st_nlink == 2
+
+
+def test_a_worker_that_was_lost_is_made_up_for(submit, owner, monkeypatch, version):
+    job = submit(owner, "faces:/data")
+    job.asked.clear()
+    monkeypatch.setitem(tasks._asked_again, "at", 0.0)
+    tasks._ask_again()
+    tasks._ask_again()  # not at once
+    assert job.asked == [("bring", job.pk)]
+    draft = trees.place_of(version).with_name(f".{version.digest}.draft")
+    draft.mkdir()
+    (draft / "run.sh").write_bytes(b"half")
+    tasks.bring(job.pk)
+    assert (trees.place_of(version) / "run.sh").read_bytes() == b"two\n" and not draft.exists()
+    assert not Job.objects.get(pk=job.pk).waits_for_data
+
+
+def test_while_one_lays_it_out_another_leaves_it_alone(submit, owner, version):
+    job = submit(owner, "faces:/data")
+    with trees._alone(trees.place_of(version)) as alone:
+        assert alone and not data.bring(job.pk)
+    assert Job.objects.get(pk=job.pk).waits_for_data and data.bring(job.pk)
+
+
+def test_content_that_is_lost_ends_the_job_and_says_so(submit, owner, version, kept):  # noqa: F811
+    job = submit(owner, "faces:/data")
+    shutil.rmtree(kept.root)
+    assert not data.bring(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.DATA) and "Push" in job.sentence
+    assert not trees.stands(version)
+
+
+def test_a_dataset_is_kept_while_a_job_has_it(submit, owner, dataset, version):  # noqa: F811
+    job = submit(owner, "faces:/data")
+    with pytest.raises(InUse) as caught:
+        datastores.remove(datastore=dataset, by=owner)
+    assert [user.urn for user in caught.value.users] == [job.urn] and "job" in str(caught.value)
+    actions.stop(job=job, by=owner)
+    datastores.remove(datastore=dataset, by=owner)
+    assert "no such dataset" in wrong(job.project, owner, *job.spec["data"])
+
+
+def test_a_job_never_starts_without_what_it_asked_for(submit, owner, version, resource, monkeypatch):
+    job = submit(owner, "faces:/data")
+    assert data.bring(job.pk)
+    [attempt] = queue.place(resource)
+    shutil.rmtree(trees.place_of(version))
+    engine.start(attempt)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.DATA)
+    assert not (places.attempt_directory(job.id, 0) / "attempt.json").exists()
+    other = submit(owner, "faces:/data")
+    Mount.objects.filter(job=other).delete()
+    assert not data.bring(other.pk) and Job.objects.get(pk=other.pk).reason == Reason.DATA
+
+
+def test_who_may_no_longer_read_it_has_no_job_with_it(submit, project, collaborator, version, resource):
+    job = submit(collaborator, "faces:/data")
+    assert data.bring(job.pk)
+    [attempt] = queue.place(resource)
+    set_permissions(project, collaborator, {"job": "all", "dataset": "none", "model": "none", "volume": "none"})
+    engine.start(attempt)
+    job.refresh_from_db()
+    assert job.reason == Reason.DATA and "may no longer read the dataset faces" in job.sentence
+
+
+def test_a_later_runner_is_told_the_same(submit, owner, version, resource, monkeypatch):
+    job = submit(owner, "faces:/data")
+    data.bring(job.pk)
+    [attempt] = queue.place(resource)
+    monkeypatch.setattr("runner.launch", lambda *_: None)
+    engine.start(attempt)
+    told = places.attempt_directory(job.id, 0) / "attempt.json"
+    before = json.loads(told.read_text())["mounts"]
+    shutil.rmtree(trees.place_of(version))
+    engine.start(attempt)
+    again = json.loads(told.read_text())
+    assert again["generation"] == 2 and again["mounts"] == before == [
+        {"source": before[0]["source"], "target": "/data"}
+    ]
+
+
+def test_trees_of_versions_that_are_no_more_go(submit, owner, dataset, version):  # noqa: F811
+    job = submit(owner, "faces:/data")
+    data.bring(job.pk)
+    trees.tidy()
+    assert trees.stands(version)
+    actions.stop(job=job, by=owner)
+    place = trees.place_of(version)
+    datastores.remove(datastore=dataset, by=owner)
+    trees.tidy()
+    assert not place.parent.exists() or not os.listdir(place.parent)
+
+
+def test_the_form_offers_what_one_may_read(as_user, project, owner, version, resource, levels_of_nothing):
+    page = as_user(owner).get(f"/p/{project.slug}/jobs/new").content.decode()
+    assert 'data-add-line="faces:/data/faces"' in page and "faces (dataset, version 1)" in page
+    assert "data-add-line" not in as_user(levels_of_nothing).get(f"/p/{project.slug}/jobs/new").content.decode()
+
+
+def test_what_was_pinned_is_shown_and_copied(as_user, project, owner, submit):
+    job = submit(owner, "faces:/data")
+    page = as_user(owner).get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
+    assert "faces@1:/data" in page
+    again = as_user(owner).get(f"/p/{project.slug}/jobs/new?clone={job.pk}").content.decode()
+    assert ">\nfaces@1:/data</textarea>" in again

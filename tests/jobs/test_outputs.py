@@ -1,0 +1,214 @@
+"""What becomes of a job's output: versions of models and datasets, whatever happens in between."""
+
+import os
+import shutil
+
+import pytest
+
+from datastores import actions as datastores
+from datastores import contents, listings, uploads
+from datastores.models import Datastore, Version
+from jobs import actions, hints, outputs, places, queue, tasks, transitions
+from jobs.models import Job
+from jobs.spec import SpecErrors, parse
+from jobs.states import JobState, Reason
+from mlteam import state
+from projects.members import set_permissions
+from projects.models import AuditEntry
+from tests.datastores.conftest import kept  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.django_db
+
+FILES = {"model.txt": b"weights", "run.sh": b"#!/bin/sh", "a b/ä": b"", "large": os.urandom(3 * 2**20)}
+
+
+@pytest.fixture
+def asked(settings, monkeypatch, tmp_path):
+    """What workers were asked; none listens."""
+    settings.VAR = tmp_path
+    monkeypatch.setattr(state, "VAR", tmp_path)
+    found = []
+    monkeypatch.setattr(hints, "_send", lambda *what: found.append(what))
+    return found
+
+
+@pytest.fixture
+def ended(asked, queued, resource, project, django_capture_on_commit_callbacks):
+    """ended(by, files, "model:digits") is a job whose command has written these and ended."""
+
+    def make(by, files=FILES, to="model:digits", status=0):
+        job = queued(project, by, output=[{"to": to}])
+        [attempt] = queue.place(resource)
+        transitions.started(attempt, {})
+        root = places.output_directory(job.id)
+        root.mkdir(parents=True)
+        for path, content in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content)
+        if "run.sh" in files:
+            (root / "run.sh").chmod(0o755)
+        with django_capture_on_commit_callbacks(execute=True):
+            actions.attempt_ended(attempt.id, {"reason": "exited", "exit_status": status})
+        job.refresh_from_db()
+        return job
+
+    return make
+
+
+def files_of(version: Version) -> dict[str, tuple[bytes, int]]:
+    project = version.datastore.project_id
+    with listings.opened(listings.of(version)) as listing:
+        entries = list(listing.entries(0, listing.files))
+    return {entry.path: (b"".join(contents.read(project, entry)), entry.mode) for entry in entries}
+
+
+def test_the_output_of_a_job_becomes_a_new_model(ended, owner, asked):
+    job = ended(owner)
+    assert job.state == JobState.UPLOADING and job.ended_at is None and ("store", job.pk) in asked
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.SUCCEEDED and job.exit_status == 0 and job.ended_at
+    assert job.sentence == "Its output became version 1 of the model digits."
+    version = Version.objects.get()
+    assert version.datastore.kind == "model" and version.created_by == owner and job.urn in version.note
+    modes = {"run.sh": 0o755}
+    assert files_of(version) == {path: (content, modes.get(path, 0o644)) for path, content in FILES.items()}
+    assert (places.output_directory(job.id) / "model.txt").read_bytes() == b"weights"
+
+
+def test_the_next_one_is_a_version_of_it(ended, owner):
+    for number in (1, 2):
+        tasks.store(ended(owner, {"model.txt": b"%d" % number}).pk)
+    assert [version.number for version in Version.objects.order_by("number")] == [1, 2]
+    assert files_of(Version.objects.get(number=2)) == {"model.txt": (b"2", 0o644)}
+
+
+def test_a_command_that_failed_leaves_its_artifacts_and_no_model(ended, owner):
+    job = ended(owner, status=3)
+    assert job.state == JobState.FAILED and job.reason == Reason.EXITED
+    assert not Datastore.objects.exists() and not outputs.store_again(job)
+
+
+def test_links_and_what_is_no_file_are_left_out(ended, owner, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("the server's")
+    job = ended(owner, {"model.txt": b"1"})
+    root = places.output_directory(job.id)
+    (root / "link").symlink_to(secret)
+    (root / "folder").symlink_to(tmp_path)
+    os.mkfifo(root / "pipe")
+    tasks.store(job.pk)
+    assert set(files_of(Version.objects.get())) == {"model.txt"}
+
+
+def test_what_cannot_be_stored_fails_says_why_and_is_stored_again(ended, owner, project, settings, as_user):
+    settings.MLTEAM_DATA_CAP = 10
+    job = ended(owner)
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.UPLOAD) and "kept here" in job.sentence
+    assert (places.output_directory(job.id) / "model.txt").read_bytes() == b"weights"
+    client, address = as_user(owner), f"/p/{project.slug}/jobs/{job.pk}"
+    assert "Store the output again" in client.get(address).content.decode()
+    settings.MLTEAM_DATA_CAP = 0
+    assert client.post(f"{address}/store").status_code == 302
+    job.refresh_from_db()
+    assert job.state == JobState.UPLOADING and job.ended_at is None
+    assert AuditEntry.objects.filter(action="job:store", urn=job.urn).exists()
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.SUCCEEDED and Version.objects.count() == 1
+    assert "Store the output again" not in client.get(address).content.decode()
+    with pytest.raises(actions.Refusal):
+        actions.store_again(job=job, by=owner)
+
+
+def test_no_output_at_all_is_said(ended, owner):
+    job = ended(owner, {})
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.reason == Reason.UPLOAD and "wrote no files to $MLTEAM_OUTPUT" in job.sentence
+
+
+class Killed(BaseException):
+    """As a process is: nothing catches it."""
+
+
+def test_killed_anywhere_it_goes_on_and_nothing_is_there_twice(ended, owner, monkeypatch):
+    def kill(*_, **__):
+        raise Killed
+
+    job = ended(owner)
+    steps = ((uploads, "receive_piece"), (uploads, "receive_pack"), (datastores, "commit"), (outputs, "_end"))
+    for module, name in steps:
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(module, name, kill)
+            tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.UPLOADING and Version.objects.count() == 1
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.SUCCEEDED and set(files_of(Version.objects.get())) == set(FILES)
+
+
+def test_one_that_nobody_knows_of_is_asked_for_again_and_two_do_it_once(ended, owner, asked, monkeypatch):
+    job = ended(owner)
+    asked.clear()
+    monkeypatch.setitem(tasks._asked_again, "at", 0.0)
+    tasks._ask_again()
+    assert asked == [("store", job.pk)]
+    with outputs._alone(job) as alone:
+        assert alone
+        tasks.store(job.pk)
+    assert not Version.objects.exists()
+
+
+def test_stopped_meanwhile_it_is_cancelled_at_once(ended, owner):
+    job = ended(owner)
+    actions.stop(job=job, by=owner)
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED and job.ended_at
+    tasks.store(job.pk)
+    assert not Version.objects.exists()
+
+
+def test_who_may_no_longer_make_models_makes_none(ended, collaborator, project):
+    job = ended(collaborator)
+    set_permissions(project, collaborator, {"job": "all", "dataset": "all", "model": "read", "volume": "none"})
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.reason == Reason.UPLOAD and not Version.objects.exists()
+
+
+def test_who_has_left_makes_none_either(ended, collaborator, project):
+    job = ended(collaborator)
+    project.members.get(user=collaborator).delete()
+    set_permissions(project, collaborator, dict.fromkeys(("job", "dataset", "model", "volume"), "none"))
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.FAILED and job.sentence.endswith(".") and not Version.objects.exists()
+
+
+def test_where_it_may_not_go_is_said_when_it_is_submitted(project, owner, collaborator, resource, asked):
+    datastores.create(project=project, kind="dataset", name="faces", by=owner)
+
+    def said(by, to):
+        with pytest.raises(SpecErrors) as caught:
+            actions.check(project=project, spec=parse({"command": "true", "output": [{"to": to}]}), by=by)
+        return str(caught.value)
+
+    assert "faces is a dataset here" in said(owner, "model:faces")
+    assert "output.0.to" in said(owner, "volume:x") and "bucket outputs" in said(owner, "gs://bucket/x")
+    set_permissions(project, collaborator, {"job": "all", "dataset": "read", "model": "none", "volume": "none"})
+    assert "may make no model" in said(collaborator, "model:new")
+    assert "may add no version" in said(collaborator, "dataset:faces")
+
+
+def test_a_form_says_where_it_goes(as_user, project, owner, resource, asked):
+    sent = {"command": "true", "output": "model:digits", "cpu": "1", "mem": "1", "gpu": "0"}
+    assert as_user(owner).post(f"/p/{project.slug}/jobs/new", sent).status_code == 302
+    job = Job.objects.get()
+    assert job.spec["output"] == [{"to": "model:digits"}]
+    again = as_user(owner).get(f"/p/{project.slug}/jobs/new?clone={job.pk}").content.decode()
+    assert 'value="model:digits"' in again
+    shutil.rmtree(places.job_directory(job.id), ignore_errors=True)
