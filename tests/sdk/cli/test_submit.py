@@ -127,6 +127,13 @@ def test_dates_and_answers_stay_what_was_written(submitted: Any, tmp_path: Path)
 def test_data_at_the_same_path_is_replaced(submitted: Any, tmp_path: Path) -> None:
     (tmp_path / "job.yml").write_text("command: x\ndata: ['old:/home', 'kept:/data:ro']\n")
     assert submitted("-f", "job.yml", "-d", "new:/home:rw")["data"] == ["kept:/data:ro", "new:/home:rw"]
+    assert submitted("-f", "job.yml", "-d", "personal:new@2/a:/data")["data"] == ["old:/home", "personal:new@2/a:/data"]
+
+
+def test_what_the_output_becomes_is_added(submitted: Any, tmp_path: Path) -> None:
+    (tmp_path / "job.yml").write_text("command: x\noutput: [{to: 'model:a'}]\n")
+    assert submitted("-f", "job.yml", "--output", "dataset:b")["output"] == [{"to": "model:a"}, {"to": "dataset:b"}]
+    assert "output" not in submitted("--", "true")
 
 
 def test_a_variable_without_a_value_is_taken_from_here(submitted: Any, at: Command) -> None:

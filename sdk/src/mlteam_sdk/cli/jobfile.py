@@ -109,8 +109,8 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _mounted_at(item: Any) -> str:
-    """The path of `NAME[@version][/sub]:/path[:ro|rw]`."""
-    return str(item).partition(":")[2].removesuffix(":ro").removesuffix(":rw")
+    """The path of `[OWNER:]NAME[@version][/sub]:/path[:ro|rw]`."""
+    return str(item).removesuffix(":ro").removesuffix(":rw").rpartition(":")[2]
 
 
 def command_of(words: Sequence[str], *, after_dashes: bool) -> str | list[str]:

@@ -43,7 +43,20 @@ def _spec_options() -> list[Callable[..., Any]]:
     return [
         click.option("--name", help="The job's name."),
         click.option("--image", "-i", help="A container image."),
-        click.option("--data", "-d", multiple=True, metavar="NAME:/PATH[:ro|rw]", help="Data to mount; repeatable."),
+        click.option(
+            "--data",
+            "-d",
+            multiple=True,
+            metavar="NAME[@VERSION][/PART]:/PATH",
+            help="A dataset or model that the job reads at a path; repeatable.",
+        ),
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="model:NAME|dataset:NAME",
+            help="What the job's output becomes: new, or a new version; repeatable.",
+        ),
         click.option(
             "--env", "-e", multiple=True, metavar="K=V", help="A variable; K alone takes it from here. Repeatable."
         ),
@@ -123,6 +136,7 @@ class Submit(Command):
 def _flags(given: dict[str, Any]) -> dict[str, Any]:
     """The flags as keys of a job file; those that were not given are None or empty."""
     flags = {key: given[flag] for flag, key in _PLAIN.items()}
+    flags["output"] = [{"to": where} for where in given["outputs"]] or None
     flags["environmentVars"] = jobfile.variables(given["env"])
     flags["resources"] = {key: _number(given[flag]) for flag, key in _RESOURCES.items() if given[flag] is not None}
     flags["packages"] = {"pip": list(given["packages"])} if given["packages"] else {}
