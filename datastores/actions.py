@@ -138,7 +138,7 @@ def begin(*, datastore: Datastore, manifest: Path, by: "User | RoleHolder") -> B
     upload = Upload(datastore=datastore, **maker(by))
     target = places.upload_directory(upload.id) / "manifest"
     try:
-        summary = listings.write(listings.lines_of(manifest), target)
+        summary = listings.write(manifest, target)
         upload.digest, upload.files, upload.bytes = summary.digest, summary.files, summary.bytes
         begun = _begun_before(upload, by)
         if begun is None:

@@ -182,7 +182,7 @@ def _needed(project_id: str) -> set[bytes]:
     for version in {version.digest: version for version in _versions(project_id)}.values():
         needed.add(bytes.fromhex(version.digest))
         with listings.opened(listings.of(version)) as listing:
-            needed.update(bytes.fromhex(entry.sha256) for entry in listing.entries(0, listing.files))
+            needed.update(sha256 for sha256, _ in listing.hashes())
     return needed
 
 

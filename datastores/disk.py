@@ -18,17 +18,17 @@ class DiskStore:
         self.root = root
 
     def put(self, key: str, file: Path) -> None:
-        place = self.root / key
         with _full_said():
             try:
-                file.replace(place)
+                os.replace(file, f"{self.root}/{key}")  # noqa: PTH105 - a path of pathlib takes longer to make than the file to move
             except FileNotFoundError:
+                place = self.root / key
                 place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 file.replace(place)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                self._copy(file, place)
+                self._copy(file, self.root / key)
 
     def _copy(self, file: Path, place: Path) -> None:
         """From another disk."""

@@ -1,7 +1,7 @@
 """The manifest of a version as a file of this host, with an index by which any folder of a million files is found at once.
 
-Beside the lines lies a record for each, `offset of the line, bytes of all files before it`, and one for the end of all: so the files
-and bytes of a folder are a subtraction.
+Beside the lines lies a record for each: offset of the line, bytes of all files before it, SHA-256; and one for the end of all. So the
+files and bytes of a folder are a subtraction, and hashes are compared without reading a line.
 """
 
 import hashlib
@@ -20,7 +20,8 @@ from datastores.manifests import BadManifest, Entry
 from datastores.models import Version
 from mlteam import state
 
-RECORD: Final = struct.Struct("<QQ")
+RECORD: Final = struct.Struct("<QQ32s")
+END: Final = bytes(32)  # in the place of a hash
 AFTER_FOLDER: Final = b"0"  # the byte after "/": what is in a folder ends before it
 
 
@@ -97,7 +98,15 @@ class Listing:
         """How many bytes these files have."""
         return self._record(end)[1] - self._record(start)[1]
 
-    def _record(self, number: int) -> tuple[int, int]:
+    def hashes(self) -> Iterator[tuple[bytes, int]]:
+        """SHA-256 and size of each file, in their order."""
+        records = RECORD.iter_unpack(self._index)
+        _, before, sha256 = next(records)
+        for _, following, next_hash in records:
+            yield sha256, following - before
+            before, sha256 = following, next_hash
+
+    def _record(self, number: int) -> tuple[int, int, bytes]:
         return RECORD.unpack_from(self._index, number * RECORD.size)
 
     def _path(self, number: int) -> bytes:
@@ -116,21 +125,29 @@ def lines_of(file: Path) -> Iterator[bytes]:
             yield line
 
 
-def write(lines: Iterable[bytes], target: Path) -> Summary:
-    """Puts lines in any order into their canonical form, with an index. Raises BadManifest."""
-    draft = target.with_name(f"{target.name}.draft")
-    ordered, last = True, b""
-    with draft.open("wb") as file:
-        for _, entry in manifests.parsed(lines):
-            path = entry.path.encode()
-            ordered, last = ordered and last <= path, path
-            file.write(entry.line)
-    numbered: Iterable[manifests.Numbered] = manifests.parsed(lines_of(draft))
-    summary = _indexed(numbered if ordered else manifests.in_order(numbered), target)
-    draft.unlink()
+def write(source: Path, target: Path) -> Summary:
+    """Puts the lines of a file, in any order, into their canonical form, with an index. Raises BadManifest."""
+    try:
+        summary = _indexed(_if_ordered(manifests.parsed(lines_of(source))), target)
+    except _Unordered:  # then all of it has to be in memory
+        summary = _indexed(manifests.in_order(manifests.parsed(lines_of(source))), target)
     if not summary.files:
         raise BadManifest("There is no file in it.")
     return summary
+
+
+class _Unordered(Exception):
+    """Lines are not in the order of their paths."""
+
+
+def _if_ordered(numbered: Iterable[manifests.Numbered]) -> Iterator[manifests.Numbered]:
+    last = b""
+    for number, entry in numbered:
+        path = entry.path.encode()
+        if path < last:
+            raise _Unordered
+        last = path
+        yield number, entry
 
 
 def _indexed(numbered: Iterable[manifests.Numbered], target: Path) -> Summary:
@@ -138,11 +155,11 @@ def _indexed(numbered: Iterable[manifests.Numbered], target: Path) -> Summary:
     with target.open("wb") as kept, index_of(target).open("wb") as index:
         for entry in manifests.checked(numbered):
             line = entry.line
-            index.write(RECORD.pack(length, total))
+            index.write(RECORD.pack(length, total, bytes.fromhex(entry.sha256)))
             kept.write(line)
             digest.update(line)
             files, length, total = files + 1, length + len(line), total + entry.size
-        index.write(RECORD.pack(length, total))
+        index.write(RECORD.pack(length, total, END))
     return Summary(digest.hexdigest(), files, total)
 
 
@@ -165,11 +182,14 @@ def of(version: Version) -> Path:
     place = place_of(project_id, version.digest)
     if not index_of(place).exists():
         draft = place.with_name(f".{place.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        brought = draft.with_suffix(".brought")
         try:
-            write(_lines(blobs.store().read(blobs.key_of(project_id, version.digest))), draft)
+            with brought.open("wb") as file:
+                file.writelines(blobs.store().read(blobs.key_of(project_id, version.digest)))
+            write(brought, draft)
             move(draft, place)
         finally:
-            for left in (draft, index_of(draft)):
+            for left in (brought, draft, index_of(draft)):
                 left.unlink(missing_ok=True)
     return place
 
@@ -190,12 +210,3 @@ def forget(project_id: str, digest: str) -> None:
     place = place_of(project_id, digest)
     index_of(place).unlink(missing_ok=True)
     place.unlink(missing_ok=True)
-
-
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from (line + b"\n" for line in lines)
-    if rest:
-        yield rest

@@ -21,6 +21,7 @@ MODES: Final = (0o644, 0o755)
 FIELDS: Final = {"path", "sha256", "size", "mode"}
 
 _hash = re.compile(r"[0-9a-f]{64}")
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadManifest(ValueError):
@@ -39,8 +40,8 @@ class Entry:
     @property
     def line(self) -> bytes:
         """Its canonical line, with the line break."""
-        said = {"path": self.path, "sha256": self.sha256, "size": self.size, "mode": self.mode}
-        return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        path = _quoted(self.path)
+        return f'{{"path":{path},"sha256":"{self.sha256}","size":{self.size},"mode":{self.mode}}}\n'.encode()
 
 
 Numbered = tuple[int, Entry]  # an entry with the number of its line, from 1

@@ -1,11 +1,14 @@
 """What a path in a version may be. This is the one place where that is decided."""
 
+import re
 from typing import Final
-from unicodedata import category
 
 LONGEST: Final = 4096  # bytes in UTF-8
 COMPONENT: Final = 255  # bytes in UTF-8, of what stands between two slashes
+DOTS: Final = frozenset({".", ".."})
 SHOWN: Final = 80  # characters of a path in a sentence
+
+_control = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class BadPath(ValueError):
@@ -34,15 +37,13 @@ def shown(path: str) -> str:
 
 def _wrong(path: str) -> str:
     try:
-        length = len(path.encode())
+        length = len(path) if path.isascii() else len(path.encode())
     except UnicodeEncodeError:
         return "is no text in UTF-8: it has half a character"
     if length > LONGEST:
         return f"has {length} bytes, of {LONGEST} that a path may have"
-    if "\0" in path:
-        return "has a NUL in it"
-    if any(category(character) == "Cc" for character in path):
-        return "has a control character in it: a line break, say"
+    if found := _control.search(path):
+        return "has a NUL in it" if found[0] == "\0" else "has a control character in it: a line break, say"
     if path.startswith("/"):
         return "begins with /: paths begin in the folder that is kept"
     return _wrong_part(path.split("/"))
@@ -51,9 +52,10 @@ def _wrong(path: str) -> str:
 def _wrong_part(parts: list[str]) -> str:
     if "" in parts:
         return "has an empty name in it: two slashes, or one at its end"
-    if named := {".", ".."} & set(parts):
-        return f"has “{max(named)}” in it"
-    if any(len(part.encode()) > COMPONENT for part in parts):
+    if not DOTS.isdisjoint(parts):
+        return f"has “{max(DOTS.intersection(parts))}” in it"
+    # A character has at most four bytes: most names need not be looked at more closely.
+    if max(map(len, parts)) * 4 > COMPONENT and any(len(part.encode()) > COMPONENT for part in parts):
         return f"has a name of more than {COMPONENT} bytes in it"
     return ""
 

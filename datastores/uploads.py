@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from django.db import connection, transaction
 from django.utils import timezone
 
 from datastores import blobs, listings, places
@@ -80,6 +81,9 @@ def note_wanted(upload: Upload) -> tuple[int, int]:
     directory = places.upload_directory(upload.id)
     with listings.opened(directory / "manifest") as listing:
         wanted = _distinct(listing)
+    for sha256, size in _of_latest(upload):
+        if wanted.get(sha256) == size:
+            del wanted[sha256]
     for some in _in_parts(list(wanted)):
         for sha256, size in _present(upload, some):
             if wanted[sha256] != size:
@@ -93,10 +97,21 @@ def note_wanted(upload: Upload) -> tuple[int, int]:
 
 def _distinct(listing: listings.Listing) -> Known:
     known: Known = {}
-    for number, entry in enumerate(listing.entries(0, listing.files), 1):
-        if known.setdefault(bytes.fromhex(entry.sha256), entry.size) != entry.size:
+    for number, (sha256, size) in enumerate(listing.hashes(), 1):
+        if known.setdefault(sha256, size) != size:
             raise BadManifest(f"Line {number}: another line gives this sha256 another size.")
     return known
+
+
+def _of_latest(upload: Upload) -> Iterator[tuple[bytes, int]]:
+    """What the latest version has and no check has missed: nearly all of the next one, mostly, and need not be asked for."""
+    latest = upload.datastore.versions.order_by("-number").first()
+    faults = Blob.objects.filter(project=upload.datastore.project_id).exclude(fault="")
+    if latest is None or faults.exists():
+        return
+    latest.datastore = upload.datastore
+    with listings.opened(listings.of(latest)) as listing:
+        yield from listing.hashes()
 
 
 def _present(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:
@@ -205,7 +220,12 @@ def _unpacked(pack: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 def _written(directory: Path, content: memoryview) -> Path:
     file = directory / f"{os.urandom(8).hex()}.whole"
-    file.write_bytes(content)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        while content:
+            content = content[os.write(handle, content) :]
+    finally:
+        os.close(handle)
     return file
 
 
@@ -215,15 +235,13 @@ def _keep(upload: Upload, sha256: str, file: Path) -> None:
 
 def _note_kept(upload: Upload, kept: Known) -> None:
     """Rows after bytes: what has a row is there."""
-    project_id = upload.datastore.project_id
-    rows = [Blob(project_id=project_id, sha256=sha256.hex(), size=size) for sha256, size in kept.items()]
-    Blob.objects.bulk_create(
-        rows,
-        batch_size=AT_ONCE,
-        update_conflicts=True,
-        unique_fields=["project", "sha256"],
-        update_fields=["fault", "checked_at"],
-    )
+    project_id, now = upload.datastore.project_id, connection.ops.adapt_datetimefield_value(timezone.now())
+    # Not by the model, which takes longer over each row than the disk over its file.
+    columns = "INSERT INTO datastores_blob (project_id, sha256, size, checked_at, fault) VALUES (%s, %s, %s, %s, '')"
+    again = "ON CONFLICT (project_id, sha256) DO UPDATE SET fault = '', checked_at = excluded.checked_at"
+    with transaction.atomic(), connection.cursor() as cursor:
+        rows = ((project_id, sha256.hex(), size, now) for sha256, size in kept.items())
+        cursor.executemany(f"{columns} {again}", rows)
     touch(upload)
 
 
