@@ -271,8 +271,11 @@ async def _pack(scope: Scope, body: Body, upload_id: str) -> tuple[int, Any]:
 
 
 async def _piece(scope: Scope, body: Body, upload_id: str, sha256: str) -> tuple[int, Any]:
-    given = parse_qs(scope["query_string"]).get(b"offset", [b"0"])[-1]
-    if not given.isdigit() or len(given) > 18:
+    asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    given = asked.pop("offset", ["0"])[-1]
+    if asked:
+        raise problems.invalid((name[:100], "is none of offset") for name in asked)
+    if not given.isascii() or not given.isdigit() or len(given) > 18:
         raise Problem(400, "bad_request", "Say where the piece begins: ?offset=N, a number of bytes.")
     upload, here, size = await in_thread(_known_piece, scope, upload_id, sha256)
     body.check_length(uploads.PIECE)

@@ -8,6 +8,7 @@ from access import roles
 from accounts import actions as accounts
 from accounts import tokens
 from compute.models import ComputeResource
+from datastores import actions as datastores
 from jobs import logs, places
 from jobs.models import Attempt, Job
 from projects import actions, links, team_members, third_party
@@ -16,6 +17,7 @@ from projects.models import Project
 from teams import actions as teams
 from teams import joining
 from tests.billing.conftest import price
+from tests.datastores.pushing import begin, hash_of, manifest, push
 
 LOG = b"epoch 1\nepoch 2\n\xff is no text\n"
 
@@ -46,7 +48,13 @@ def make() -> None:
     key, secret = roles.add_key(role=role, name="ci", by=olga)
     token = {"token": "hf_0123456789"}
     hub = third_party.add(project=project, kind="huggingface", name="hub", values=token, by=olga)
+    dataset = datastores.create(project=project, kind="dataset", name="faces", by=olga)
+    push(dataset, {"model.txt": b"weights"}, olga)
     known = {
+        "datastore": dataset.pk,
+        "version": "1",
+        "upload": begin(dataset, manifest({"other.txt": b"weights"}), olga).upload.pk,
+        "sha256": hash_of(b"other"),
         "project": project.pk,
         "team": team.pk,
         "user": vera.pk,
