@@ -240,7 +240,7 @@ def _note_kept(upload: Upload, kept: Known) -> None:
     columns = "INSERT INTO datastores_blob (project_id, sha256, size, checked_at, fault) VALUES (%s, %s, %s, %s, '')"
     again = "ON CONFLICT (project_id, sha256) DO UPDATE SET fault = '', checked_at = excluded.checked_at"
     with transaction.atomic(), connection.cursor() as cursor:
-        rows = ((project_id, sha256.hex(), size, now) for sha256, size in kept.items())
+        rows = [(project_id, sha256.hex(), size, now) for sha256, size in kept.items()]
         cursor.executemany(f"{columns} {again}", rows)
     touch(upload)
 
