@@ -3,11 +3,8 @@
 import base64
 import binascii
 import json
-import time
-from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any, Final, Literal
-from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpResponseBase, StreamingHttpResponse
@@ -15,13 +12,13 @@ from ninja import Field, Query, Router
 
 import access
 from accounts.downloads import one_by_one
-from api import callers, ranges
 from api.callers import ApiRequest
 from api.lists import In, Listed, Out, Paging
-from api.problems import Problem, invalid
-from datastores import compare, contents, listings, paths, uploads
+from api.problems import invalid
+from datastores import compare, content_answers, contents, listings, paths, uploads
+from datastores.content_answers import NOTHING_SHOWN, in_files
 from datastores.manifests import Entry
-from datastores.models import Datastore, Version
+from datastores.models import Version
 from datastores.shown import datastore_for, version_of
 from datastores.transfer import upload_for
 
@@ -31,8 +28,6 @@ VERSION: Final = "/datastores/{datastore}/versions/{version}"
 FILE: Final = VERSION + "/files/{path:path}"
 PACK_OUT: Final = 64 * 2**20  # bytes of the files of one pack
 FILES_OUT: Final = 2000
-LOOKED_AGAIN: Final = 2.0  # seconds between two looks whether somebody may read on
-NOTHING_SHOWN: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 LINES: Final = "application/x-ndjson"
 
 
@@ -168,36 +163,6 @@ def _there(request: ApiRequest, datastore: str, version: str) -> Version:
     return _version(request, datastore, version)
 
 
-_in_files = sync_to_async(thread_sensitive=False)
-
-
-async def _while_allowed(request: ApiRequest, datastore: Datastore, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The same pieces, as long as who asks may still read them; then the connection breaks."""
-    looked = time.monotonic()
-    async for piece in one_by_one(pieces, thread_sensitive=False):
-        if time.monotonic() - looked > LOOKED_AGAIN:
-            await sync_to_async(_look_again)(request, datastore)
-            looked = time.monotonic()
-        yield piece
-
-
-def _look_again(request: ApiRequest, datastore: Datastore) -> None:
-    by = callers.again(request)
-    if by is None or not Datastore.objects.present().filter(pk=datastore.pk).exists():
-        raise Http404
-    access.require(by, f"{datastore.kind}:get", datastore)
-
-
-def _stream(request: ApiRequest, version: Version, pieces: Iterator[bytes], kind: str, **more: str) -> HttpResponseBase:
-    headers = {name.replace("_", "-"): value for name, value in more.items()}
-    sent = _while_allowed(request, version.datastore, pieces)
-    return StreamingHttpResponse(sent, content_type=kind, headers=NOTHING_SHOWN | headers)
-
-
-def _attached(name: str) -> str:
-    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-
-
 @router.get(f"{VERSION}/manifest", openapi_extra=_answers("The manifest: a line of JSON for each file", LINES))
 @access.route("dataset:get")
 async def get_manifest(request: ApiRequest, datastore: str, version: str) -> HttpResponseBase:
@@ -205,50 +170,24 @@ async def get_manifest(request: ApiRequest, datastore: str, version: str) -> Htt
 
     Its SHA-256 is the digest, and the ETag."""
     found = await _there(request, datastore, version)
-    place = await _in_files(listings.of)(found)
-    size = str((await _in_files(place.stat)()).st_size)
+    place = await in_files(listings.of)(found)
+    size = str((await in_files(place.stat)()).st_size)
     pieces = contents.manifest(found)
-    return _stream(request, found, pieces, LINES, ETag=f'"{found.digest}"', Content_Length=size)
+    return content_answers.stream(request, found, pieces, LINES, ETag=f'"{found.digest}"', Content_Length=size)
 
 
 @router.get(FILE, openapi_extra=PARTS)
 @access.route("dataset:get")
 async def get_file(request: ApiRequest, datastore: str, version: str, path: str) -> HttpResponseBase:
     """A file of a version, or the Range of it that is asked for."""
-    return await _file(request, datastore, version, path)
+    return await content_answers.file(request, await _there(request, datastore, version), path)
 
 
 @router.api_operation(["HEAD"], FILE)
 @access.route("dataset:get")
 async def head_file(request: ApiRequest, datastore: str, version: str, path: str) -> HttpResponseBase:
     """How long a file of a version is."""
-    return await _file(request, datastore, version, path)
-
-
-async def _file(request: ApiRequest, datastore: str, version: str, path: str) -> HttpResponseBase:
-    found = await _there(request, datastore, version)
-    entry = await _in_files(_entry)(found, path)
-    project_id, tag = found.datastore.project_id, f'"{entry.sha256}"'
-
-    def pieces(start: int, end: int) -> AsyncIterator[bytes]:
-        return _while_allowed(request, found.datastore, contents.read(project_id, entry, start, end))
-
-    headers = {"Content-Type": "application/octet-stream", "ETag": tag}
-    headers |= NOTHING_SHOWN | {"Content-Disposition": _attached(path.rpartition("/")[2])}
-    response = ranges.answer(request, entry.size, pieces, headers, lambda condition: condition == tag)
-    if response.status_code == 416:
-        beyond = {"Content-Range": response.headers["Content-Range"]}
-        raise Problem(416, "bad_request", "There are no such bytes: the range begins beyond the end.", headers=beyond)
-    return response
-
-
-def _entry(version: Version, path: str) -> Entry:
-    with listings.opened(listings.of(version)) as listing:
-        entry = listing.find(path)
-    if entry is None:
-        raise Http404
-    contents.check_there(version.datastore.project_id, entry)
-    return entry
+    return await content_answers.file(request, await _there(request, datastore, version), path)
 
 
 @router.post(f"{VERSION}/pack", openapi_extra=_answers("The pack", "application/octet-stream"))
@@ -257,12 +196,12 @@ async def get_pack(request: ApiRequest, datastore: str, version: str, data: Pack
     """Many small files at once, at most 64 MiB: of each its SHA-256 (32 bytes), its size (8 bytes, big-endian) and its content, in the
     order of the paths."""
     found = await _there(request, datastore, version)
-    entries = await _in_files(_entries)(found, data.paths)
+    entries = await in_files(_entries)(found, data.paths)
     length = sum(entry.size + uploads.RECORD.size for entry in entries)
     if length > PACK_OUT:
         raise invalid([("paths", f"are {length:,} bytes, of {PACK_OUT:,} in a pack")])
     pieces = contents.gathered(contents.packed(found.datastore.project_id, entries))
-    return _stream(request, found, pieces, "application/octet-stream", Content_Length=str(length))
+    return content_answers.stream(request, found, pieces, "application/octet-stream", Content_Length=str(length))
 
 
 def _entries(version: Version, wanted: list[str]) -> list[Entry]:
@@ -287,17 +226,7 @@ async def get_archive(
 ) -> HttpResponseBase:
     """All that is in a version, or in a folder of it, as one archive; its paths begin in that folder."""
     found, folder = await _there(request, datastore, version), paths.clean_folder(path)
-    await _in_files(_check_folder)(found, folder)
-    named = _attached(contents.file_name(found, folder, kind))
-    pieces = contents.archived(found, folder, kind)
-    return _stream(request, found, pieces, contents.FORMATS[kind], Content_Disposition=named)
-
-
-def _check_folder(version: Version, folder: str) -> None:
-    with listings.opened(listings.of(version)) as listing:
-        start, end = listing.folder(folder)
-    if start == end:
-        raise Http404
+    return await content_answers.archive(request, found, folder, kind)
 
 
 @router.get("/uploads/{upload}/missing", openapi_extra=_answers("What lacks: a line of JSON for each blob", LINES))
@@ -305,6 +234,7 @@ def _check_folder(version: Version, folder: str) -> None:
 async def get_missing(request: ApiRequest, upload: str) -> HttpResponseBase:
     """What the server still lacks of an upload: `{"sha256", "size", "received"}` for each blob, a line each."""
     found = await sync_to_async(upload_for)(upload, request.user)
+    await in_files(uploads.Wanted)(found)  # what is wrong is said before the answer begins
     lines = (
         json.dumps({"sha256": one.sha256, "size": one.size, "received": one.received}).encode() + b"\n"
         for one in uploads.lacking(found)

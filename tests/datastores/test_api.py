@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from accounts import tokens
-from datastores import actions, blobs, content_api, manifests, places, transfer, uploads
+from datastores import actions, blobs, content_answers, content_api, manifests, places, transfer, uploads
 from datastores.models import Blob, Upload
 from projects import actions as projects
 from projects.models import AuditEntry
@@ -232,7 +232,7 @@ def test_who_may_not_see_it_finds_nothing(program, request, dataset, at, who, ow
 
 def test_who_loses_access_reads_no_further(program, viewer, dataset, owner, project, monkeypatch):
     push(dataset, {"big": os.urandom(3 * blobs.CHUNK)}, owner)
-    monkeypatch.setattr(content_api, "LOOKED_AGAIN", -1.0)
+    monkeypatch.setattr(content_answers, "LOOKED_AGAIN", -1.0)
     answer = program(viewer).get(f"/datastores/{dataset.pk}/versions/1/files/big")
     projects.remove_member(member=project.members.get(user=viewer), by=owner)
     with pytest.raises(Exception, match="nothing here"):

@@ -1,0 +1,93 @@
+"""What versions consist of, over HTTP: files and parts of them, archives. Nothing of it is shown as a page of ours."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from asgiref.sync import sync_to_async
+from django.http import Http404, HttpResponseBase, StreamingHttpResponse
+
+import access
+from accounts.downloads import one_by_one
+from api import callers, ranges
+from api.problems import Problem
+from datastores import contents, listings
+from datastores.manifests import Entry
+from datastores.models import Datastore, Version
+
+LOOKED_AGAIN: Final = 2.0  # seconds between two looks whether somebody may read on
+NOTHING_SHOWN: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+
+in_files = sync_to_async(thread_sensitive=False)  # makes of a function that touches files one that is waited for
+
+
+async def _while_allowed(request: Any, datastore: Datastore, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The same pieces, as long as who asks may still read them; then the connection breaks."""
+    looked = time.monotonic()
+    async for piece in one_by_one(pieces, thread_sensitive=False):
+        if time.monotonic() - looked > LOOKED_AGAIN:
+            await sync_to_async(_look_again)(request, datastore)
+            looked = time.monotonic()
+        yield piece
+
+
+def _look_again(request: Any, datastore: Datastore) -> None:
+    by = callers.again(request)
+    if by is None or not Datastore.objects.present().filter(pk=datastore.pk).exists():
+        raise Http404
+    access.require(by, f"{datastore.kind}:get", datastore)
+
+
+def stream(request: Any, version: Version, pieces: Iterator[bytes], kind: str, **more: str) -> HttpResponseBase:
+    """The pieces as they come; `more`: headers, with _ for -."""
+    headers = {name.replace("_", "-"): value for name, value in more.items()}
+    sent = _while_allowed(request, version.datastore, pieces)
+    return StreamingHttpResponse(sent, content_type=kind, headers=NOTHING_SHOWN | headers)
+
+
+def _attached(name: str) -> str:
+    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+
+
+async def file(request: Any, version: Version, path: str) -> HttpResponseBase:
+    """A file of a version, or the Range of it that is asked for. Raises Http404, Problem beyond its end, blobs.Missing."""
+    entry = await in_files(entry_at)(version, path)
+    project_id, tag = version.datastore.project_id, f'"{entry.sha256}"'
+
+    def pieces(start: int, end: int) -> AsyncIterator[bytes]:
+        return _while_allowed(request, version.datastore, contents.read(project_id, entry, start, end))
+
+    headers = {"Content-Type": "application/octet-stream", "ETag": tag}
+    headers |= NOTHING_SHOWN | {"Content-Disposition": _attached(path.rpartition("/")[2])}
+    response = ranges.answer(request, entry.size, pieces, headers, lambda condition: condition == tag)
+    if response.status_code == 416:
+        beyond = {"Content-Range": response.headers["Content-Range"]}
+        raise Problem(416, "bad_request", "There are no such bytes: the range begins beyond the end.", headers=beyond)
+    return response
+
+
+def entry_at(version: Version, path: str) -> Entry:
+    """The file at a path. Raises Http404, blobs.Missing."""
+    with listings.opened(listings.of(version)) as listing:
+        entry = listing.find(path)
+    if entry is None:
+        raise Http404
+    contents.check_there(version.datastore.project_id, entry)
+    return entry
+
+
+async def archive(request: Any, version: Version, folder: str, kind: str) -> HttpResponseBase:
+    """All that is below a folder, as one archive. Raises Http404."""
+    await in_files(check_folder)(version, folder)
+    named = _attached(contents.file_name(version, folder, kind))
+    pieces = contents.archived(version, folder, kind)
+    return stream(request, version, pieces, contents.FORMATS[kind], Content_Disposition=named)
+
+
+def check_folder(version: Version, folder: str) -> None:
+    """Raises Http404 where there is none."""
+    with listings.opened(listings.of(version)) as listing:
+        start, end = listing.folder(folder)
+    if start == end:
+        raise Http404
