@@ -10,6 +10,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "sdk-reference.md"
 SECTIONS = {
     "The client": ["aio/client.py", "aio/transport.py"],
     "Jobs": ["aio/jobs.py", "aio/artifacts.py", "checking.py", "logparts.py"],
+    "Datasets, models, volumes": [
+        "aio/datastores.py",
+        "folders.py",
+        "hashing.py",
+        "manifests.py",
+        "progress.py",
+    ],
     "Projects, teams, roles": ["aio/people.py"],
     "Lists": ["aio/things.py"],
     "What a server tells": ["models.py"],
@@ -20,7 +27,7 @@ HEAD = """# The SDK's reference
 Made from the code by `python sdk/reference.py`; [sdk.md](sdk.md) is the guide. Of `mlteam_sdk.sync` the same holds without `await`, and
 with `for` in place of `async for`.
 """
-INNER = {"Landing", "Wish"}
+INNER = {"Folder", "Landing", "Memory", "Meter", "Source", "State", "Stopped", "Wish"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -95,6 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
     timeout = 0.2  # an idle connection does not hold up the end of a test
+    disable_nagle_algorithm = True  # a body does not wait until the head has been heard
 
     def _answer(self) -> None:
         parts = urlsplit(self.path)

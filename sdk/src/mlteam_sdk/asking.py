@@ -9,7 +9,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ROOT: Final = "/api/v1"
 AGENT: Final = f"mlteam-sdk/{__version__} Python/{platform.python_version()}"
 TIMEOUT: Final = httpx.Timeout(30, connect=5)
+SLOW_TIMEOUT: Final = httpx.Timeout(30, connect=5, read=300)  # of what takes a server minutes, with many files
 STREAM_TIMEOUT: Final = httpx.Timeout(30, connect=5, read=45)  # a silent stream says every 15 s that it is there
 SAFE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 PASSING: Final = frozenset({502, 503, 504})
@@ -39,7 +40,10 @@ File = tuple[str, Path | bytes]
 
 @dataclass(frozen=True)
 class Ask:
-    """One request. `files` are (name, path or bytes), sent beside the fields of `form`."""
+    """One request. `files` are (name, path or bytes), sent beside the fields of `form`; `content` is sent as it is.
+
+    `twice`: it does no harm when it is done twice, though its method does not say so. `slow`: it can take minutes.
+    """
 
     method: str
     path: str
@@ -48,10 +52,17 @@ class Ask:
     form: Mapping[str, Any] | None = None
     files: tuple[File, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    twice: bool = False
+    slow: bool = False
 
     def repeatable(self) -> bool:
         """Whether it does no harm when it is done twice."""
-        return self.method in SAFE or "Idempotency-Key" in self.headers
+        return self.method in SAFE or self.twice or "Idempotency-Key" in self.headers
+
+    def slowly(self) -> "Ask":
+        """The same, where the server may need minutes."""
+        return replace(self, slow=True)
 
 
 def post_headers(key: str | None) -> dict[str, str]:
@@ -117,6 +128,8 @@ def request(client: Any, ask: Ask, settings: "Settings", timeout: httpx.Timeout)
             }
         elif ask.form is not None:
             body = {"data": dict(ask.form)}
+        elif ask.content is not None:
+            body = {"content": ask.content}
         elif ask.data is not None:
             body = {"json": ask.data}
         address, params = settings.url + ROOT + ask.path, query(ask.params) or None

@@ -33,10 +33,12 @@ class ApiError(MLTeamError):
     reference    names the request in the server's log
     missing      the rule that was lacking ("job:stop@URN"), or ""
     retry_after  seconds after which to try again, where the server says so
+    problem      all that the server said
     """
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         self.status = status
+        self.problem = dict(problem)
         self.code = str(problem.get("code") or "")
         self.detail = str(problem.get("detail") or problem.get("title") or f"The server answered {status}.")
         self.errors: list[dict[str, str]] = list(problem.get("errors") or ())
@@ -52,8 +54,7 @@ class ApiError(MLTeamError):
         return f"{self.detail} (reference {self.reference})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = ("code", "detail", "errors", "reference", "action", "missing", "retry_after")
-        return type(self), (self.status, {name: getattr(self, name) for name in names})
+        return type(self), (self.status, self.problem)
 
 
 class NotSignedIn(ApiError):

@@ -358,6 +358,62 @@ class ThirdPartyKey(Ref):
     mine: bool = False
 
 
+class VersionFacts(Thing):
+    """A version of a dataset or model; it never changes. `digest` is the SHA-256 of its manifest."""
+
+    number: int = 0
+    digest: str = ""
+    files: int = 0
+    bytes: int = 0
+    note: str = ""
+    created_by: UserFacts | None = None
+    by_role: str | None = None
+    created_at: datetime | None = None
+    mine: bool = False
+
+
+class DatastoreFacts(Ref):
+    """A dataset, a model or a volume (`kind`). `description` is Markdown; `latest` is None while there is no version."""
+
+    project: ProjectRef = ProjectRef()
+    kind: str = ""
+    description: str = ""
+    created_by: UserFacts | None = None
+    by_role: str | None = None
+    created_at: datetime | None = None
+    latest: VersionFacts | None = None
+    mine: bool = False
+
+
+class Content(Thing):
+    """A file or directory in a version; `files` and `size` of a directory are those of all below it."""
+
+    name: str = ""
+    kind: str = "file"
+    size: int = 0
+    files: int | None = None
+    sha256: str | None = None
+
+
+class Change(Thing):
+    """A path that is added, removed or changed (`change`) between two versions; sizes in bytes, None where it is not."""
+
+    path: str = ""
+    change: str = ""
+    old_size: int | None = None
+    new_size: int | None = None
+
+
+class Upload(Thing):
+    """Files on their way into a new version: contents and bytes that the server lacks (`missing`)."""
+
+    id: str = ""
+    files: int = 0
+    bytes: int = 0
+    missing: int = 0
+    missing_bytes: int = 0
+
+
 class Rule(Thing):
     """What somebody may do, and where that comes from."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from mlteam_sdk.aio.datastores import Datastores
     from mlteam_sdk.aio.jobs import Jobs
     from mlteam_sdk.aio.people import Projects, Roles, Rules, Teams, Tokens, Users
     from mlteam_sdk.models import Balance, Compute, Health, Installation, Me
@@ -55,6 +56,13 @@ class MLTeam(Transport):
         from mlteam_sdk.aio.jobs import Jobs
 
         return Jobs(self)
+
+    @cached_property
+    def datastores(self) -> "Datastores":
+        """Datasets, models and volumes."""
+        from mlteam_sdk.aio.datastores import Datastores
+
+        return Datastores(self)
 
     @cached_property
     def projects(self) -> "Projects":

@@ -41,6 +41,25 @@ async def read(
         await driver.sleep(min(5.0, asking.FIRST_WAIT * 2**tries))
 
 
+async def whole(transport: Transport, ask: Ask, most: int) -> bytes:
+    """All of an answer that fits into memory, asked for anew when the connection breaks. Raises Damaged for more than `most` bytes."""
+    for tries in range(1, TRIES + 1):
+        parts, size = list[bytes](), 0
+        try:
+            async with transport.stream(ask) as response:
+                async for piece in response.aiter_bytes():
+                    parts.append(piece)
+                    size += len(piece)
+                    if size > most:
+                        raise Damaged("The server sent more than it was asked for.")
+            return b"".join(parts)
+        except httpx.TransportError as error:
+            if tries == TRIES:
+                raise asking.broken(error, transport.settings) from error
+        await driver.sleep(min(5.0, asking.FIRST_WAIT * 2**tries))
+    raise AssertionError("the last try returns or raises")
+
+
 def _headers(offset: int, end: int | None, tag: str | None) -> dict[str, str]:
     headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
     if offset or end is not None:

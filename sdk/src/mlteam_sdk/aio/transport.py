@@ -87,12 +87,12 @@ class Transport:
 
     async def response(self, ask: Ask) -> httpx.Response:
         """The whole answer to this request, with its headers. Raises ApiError, ConnectionFailed."""
-        return await self._send(ask, asking.TIMEOUT)
+        return await self._send(ask, _timeout(ask, events=False))
 
     @asynccontextmanager
     async def stream(self, ask: Ask, *, events: bool = False) -> AsyncGenerator[httpx.Response, None]:
         """An answer whose body is read bit by bit; while it is, an httpx.TransportError may come."""
-        response = await self._send(ask, asking.STREAM_TIMEOUT if events else asking.TIMEOUT, whole=False)
+        response = await self._send(ask, _timeout(ask, events), whole=False)
         try:
             yield response
         finally:
@@ -136,6 +136,12 @@ class Transport:
             done += 1
             again = client.build_request(ask.method, target, headers=request.headers, timeout=timeout)
             response = await client.send(again, stream=True)
+
+
+def _timeout(ask: Ask, events: bool) -> httpx.Timeout:
+    if events:
+        return asking.STREAM_TIMEOUT
+    return asking.SLOW_TIMEOUT if ask.slow else asking.TIMEOUT
 
 
 def _match(tag: str | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from mlteam_sdk.models import Balance, Compute, Health, Installation, Me
+    from mlteam_sdk.sync.datastores import Datastores
     from mlteam_sdk.sync.jobs import Jobs
     from mlteam_sdk.sync.people import Projects, Roles, Rules, Teams, Tokens, Users
 
@@ -56,6 +57,13 @@ class MLTeam(Transport):
         from mlteam_sdk.sync.jobs import Jobs
 
         return Jobs(self)
+
+    @cached_property
+    def datastores(self) -> "Datastores":
+        """Datasets, models and volumes."""
+        from mlteam_sdk.sync.datastores import Datastores
+
+        return Datastores(self)
 
     @cached_property
     def projects(self) -> "Projects":

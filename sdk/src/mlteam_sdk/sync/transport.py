@@ -88,12 +88,12 @@ class Transport:
 
     def response(self, ask: Ask) -> httpx.Response:
         """The whole answer to this request, with its headers. Raises ApiError, ConnectionFailed."""
-        return self._send(ask, asking.TIMEOUT)
+        return self._send(ask, _timeout(ask, events=False))
 
     @contextmanager
     def stream(self, ask: Ask, *, events: bool = False) -> Generator[httpx.Response, None, None]:
         """An answer whose body is read bit by bit; while it is, an httpx.TransportError may come."""
-        response = self._send(ask, asking.STREAM_TIMEOUT if events else asking.TIMEOUT, whole=False)
+        response = self._send(ask, _timeout(ask, events), whole=False)
         try:
             yield response
         finally:
@@ -137,6 +137,12 @@ class Transport:
             done += 1
             again = client.build_request(ask.method, target, headers=request.headers, timeout=timeout)
             response = client.send(again, stream=True)
+
+
+def _timeout(ask: Ask, events: bool) -> httpx.Timeout:
+    if events:
+        return asking.STREAM_TIMEOUT
+    return asking.SLOW_TIMEOUT if ask.slow else asking.TIMEOUT
 
 
 def _match(tag: str | None) -> dict[str, str]:

@@ -1,0 +1,231 @@
+"""Checksums of files here, several at once; of files that did not change since, from memory."""
+
+import hashlib
+import json
+import os
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from mlteam_sdk.errors import MLTeamError
+from mlteam_sdk.folders import Source, State, state_of
+from mlteam_sdk.progress import Meter
+
+PIECE: Final = 1 << 20
+TRIES: Final = 3
+BATCH: Final = 8 << 20  # bytes, and files, that one thread takes at a time
+BATCH_FILES: Final = 200
+KEPT_DAYS: Final = 90
+TICK: Final = 100_000_000  # ns; a file can change once more without getting another time
+COARSE_TICK: Final = 2_000_000_000  # where times are whole seconds
+_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Changed(MLTeamError):
+    """A file changed while it was read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} changes while it is read. Try again when nothing writes to it.")
+        self.path = path
+
+
+@contextmanager
+def opened(place: Path) -> Iterator[tuple[int, os.stat_result]]:
+    """A file, never a link or a pipe that took its place, and what it is like. Raises Changed, MLTeamError."""
+    try:
+        handle = os.open(place, _FLAGS)
+    except OSError as error:
+        if not os.path.lexists(place) or place.is_symlink():
+            raise Changed(str(place)) from None
+        raise MLTeamError(f"{place} cannot be read ({error.strerror}).") from None
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise Changed(str(place))
+        yield handle, found
+    finally:
+        os.close(handle)
+
+
+def read_exactly(place: Path, state: State, offset: int, size: int) -> bytes:
+    """These bytes of a file that is in this state. Raises Changed when it is in another."""
+    with opened(place) as (handle, found):
+        if state_of(found) != state:
+            raise Changed(str(place))
+        content = _read(handle, offset, size)
+        if len(content) != size or state_of(os.fstat(handle)) != state:
+            raise Changed(str(place))
+        return content
+
+
+def _read(handle: int, offset: int, size: int) -> bytes:
+    if offset:
+        os.lseek(handle, offset, os.SEEK_SET)
+    content = os.read(handle, size)
+    if len(content) == size or not content:
+        return content
+    parts = [content]  # a system hands out at most 2 GiB at once, and some file systems less
+    left = size - len(content)
+    while left and (more := os.read(handle, left)):
+        parts.append(more)
+        left -= len(more)
+    return b"".join(parts)
+
+
+class Stopped(Exception):
+    """Nobody waits for the result any more."""
+
+
+def checksum(place: Path, stop: threading.Event, count: Callable[[int], None]) -> tuple[State, str]:
+    """SHA-256 of a file and the state in which it has it. Raises Changed when it does not hold still."""
+    for _ in range(TRIES):
+        with opened(place) as (handle, found):
+            before, digest, size = state_of(found), hashlib.sha256(), 0
+            while piece := os.read(handle, PIECE):
+                digest.update(piece)
+                size += len(piece)
+                if size <= before.size:
+                    count(len(piece))
+                if stop.is_set():
+                    raise Stopped
+            if size == before.size and state_of(os.fstat(handle)) == before:
+                return before, digest.hexdigest()
+            count(-min(size, before.size))
+    raise Changed(str(place))
+
+
+def checksums(
+    root: Path, sources: Sequence[Source], meter: Meter, memory: "Memory", stop: threading.Event
+) -> list[tuple[Source, str]]:
+    """Each file with its checksum, and as it was when it had that. Raises Changed, MLTeamError; ends soon after `stop` is set."""
+    known = memory.load()
+    found: dict[str, tuple[Source, str]] = {}
+    unknown = []
+    for source in sources:
+        old = known.get(source.path)
+        if old and old[:4] == [*source.state]:
+            found[source.path] = source, old[4]
+        else:
+            unknown.append(source)
+    meter.add(files=len(found), size=sum(source.size for source, _ in found.values()))
+
+    def one_batch(batch: list[Source]) -> list[tuple[Source, str, int]]:
+        done = []
+        for source in batch:
+            now = time.time_ns()
+            state, digest = checksum(root / source.path, stop, lambda size: meter.add(size=size))
+            done.append((source._replace(state=state), digest, now))
+            meter.add(files=1)
+        return done
+
+    fresh = _in_threads(one_batch, list(grouped(unknown, lambda one: one.size, BATCH, BATCH_FILES)), stop)
+    found |= {source.path: (source, digest) for source, digest, _ in fresh}
+    lasting = {source.path: [*source.state, digest] for source, digest, now in fresh if _is_settled(source.state, now)}
+    if lasting:
+        memory.save(known | lasting)
+    return [found[source.path] for source in sources]
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def _in_threads(
+    work: Callable[[list[Source]], list[Result]], batches: Sequence[list[Source]], stop: threading.Event
+) -> list[Result]:
+    if len(batches) <= 1:
+        return [one for batch in batches for one in work(batch)]
+    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as threads:
+        try:
+            return [one for done in threads.map(work, batches) for one in done]
+        except BaseException:
+            stop.set()
+            threads.shutdown(cancel_futures=True)
+            raise
+
+
+def grouped(
+    items: Iterable[Item], size: Callable[[Item], int], most_bytes: int, most_items: int
+) -> Iterator[list[Item]]:
+    """The items in groups, none of more bytes or items than that, unless one alone has more."""
+    group: list[Item] = []
+    filled = 0
+    for item in items:
+        if group and (len(group) == most_items or filled + size(item) > most_bytes):
+            yield group
+            group, filled = [], 0
+        group.append(item)
+        filled += size(item)
+    if group:
+        yield group
+
+
+def _is_settled(state: State, read_at: int) -> bool:
+    """Whether a change after it was read would have given it another time."""
+    tick = TICK if state.mtime_ns % 1_000_000_000 else COARSE_TICK
+    return max(state.mtime_ns, state.ctime_ns) < read_at - tick
+
+
+class Memory:
+    """The checksums of the files of one folder, kept in the cache directory of whoever runs this.
+
+    They are trusted as long as size, times and inode are the same. It is only a help: what cannot be read or kept is not there.
+    """
+
+    def __init__(self, root: Path, directory: Path | None = None) -> None:
+        name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]
+        self.path = (directory or cache_directory()) / "checksums" / f"{name}.json"
+
+    def load(self) -> dict[str, list[Any]]:
+        """Path -> size, mtime_ns, ctime_ns, inode, sha256."""
+        try:
+            found = json.loads(self.path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) and all(map(_is_row, found.values())) else {}
+
+    def save(self, rows: dict[str, list[Any]]) -> None:
+        """Keeps these and no others, and forgets folders that nobody read for a long time."""
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, name = tempfile.mkstemp(dir=self.path.parent)
+            try:
+                with os.fdopen(handle, "w", encoding="ascii") as file:
+                    file.write(json.dumps(rows, separators=(",", ":")))
+                Path(name).replace(self.path)
+            except OSError:
+                Path(name).unlink(missing_ok=True)
+            self._forget_others()
+
+    def forget(self) -> None:
+        """Trusts none of them any more."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def _forget_others(self) -> None:
+        long_ago = time.time() - KEPT_DAYS * 86400
+        for other in self.path.parent.iterdir():
+            if other.stat().st_mtime < long_ago:
+                other.unlink()
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, list) and len(row) == 5 and isinstance(row[4], str) and len(row[4]) == 64
+
+
+def cache_directory() -> Path:
+    """Where programs of this person keep what they can make again."""
+    if said := os.environ.get("XDG_CACHE_HOME"):
+        return Path(said) / "mlteam"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "mlteam"
+    if os.name == "nt" and (said := os.environ.get("LOCALAPPDATA")):
+        return Path(said) / "mlteam" / "cache"
+    return Path.home() / ".cache" / "mlteam"

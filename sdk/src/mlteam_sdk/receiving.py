@@ -1,0 +1,219 @@
+"""Putting the files of a version into a directory here: never outside of it, never under their name before they are whole."""
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+from unicodedata import normalize
+
+from mlteam_sdk.errors import Damaged, MLTeamError
+from mlteam_sdk.folders import UNFINISHED, Source, source_of
+from mlteam_sdk.landing import UnsafePath, inside
+from mlteam_sdk.manifests import PROGRAM, Entry
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ROOM: Final = 16 << 20  # bytes that are to stay free on a disk
+
+
+class Target:
+    """A directory that receives files. Within a `with`, what is not whole yet lies in a directory of its own in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.made: set[str] = {""}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Self":
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.parts = Path(tempfile.mkdtemp(dir=self.root, prefix=UNFINISHED))
+        except OSError as error:
+            raise self._failed(self.root, error) from None
+        self.real, self._count = self.root.resolve(), 0
+        mask = os.umask(0o077)
+        os.umask(mask)
+        self.mask = mask
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    @staticmethod
+    def _failed(place: Path, error: OSError) -> MLTeamError:
+        return MLTeamError(f"{place} cannot be written ({error.strerror}).")
+
+    # What is to be done
+
+    def there(self, entries: Iterable[Entry]) -> list[Source]:
+        """Of these, the files that are here with the same size."""
+        found = []
+        inside_too: dict[str, bool] = {}
+        for one in entries:
+            above = one.path.rpartition("/")[0]
+            if above not in inside_too:
+                inside_too[above] = (self.root / above).resolve().is_relative_to(self.real)
+            with suppress(OSError):
+                seen = (self.root / one.path).lstat()
+                if inside_too[above] and stat.S_ISREG(seen.st_mode) and seen.st_size == one.size:
+                    found.append(source_of(one.path, seen))
+        return found
+
+    def check(self, entries: Sequence[Entry], fetched: int) -> None:
+        """Raises MLTeamError when they do not fit here: no room, or two names that are one on this file system."""
+        free = shutil.disk_usage(self.parts).free
+        if fetched and fetched + ROOM > free:
+            raise MLTeamError(f"{self.root} has {free:,} bytes free, and {fetched:,} are to be fetched.")
+        seen: dict[str, str] = {}
+        for one in entries:
+            like = normalize("NFC", one.path.casefold()).casefold()
+            if seen.setdefault(like, one.path) != one.path and self._takes_for_one(seen[like], one.path):
+                raise MLTeamError(
+                    f"“{seen[like]}” and “{one.path}” are one file on this file system. Pull only a part, or elsewhere."
+                )
+
+    def _takes_for_one(self, one: str, other: str) -> bool:
+        """Whether this file system does not tell these paths apart."""
+        probe = self.parts / "probe"
+        probe.mkdir()
+        try:
+            for a, b in zip(one.split("/"), other.split("/"), strict=False):
+                (probe / a).touch()
+                if a != b and not (probe / b).exists():
+                    return False
+                (probe / a).unlink()
+            return True
+        finally:
+            shutil.rmtree(probe)
+
+    # Writing
+
+    def part(self) -> Path:
+        """A name for something that is not whole yet."""
+        with self._lock:
+            self._count += 1
+            return self.parts / str(self._count)
+
+    def place(self, path: str) -> Path:
+        """Where a file goes; the directories above it are there then. Raises UnsafePath when a link leads out."""
+        above = path.rpartition("/")[0]
+        if above not in self.made:
+            self._make(above)
+        if os.name == "nt":  # where more than / leads elsewhere
+            inside(self.root, path)
+        return self.root / path
+
+    def _make(self, directory: str) -> None:
+        inside(self.root, f"{directory}/x")
+        made = self.root
+        for name in directory.split("/"):
+            made = made / name
+            try:
+                made.mkdir(exist_ok=True)
+            except FileExistsError:
+                raise MLTeamError(f"{made} is a file here and a directory in what is fetched. Move it away.") from None
+            except OSError as error:
+                raise self._failed(made, error) from None
+            if not made.resolve().is_relative_to(self.real):
+                raise UnsafePath(f"{made} is a link that leads out of {self.root}. Nothing is written there.")
+        self.made.add(directory)
+
+    def write(self, content: Any, entries: Sequence[Entry]) -> None:
+        """Puts a content, which has been checked, at each of these paths."""
+        for one in entries:
+            part = self.part()
+            try:
+                part.write_bytes(content)
+            except OSError as error:
+                raise self._failed(self.root / one.path, error) from None
+            self.land(part, one)
+
+    def land(self, part: Path, entry: Entry) -> None:
+        """Gives a file that is whole its name."""
+        place = self.place(entry.path)
+        try:
+            part.chmod(self._mode(entry))
+            part.replace(place)
+        except IsADirectoryError:
+            raise MLTeamError(f"{place} is a directory here and a file in what is fetched. Move it away.") from None
+        except OSError as error:
+            raise self._failed(place, error) from None
+
+    def set_modes(self, entries: Iterable[Entry]) -> None:
+        """Makes files that are here programs, or not."""
+        for one in entries:
+            with suppress(OSError):
+                place = self.root / one.path
+                is_program = bool(place.lstat().st_mode & stat.S_IXUSR)
+                if is_program != (one.mode == PROGRAM):
+                    place.chmod(self._mode(one))
+
+    def _mode(self, entry: Entry) -> int:
+        return (0o777 if entry.mode == PROGRAM else 0o666) & ~self.mask
+
+    def copies(self, whole: Path, entries: Sequence[Entry]) -> list[Path]:
+        """As many files of this content as there are paths; the first is the one given."""
+        made = [whole]
+        for one in entries[1:]:
+            made.append(self.part())
+            try:
+                shutil.copyfile(whole, made[-1])
+            except OSError as error:
+                raise self._failed(self.root / one.path, error) from None
+        return made
+
+
+class Pieces:
+    """A large file that arrives in ranges, in any order. Raises MLTeamError when the disk takes no more."""
+
+    def __init__(self, target: Target, entries: Sequence[Entry]) -> None:
+        self.target, self.entries, self.part = target, entries, target.part()
+        self.left = entries[0].size
+        self._lock = threading.Lock()
+        try:
+            self._file = self.part.open("x+b", buffering=0)
+        except OSError as error:
+            raise target._failed(self.part, error) from None
+
+    def write(self, offset: int, piece: bytes) -> None:
+        try:
+            with self._lock:
+                self._file.seek(offset)
+                view = memoryview(piece)
+                while view:
+                    view = view[self._file.write(view) :]
+                self.left -= len(piece)
+        except OSError as error:
+            raise self.target._failed(self.target.root / self.entries[0].path, error) from None
+
+    def finish(self) -> bool:
+        """Gives it its names, when all of it is here and right. Raises Damaged."""
+        with self._lock:
+            if self.left or self._file.closed:
+                return False
+            digest, at = hashlib.sha256(), 0
+            self._file.seek(0)
+            while piece := self._file.read(1 << 20):
+                digest.update(piece)
+                at += len(piece)
+            self._file.close()
+        first = self.entries[0]
+        if (at, digest.hexdigest()) != (first.size, first.sha256):
+            raise Damaged(f"{first.path} arrived damaged. Try again; if it stays so, tell who runs the server.")
+        for part, entry in zip(self.target.copies(self.part, self.entries), self.entries, strict=True):
+            self.target.land(part, entry)
+        return True
+
+    def close(self) -> None:
+        """Lets go of it."""
+        self._file.close()

@@ -1,0 +1,218 @@
+# Made from aio/datastores.py by sdk/unasync.py; change that.
+"""Datasets, models and volumes: what there is, sending a folder as a new version, and bringing one here."""
+
+import hashlib
+import os
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PrivateAttr
+
+from mlteam_sdk import asking, manifests
+from mlteam_sdk.asking import Ask
+from mlteam_sdk.errors import Damaged, NotFound
+from mlteam_sdk.folders import LeftOut
+from mlteam_sdk.landing import Landing
+from mlteam_sdk.manifests import Difference, Entry
+from mlteam_sdk.models import Change, Content, DatastoreFacts, VersionFacts
+from mlteam_sdk.progress import OnProgress
+from mlteam_sdk.sync import driver, pulling, pushing, ranges
+from mlteam_sdk.sync.things import Bound, Collection, Items, Listing
+
+if TYPE_CHECKING:
+    from mlteam_sdk.sync.client import MLTeam
+
+MOST_MANIFEST = 513 << 20  # bytes
+Here = str | os.PathLike[str]
+Bytes = bytes  # inside classes that have a field of that name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a push would do: the files that the version would have, and what is different from the newest version."""
+
+    entries: list[Entry]
+    changes: list[Difference]
+    left_out: list[LeftOut]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What came: how many files were brought and their bytes, and how many were there already."""
+
+    version: "Version"
+    fetched: int
+    bytes: int
+    there: int
+
+
+class Version(VersionFacts, Bound):
+    """A version of a dataset or model."""
+
+    _datastore: str = PrivateAttr("")
+
+    @property
+    def _path(self) -> str:
+        return asking.path("datastores", self._datastore, "versions", self.number)
+
+    def manifest(self) -> list[Entry]:
+        """All its files, with their checksums. Raises Damaged when they are not what the digest says."""
+        ask = Ask("GET", f"{self._path}/manifest", headers={"Accept": "*/*"}, slow=True)
+        text = ranges.whole(self._client, ask, MOST_MANIFEST)
+        if hashlib.sha256(text).hexdigest() != self.digest:
+            raise Damaged("The list of files arrived damaged. Try again; if it stays so, tell who runs the server.")
+        return driver.aside(manifests.parse, text)
+
+    def content(self, path: str = "") -> Listing[Content]:
+        """What is in a directory of it: `.list()`, `.each()`."""
+        return _Contents(self._client, f"{self._path}/content", Content, manifests.remote(path or "."))
+
+    def read(self, path: str, *, offset: int = 0, end: int | None = None) -> Generator[Bytes, None, None]:
+        """The bytes of a file, in pieces."""
+        address = f"{self._path}/files{asking.path(*manifests.clean(path).split('/'))}"
+        with closing(ranges.read(self._client, address, offset=offset, end=end)) as pieces:
+            for piece in pieces:
+                yield piece
+
+    def pull(self, to: Here = ".", *, path: str = "", on_progress: OnProgress | None = None) -> Pulled:
+        """Brings its files, or those at `path`, below `to`, where each has the path that it has in the version.
+
+        What is there with the same content is not fetched; a file with another content is replaced, others stay. A file has its name
+        when it is whole and its checksum is right. Raises NotFound, Damaged, UnsafePath.
+        """
+        wished = manifests.remote(path or ".")
+        entries = manifests.below(self.manifest(), wished)
+        if wished and not entries:
+            raise NotFound(404, {"code": "not_found", "detail": f"There is no {wished} in version {self.number}."})
+        work = pulling.Pulling(self._client, self._path, Path(to), on_progress)
+        work.run(entries)
+        return Pulled(self, work.fetched, work.bytes, len(entries) - work.fetched)
+
+    def archive(self, to: Here, *, path: str = "", format: str = "zip") -> Path:
+        """Brings its files, or those at `path`, as one archive: zip or tar."""
+        target, wished = Path(to), manifests.remote(path or ".")
+        ask = Ask("GET", f"{self._path}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
+        with Landing(target.parent, target.name, None) as landing:
+            with self._client.stream(ask) as response:
+                for piece in response.iter_bytes():
+                    landing.write(piece)
+        return target
+
+
+class _Contents(Listing[Content]):
+    """What is in one directory."""
+
+    def __init__(self, client: "MLTeam", path: str, kind: type[Content], directory: str) -> None:
+        super().__init__(client, path, kind)
+        self._directory = directory
+
+    def each(self, *, limit: int | None = None, **filters: Any) -> Generator[Content, None, None]:
+        """One after the other."""
+        with closing(super().each(limit=limit, path=self._directory or None, **filters)) as found:
+            for one in found:
+                yield one
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What became of a push. `new`: there is a new version; otherwise nothing had changed. `files`: contents that were sent."""
+
+    version: Version
+    new: bool
+    files: int
+    bytes: int
+    left_out: list[LeftOut]
+
+
+class Versions(Collection[Version]):
+    """The versions of one dataset or model, newest first; `get` takes a number, or "latest"."""
+
+    def __init__(self, client: "MLTeam", datastore: str) -> None:
+        super().__init__(client, asking.path("datastores", datastore, "versions"), Version)
+        self._datastore = datastore
+
+    def _told(self, data: Any) -> Version:
+        version = Version.told(self._client, data)
+        version._datastore = self._datastore
+        return version
+
+    def get(self, id: str | int = "latest") -> Version:
+        """The version of this number, or the newest. Raises NotFound."""
+        return self._told(self._client.get(self._path + asking.path(id)))
+
+
+class Datastore(DatastoreFacts, Bound):
+    """A dataset, a model or a volume."""
+
+    @property
+    def _path(self) -> str:
+        return asking.path("datastores", self.id)
+
+    def refresh(self) -> "Datastore":
+        """Reads again how it is."""
+        self._take(self._client.get(self._path))
+        return self
+
+    def rename(self, name: str) -> "Datastore":
+        self._take(self._client.patch(self._path, {"name": name}))
+        return self
+
+    def describe(self, description: str) -> "Datastore":
+        """Says in Markdown what it is."""
+        self._take(self._client.patch(self._path, {"description": description}))
+        return self
+
+    def remove(self) -> None:
+        """Removes it with all its versions. Raises Conflict while it is in use, and says by what."""
+        self._client.delete(self._path)
+
+    @property
+    def versions(self) -> Versions:
+        return Versions(self._client, self.id)
+
+    def plan(self, path: Here, *, on_progress: OnProgress | None = None) -> Plan:
+        """What `push` would do with this folder. Nothing is sent."""
+        reading = pushing.read(Path(path), on_progress)
+        self.refresh()
+        newest = (self.versions.get(self.latest.number)).manifest() if self.latest else []
+        return Plan(reading.entries, manifests.differences(newest, reading.entries), reading.folder.left_out)
+
+    def push(self, path: Here, *, note: str = "", on_progress: OnProgress | None = None) -> Pushed:
+        """Makes a new version of the files in a folder, or of one file; only what the server lacks is sent.
+
+        Links, pipes and devices are left out; so is what `.mlteamignore` in the folder names, in the syntax of .gitignore. After an
+        error the same push goes on where it was. Raises Changed for a file that is written to meanwhile, and BadPath.
+        """
+        reading = pushing.read(Path(path), on_progress)
+        work = pushing.Pushing(self._client, self._path, reading, on_progress)
+        told, is_new = work.run(note)
+        return Pushed(self.versions._told(told), is_new, work.files, work.bytes, reading.folder.left_out)
+
+    def pull(
+        self, to: Here = ".", *, version: str | int = "latest", path: str = "", on_progress: OnProgress | None = None
+    ) -> Pulled:
+        """Brings the files of a version, or those at `path` in it, below `to`; see `Version.pull`."""
+        return (self.versions.get(version)).pull(to, path=path, on_progress=on_progress)
+
+    def compare(self, old: int, new: int, *, limit: int | None = None) -> Items[Change]:
+        """What is different between two versions."""
+        found = self._client.pages(f"{self._path}/compare", most=limit, old=old, new=new)
+        return [Change.model_validate(one) for one in found]
+
+
+class Datastores(Collection[Datastore]):
+    """The datasets, models and volumes that one may see. Filters: project, kind, name, q, mine."""
+
+    def __init__(self, client: "MLTeam") -> None:
+        super().__init__(client, "/datastores", Datastore)
+
+    def create(
+        self, name: str, *, kind: str = "dataset", description: str = "", project: str | None = None
+    ) -> Datastore:
+        """Makes a dataset, model or volume (`kind`) in the project in use, or in `project`, by id or name."""
+        where = self._client.project_named(project)
+        data = {"kind": kind, "name": name, "description": description}
+        return self._told(self._client.post(asking.path("projects", where, "datastores"), data))

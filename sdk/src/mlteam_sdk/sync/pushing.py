@@ -1,0 +1,155 @@
+# Made from aio/pushing.py by sdk/unasync.py; change that.
+"""Sending a folder to a server, as a new version: only what the server lacks, several requests at once."""
+
+import gzip
+import json
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlteam_sdk import asking, folders, manifests
+from mlteam_sdk.asking import Ask
+from mlteam_sdk.errors import Conflict, ConnectionFailed, Damaged, Invalid
+from mlteam_sdk.folders import Folder, Source
+from mlteam_sdk.hashing import Changed, Memory, checksum, checksums, read_exactly
+from mlteam_sdk.manifests import Entry
+from mlteam_sdk.models import Upload
+from mlteam_sdk.packing import AT_ONCE, PIECE, SMALL, Lacking, in_packs, packed
+from mlteam_sdk.progress import Meter, OnProgress
+from mlteam_sdk.sync import driver, ranges
+
+if TYPE_CHECKING:
+    from mlteam_sdk.sync.client import MLTeam
+
+ROUNDS = 3  # how often it is asked what is missing
+IN_VAIN = 3  # times that a piece may bring nothing
+MOST_MISSING = 512 << 20  # bytes of the list of what is missing
+
+
+class Reading:
+    """A folder with the checksums of its files."""
+
+    def __init__(self, folder: Folder, found: list[tuple[Source, str]], memory: Memory) -> None:
+        self.folder, self.memory = folder, memory
+        self.entries = [Entry(source.path, digest, source.size, source.mode) for source, digest in found]
+        self.by_checksum = {digest: source for source, digest in found}
+
+
+def read(path: Path, on_progress: OnProgress | None) -> Reading:
+    """Reads what is at this path; of what did not change since the last time only that. Raises Changed, BadPath."""
+    folder = driver.aside(folders.read, path)
+    meter = Meter(on_progress, "reading", len(folder.files), sum(one.size for one in folder.files))
+    memory, stop = Memory(path), threading.Event()
+    try:
+        found = driver.aside(checksums, folder.root, folder.files, meter, memory, stop)
+    finally:
+        stop.set()
+    return Reading(folder, found, memory)
+
+
+class Pushing:
+    """One folder on its way to one datastore, whose address is `path`. `sent`: contents and bytes that went out."""
+
+    def __init__(self, client: "MLTeam", path: str, reading: Reading, on_progress: OnProgress | None) -> None:
+        self._client, self._path, self._reading, self._on_progress = client, path, reading, on_progress
+        self._root = reading.folder.root
+        self._upload = ""
+        self._meter = Meter(None, "sending", 0, 0)
+        self.files = self.bytes = 0
+
+    def run(self, note: str) -> tuple[Any, bool]:
+        """What the server says of the version that has these files, and whether it is new."""
+        upload = self._begin()
+        self._upload = asking.path("uploads", upload.id)
+        for _ in range(ROUNDS):
+            if upload.missing:
+                self._send(self._missing())
+            commit = Ask("POST", f"{self._upload}/commit", data={"note": note}, headers=asking.post_headers(None))
+            try:
+                response = self._client.response(commit.slowly())
+            except Conflict as error:
+                if error.code != "incomplete":
+                    raise
+                upload.missing = 1
+            else:
+                return asking.answer(response), response.status_code == 201
+        raise ConnectionFailed("The server does not keep what it is sent. Try again, or tell who runs it.")
+
+    def _begin(self) -> Upload:
+        manifest = driver.aside(manifests.text, self._reading.entries)
+        content = driver.aside(gzip.compress, manifest, 1)
+        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+        ask = Ask("POST", f"{self._path}/uploads", content=content, headers=headers, twice=True)
+        return Upload.model_validate(self._client.ask(ask.slowly()))
+
+    def _missing(self) -> list[Lacking]:
+        ask = Ask("GET", f"{self._upload}/missing", headers={"Accept": "*/*"})
+        text = ranges.whole(self._client, ask.slowly(), MOST_MISSING)
+        said = [json.loads(line) for line in text.splitlines()]
+        known = self._reading.by_checksum
+        return [Lacking(one["sha256"], known[one["sha256"]], one["received"]) for one in said if one["sha256"] in known]
+
+    def _send(self, lacking: list[Lacking]) -> None:
+        size, there = sum(one.source.size for one in lacking), sum(one.received for one in lacking)
+        self._meter = Meter(self._on_progress, "sending", len(lacking), size, there)
+        large = [one for one in lacking if one.source.size > SMALL]
+        packs = in_packs(one for one in lacking if one.source.size <= SMALL)
+        large.sort(key=lambda one: one.received - one.source.size)
+        work: list[Lacking | list[Lacking]] = [*large, *packs]
+        driver.together(self._send_one, work, AT_ONCE)
+        self.files, self.bytes = self.files + len(lacking), self.bytes + size - there
+
+    def _send_one(self, what: Lacking | list[Lacking]) -> None:
+        if isinstance(what, list):
+            self._send_pack(what)
+        else:
+            self._send_large(what)
+
+    def _send_pack(self, files: list[Lacking]) -> None:
+        for last in (False, True):
+            content = driver.aside(packed, self._root, files)
+            try:
+                self._put(f"{self._upload}/pack", content)
+                break
+            except Invalid as error:
+                self._check_damaged(error, files, last)
+        self._meter.add(files=len(files), size=sum(one.source.size for one in files))
+
+    def _send_large(self, one: Lacking) -> None:
+        source, offset, in_vain = one.source, one.received, 0
+        while offset < source.size:
+            length = min(PIECE, source.size - offset)
+            piece = driver.aside(read_exactly, self._root / source.path, source.state, offset, length)
+            try:
+                said = self._put(self._upload + asking.path("blobs", one.sha256), piece, offset=offset)
+                received = int(said["received"])
+            except Conflict as error:
+                if not isinstance(error.problem.get("received"), int):
+                    raise
+                received = error.problem["received"]
+            except Invalid as error:
+                self._check_damaged(error, [one], in_vain >= IN_VAIN)
+                received = 0
+            in_vain += received <= offset
+            if in_vain > IN_VAIN:
+                raise Damaged(f"{source.path} does not arrive. Try again; if it stays so, tell who runs the server.")
+            self._meter.add(size=received - offset)
+            offset = received
+        self._meter.add(files=1)
+
+    def _put(self, path: str, content: bytes, **params: Any) -> Any:
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._client.ask(Ask("PUT", path, params, headers=headers, content=content).slowly())
+
+    def _check_damaged(self, error: Invalid, files: list[Lacking], last: bool) -> None:
+        """Raises Changed for a file that is not what it was, and the error unless it is only worth another try."""
+        if error.code != "damaged":
+            raise error
+        for one in files:
+            place = self._root / one.source.path
+            _, digest = driver.aside(checksum, place, threading.Event(), lambda _: None)
+            if digest != one.sha256:
+                self._reading.memory.forget()
+                raise Changed(str(place))
+        if last:
+            raise error

@@ -1,0 +1,236 @@
+"""Reading a folder that is to become a version: what is in it, what is left out, what changes meanwhile."""
+
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def make(root: Path, **files: str) -> Path:
+    for name, text in files.items():
+        write(root / name, text)
+    return root
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def paths(folder: Any) -> list[str]:
+    return [one.path for one in folder.files]
+
+
+def test_files_are_found_whatever_their_names(tmp_path):
+    from mlteam_sdk import folders
+
+    names = ["Дата/набор 1.csv", "a b/ c .txt", "é.txt", "e\u0301.txt", "日本/語.png", "-x", "🙂", "A.txt", "a.txt"]
+    for name in names:
+        write(tmp_path / "data" / name, "x")
+    (tmp_path / "data" / "run.sh").write_text("")
+    (tmp_path / "data" / "run.sh").chmod(0o700)
+    (tmp_path / "data" / "empty").mkdir()
+    found = folders.read(tmp_path / "data")
+    assert sorted(paths(found)) == sorted([*names, "run.sh"])
+    assert {one.path for one in found.files if one.mode == 0o755} == {"run.sh"}
+
+
+def test_links_pipes_sockets_and_devices_are_left_out_and_named(tmp_path):
+    from mlteam_sdk import folders
+
+    data = make(tmp_path / "data", kept="x")
+    (data / "link").symlink_to("/etc/passwd")
+    (data / "loop").symlink_to(data)
+    os.mkfifo(data / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(data / "socket"))
+        found = folders.read(data)
+    assert paths(found) == ["kept"]
+    assert {one.path: one.why.partition(";")[0] for one in found.left_out} == {
+        "link": "a link",
+        "loop": "a link",
+        "pipe": "a pipe",
+        "socket": "a socket",
+    }
+
+
+def test_a_folder_that_is_itself_a_link_and_a_file_alone(tmp_path):
+    from mlteam_sdk import folders
+
+    data = make(tmp_path / "data", kept="x")
+    (tmp_path / "link").symlink_to(data)
+    assert paths(folders.read(tmp_path / "link")) == ["kept"]
+    assert paths(folders.read(data / "kept")) == ["kept"]
+
+
+def test_names_that_cannot_be_kept_are_refused_and_told(tmp_path):
+    from mlteam_sdk import folders
+    from mlteam_sdk.manifests import BadPath
+
+    data = make(tmp_path / "data", kept="x")
+    (data / "line\nbreak").touch()
+    with pytest.raises(BadPath, match="control character"):
+        folders.read(data)
+    (data / "line\nbreak").unlink()
+    Path(os.fsdecode(os.fsencode(data) + b"/\xff")).touch()
+    with pytest.raises(BadPath, match="no UTF-8"):
+        folders.read(data)
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    from mlteam_sdk import folders
+    from mlteam_sdk.errors import MLTeamError
+
+    with pytest.raises(MLTeamError, match="nothing here cannot be read"):
+        folders.read(tmp_path / "nothing here")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MLTeamError, match="neither a folder nor a file"):
+        folders.read(tmp_path / "pipe")
+
+
+def test_ignored_is_what_git_would_ignore(tmp_path):
+    from mlteam_sdk import folders
+
+    data = tmp_path / "data"
+    for name in (
+        "a.tmp",
+        "keep.tmp",
+        "sub/b.tmp",
+        "sub/keep.tmp",
+        "out/x",
+        "sub/out/x",
+        "#x",
+        "cache/a/b",
+        "sub/c.log",
+    ):
+        write(data / name, "x")
+    write(data / ".mlteamignore", "*.tmp\n!keep.tmp\n/out/\ncache/**\n# a comment\n\\#x\n")
+    write(data / "sub" / ".mlteamignore", "!b.tmp\nkeep.tmp\n*.log\n")
+    (data / "link.tmp").symlink_to("a.tmp")
+    found = folders.read(data)
+    assert sorted(paths(found)) == [".mlteamignore", "keep.tmp", "sub/.mlteamignore", "sub/b.tmp", "sub/out/x"]
+    assert found.left_out == []
+
+
+def hashed(root: Path, tell: Any = None) -> dict[str, str]:
+    from mlteam_sdk import folders
+    from mlteam_sdk.hashing import Memory, checksums
+    from mlteam_sdk.progress import Meter
+
+    folder = folders.read(root)
+    meter = Meter(tell, "reading", len(folder.files), sum(one.size for one in folder.files))
+    return {
+        source.path: digest
+        for source, digest in checksums(folder.root, folder.files, meter, Memory(root), threading.Event())
+    }
+
+
+def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
+    from mlteam_sdk import hashing
+
+    data = make(tmp_path / "data", **{f"f{number}": str(number) for number in range(500)})
+    monkeypatch.setattr(hashing, "TICK", -(10**18))  # so that files of this moment count as settled
+    first = hashed(data)
+    read: list[str] = []
+    real = hashing.checksum
+    monkeypatch.setattr(hashing, "checksum", lambda place, *more: read.append(place.name) or real(place, *more))
+    assert hashed(data) == first and read == []
+    before = (data / "f7").stat()
+    (data / "f7").write_text("8")
+    os.utime(data / "f7", ns=(before.st_atime_ns, before.st_mtime_ns))  # the same size and time, but another content
+    assert hashed(data) == first | {"f7": first["f8"]} and read == ["f7"]
+
+
+def test_what_was_written_just_now_is_read_again(tmp_path, monkeypatch):
+    from mlteam_sdk import hashing
+
+    data = make(tmp_path / "data", a="x")
+    monkeypatch.setattr(hashing, "TICK", 10**18)
+    hashed(data)
+    assert hashing.Memory(data).load() == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": 1}', b'{"a": [1, 2, 3, 4, 5]}', b"\xff"])
+def test_a_memory_that_cannot_be_read_is_none(tmp_path, content):
+    from mlteam_sdk.hashing import Memory
+
+    memory = Memory(tmp_path)
+    memory.path.parent.mkdir(parents=True)
+    memory.path.write_bytes(content)
+    assert memory.load() == {}
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(tmp_path):
+    from mlteam_sdk.hashing import Changed
+
+    data = make(tmp_path / "data", a="x" * 10, growing="y" * 10)
+
+    def grow(progress: Any) -> None:
+        with (data / "growing").open("a") as file:
+            file.write("more")
+
+    with pytest.raises(Changed, match="growing changes while it is read"):
+        hashed_with_each_piece(data, grow)
+
+
+def hashed_with_each_piece(data: Path, then: Any) -> None:
+    from mlteam_sdk.hashing import checksum
+
+    for path in sorted(data.iterdir()):
+        checksum(path, threading.Event(), then if path.name == "growing" else lambda size: None)
+
+
+def test_a_link_or_a_pipe_that_takes_a_files_place_is_not_read(tmp_path):
+    from mlteam_sdk import folders
+    from mlteam_sdk.hashing import Changed, read_exactly
+
+    data = make(tmp_path / "data", a="x")
+    [source] = folders.read(data).files
+    (data / "a").unlink()
+    with pytest.raises(Changed):
+        read_exactly(data / "a", source.state, 0, 1)
+    (data / "a").symlink_to("/etc/passwd")
+    with pytest.raises(Changed):
+        read_exactly(data / "a", source.state, 0, 1)
+    (data / "a").unlink()
+    os.mkfifo(data / "a")
+    with pytest.raises(Changed):
+        read_exactly(data / "a", source.state, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("train", "train"), ("./train/", "train"), (".", ""), ("./", ""), ("./.", ""), ("a b/ü", "a b/ü")]
+    + [(path, None) for path in ("", "/", "/etc", "..", "../x", "a/../b", "a//b", "./../x", "a\nb", "x" * 300)],
+)
+def test_paths_in_a_version_as_they_are_typed(typed, meant):
+    from mlteam_sdk.manifests import BadPath, remote
+
+    if meant is None:
+        with pytest.raises(BadPath):
+            remote(typed)
+    else:
+        assert remote(typed) == meant
+
+
+def test_a_manifest_has_one_form():
+    from mlteam_sdk.manifests import Entry, differences, parse, text
+
+    entries = [Entry("b", "1" * 64, 3, 0o644), Entry("a/ü", "0" * 64, 0, 0o755), Entry("a.x", "2" * 64, 1, 0o644)]
+    manifest = text(entries)
+    assert manifest.decode().splitlines()[1] == f'{{"path":"a/ü","sha256":"{"0" * 64}","size":0,"mode":493}}'
+    assert [one.path for one in parse(manifest)] == ["a.x", "a/ü", "b"]
+    changed = [Entry("b", "3" * 64, 4, 0o644), entries[1], Entry("c", "2" * 64, 1, 0o644)]
+    assert differences(entries, changed) == [
+        ("a.x", "removed", 1, None),
+        ("b", "changed", 3, 4),
+        ("c", "added", None, 1),
+    ]

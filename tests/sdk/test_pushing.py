@@ -1,0 +1,373 @@
+"""Pushing and pulling against a server that breaks off, loses and lies; `test_live_data` has the real one."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sdk.depot import FACTS, ID, Depot
+from tests.sdk.loopback import Asked, Loopback, Says
+
+LARGE = os.urandom(5 << 19)  # more than one piece below
+
+
+@pytest.fixture(autouse=True)
+def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of the test's own, no waiting, and pieces that are small."""
+    from mlteam_sdk.aio import pulling as awaited
+    from mlteam_sdk.aio import pushing as sending
+    from mlteam_sdk.sync import driver, pulling, pushing
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(driver, "sleep", lambda seconds: None)
+    for module in (pushing, sending):
+        monkeypatch.setattr(module, "PIECE", 1 << 20)
+    for module in (pulling, awaited):
+        monkeypatch.setattr(module, "RANGE", 1 << 20)
+
+
+@pytest.fixture
+def depot(loopback: Loopback) -> Depot:
+    depot = Depot()
+    loopback.say(depot)
+    return depot
+
+
+@pytest.fixture
+def dataset(loopback: Loopback) -> Iterator[Any]:
+    from mlteam_sdk.sync import MLTeam
+    from mlteam_sdk.sync.datastores import Datastore
+
+    with MLTeam(url=loopback.url, token="mlt_x") as client:
+        yield Datastore.told(client, FACTS)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    for name, content in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    (root / "run.sh").chmod(0o755)
+    return root
+
+
+FILES = {
+    "a": b"1",
+    "sub/dir/Größe 1": b"22",
+    "same": b"22",
+    "empty": b"",
+    "run.sh": b"#!/bin/sh",
+    "large": LARGE,
+    "same large": LARGE,
+}
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_folder_goes_up_and_comes_down_as_it_is(depot, dataset, data, tmp_path):
+    told: list[Any] = []
+    pushed = dataset.push(data, note="first", on_progress=told.append)
+    assert (pushed.new, pushed.version.number, pushed.files, pushed.bytes) == (True, 1, 5, len(LARGE) + 12)
+    assert {one.doing for one in told} == {"reading", "sending"} and told[-1].done
+    assert told[-1].bytes == told[-1].all_bytes == pushed.bytes
+    assert len([one for one in depot.put if one[0] == "pack"]) == 1
+    pulled = dataset.pull(tmp_path / "here", on_progress=told.append)
+    assert (pulled.fetched, pulled.there) == (7, 0) and told[-1].doing == "fetching" and told[-1].done
+    assert tree(tmp_path / "here") == FILES
+    assert os.access(tmp_path / "here" / "run.sh", os.X_OK) and not os.access(tmp_path / "here" / "a", os.X_OK)
+
+
+def test_the_second_push_sends_what_changed(depot, dataset, data):
+    dataset.push(data)
+    again = dataset.push(data)
+    assert (again.new, again.version.number, again.files) == (False, 1, 0)
+    (data / "a").write_bytes(b"another")
+    (data / "empty").unlink()
+    (data / "a").rename(data / "renamed")
+    plan = dataset.plan(data)
+    assert [(one.path, one.change) for one in plan.changes] == [
+        ("a", "removed"),
+        ("empty", "removed"),
+        ("renamed", "added"),
+    ]
+    assert len(depot.versions) == 1
+    third = dataset.push(data)
+    assert (third.new, third.version.number, third.files, third.bytes) == (True, 2, 1, 7)
+
+
+def test_the_same_is_awaited(depot, loopback, data, tmp_path):
+    from mlteam_sdk import MLTeam
+    from mlteam_sdk.aio.datastores import Datastore
+
+    async def there_and_back() -> Any:
+        async with MLTeam(url=loopback.url, token="mlt_x") as client:
+            dataset = Datastore.told(client, FACTS)
+            await dataset.push(data)
+            return await dataset.pull(tmp_path / "here")
+
+    assert asyncio.run(there_and_back()).fetched == 7
+    assert tree(tmp_path / "here") == FILES
+
+
+def test_what_is_there_is_not_fetched_again(depot, dataset, loopback, data, tmp_path):
+    dataset.push(data)
+    dataset.pull(tmp_path / "here")
+    here = tmp_path / "here"
+    (here / "a").write_bytes(b"2")
+    (here / "run.sh").chmod(0o644)
+    (here / "mine").write_bytes(b"stays")
+    loopback.asked.clear()
+    pulled = dataset.pull(here)
+    assert (pulled.fetched, pulled.bytes, pulled.there) == (1, 1, 6)
+    assert [one.data for one in loopback.asked if one.method == "POST"] == [{"paths": ["a"]}]
+    assert tree(here) == FILES | {"mine": b"stays"} and os.access(here / "run.sh", os.X_OK)
+
+
+def test_a_part_is_pulled_to_the_path_that_it_has(depot, dataset, data, tmp_path):
+    from mlteam_sdk.errors import NotFound
+    from mlteam_sdk.manifests import BadPath
+
+    dataset.push(data)
+    dataset.pull(tmp_path / "here", path="./sub")
+    dataset.pull(tmp_path / "here", path="empty")
+    assert tree(tmp_path / "here") == {"sub/dir/Größe 1": b"22", "empty": b""}
+    with pytest.raises(NotFound, match="no su in version 1"):
+        dataset.pull(tmp_path / "here", path="su")
+    for path in ("/etc", "../x", "sub/../a"):
+        with pytest.raises(BadPath):
+            dataset.pull(tmp_path / "here", path=path)
+
+
+# Connections that break
+
+
+def test_a_cut_upload_goes_on_where_it_was(depot, dataset, data):
+    """The server keeps half of a piece and breaks off; what is sent again is not kept twice."""
+    cuts = iter([True, False, True, False])
+
+    def cut(asked: Asked) -> Says | None:
+        if "/blobs/" not in asked.path or not next(cuts, False):
+            return None
+        half = Asked("PUT", asked.path, asked.query, asked.headers, asked.body[: len(asked.body) // 2])
+        depot.answer(half)
+        return Says(silent=True)
+
+    depot.fault = cut
+    dataset.push(data)
+    taken = [(offset, size) for name, offset, size in depot.put if name != "pack"]
+    assert taken[:4] == [(0, 1 << 19), (0, 1 << 20), (1 << 19, 1 << 19), (1 << 19, 1 << 20)]
+    assert len(depot.versions) == 1 and not depot.partial
+
+
+def test_a_push_that_ended_goes_on_from_what_arrived(depot, dataset, data):
+    from mlteam_sdk.errors import Refused
+
+    depot.fault = lambda asked: (
+        Says(403, {"code": "refused", "detail": "No."}) if dict(asked.query).get("offset") == str(2 << 20) else None
+    )
+    with pytest.raises(Refused):
+        dataset.push(data)
+    depot.fault, depot.put = lambda asked: None, []
+    told: list[Any] = []
+    pushed = dataset.push(data, on_progress=told.append)
+    assert [one[1:] for one in depot.put] == [(2 << 20, 1 << 19)] and pushed.bytes == 1 << 19
+    assert told[-1].bytes == len(LARGE) and told[-1].begun_at == 2 << 20
+
+
+def test_what_the_server_lost_is_sent_again(depot, dataset, data):
+    lost = iter([True])
+
+    def lose(asked: Asked) -> None:
+        if asked.path.endswith("/commit") and next(lost, False):
+            depot.blobs.popitem()
+
+    depot.fault = lose
+    assert dataset.push(data).new and not depot.missing()
+
+
+def test_a_server_that_keeps_nothing_is_given_up(depot, dataset, data):
+    from mlteam_sdk.errors import ConnectionFailed, Damaged
+
+    depot.fault = lambda asked: Says(409, {"code": "incomplete"}) if asked.path.endswith("/commit") else None
+    with pytest.raises(ConnectionFailed, match="does not keep"):
+        dataset.push(data)
+    depot.blobs.clear()
+    depot.fault = lambda asked: Says(data={"received": 0}) if "/blobs/" in asked.path else None
+    with pytest.raises(Damaged, match="does not arrive"):
+        dataset.push(data)
+
+
+def test_pulls_survive_cut_connections(depot, dataset, data, tmp_path):
+    dataset.push(data)
+    cuts = {"manifest": 2, "pack": 2, "large": 3}
+
+    def cut(asked: Asked) -> Says | None:
+        name = asked.path.rpartition("/")[2]
+        if cuts.get(name, 0):
+            cuts[name] -= 1
+            says = depot.answer(asked)
+            says.cut = len(says.bytes()) // 2
+            return says
+        return None
+
+    depot.fault = cut
+    dataset.pull(tmp_path / "here")
+    assert tree(tmp_path / "here") == FILES and not any(cuts.values())
+
+
+# Files that change
+
+
+def test_a_file_that_changes_after_it_was_read_is_named(depot, dataset, data):
+    from mlteam_sdk.hashing import Changed
+
+    def change(asked: Asked) -> None:
+        if asked.path.endswith("/missing"):
+            (data / "large").write_bytes(LARGE[::-1])
+            (data / "same large").write_bytes(LARGE[::-1])
+
+    depot.fault = change
+    with pytest.raises(Changed, match="large changes while"):
+        dataset.push(data)
+    assert depot.versions == []
+
+
+def test_a_memory_that_was_wrong_is_noticed(depot, dataset, data):
+    """The server finds that a content is another than was said: then it is read again and named."""
+    import json
+
+    from mlteam_sdk import hashing
+    from mlteam_sdk.folders import read
+
+    sources = {one.path: one for one in read(data).files}
+    wrong = {path: [*source.state, "0" * 64] for path, source in sources.items() if path == "a"}
+    hashing.Memory(data).save(json.loads(json.dumps(wrong)))
+    with pytest.raises(hashing.Changed, match="a changes while"):
+        dataset.push(data)
+    assert dataset.push(data).new
+
+
+# Servers that lie
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [["../out"], ["/out"], ["a/../../out"], ["a", "a/b"], ["a", "a"], [""], ["a\0b"], ["."], ["a//b"], [7], ["\udc80"]],
+)
+def test_nothing_is_fetched_for_a_list_that_leads_elsewhere(depot, dataset, loopback, tmp_path, paths):
+    import hashlib
+    import json
+
+    from mlteam_sdk.errors import Damaged
+
+    digest = hashlib.sha256(b"x").hexdigest()
+    lines = [json.dumps({"path": path, "sha256": digest, "size": 1, "mode": 420}).encode() + b"\n" for path in paths]
+    depot.blobs[digest] = b"x"
+    depot.versions.append(b"".join(lines))
+    with pytest.raises(Damaged, match="list"):
+        dataset.pull(tmp_path / "target" / "here")
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_link_that_leads_out_is_not_followed(depot, dataset, data, tmp_path):
+    from mlteam_sdk.landing import UnsafePath
+
+    dataset.push(data)
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    (here / "sub").symlink_to(elsewhere)
+    with pytest.raises(UnsafePath):
+        dataset.pull(here)
+    assert list(elsewhere.iterdir()) == []
+    (here / "sub").unlink()
+    (elsewhere / "kept").write_text("kept")
+    (here / "a").unlink(missing_ok=True)
+    (here / "a").symlink_to(elsewhere / "kept")
+    dataset.pull(here)
+    assert tree(here) == FILES and (elsewhere / "kept").read_text() == "kept"
+
+
+def spoiled(said: Says, change: Any) -> Says:
+    return Says(said.status, body=change(said.bytes()), headers=said.headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("pack", lambda body: body[:-1] + bytes([body[-1] ^ 1])),
+        ("pack", lambda body: body[:-1]),
+        ("pack", lambda body: b""),
+        ("pack", lambda body: body + body),
+        ("large", lambda body: bytes(len(body))),
+        ("manifest", lambda body: body[: body.index(b"\n") + 1]),
+    ],
+)
+def test_what_arrives_damaged_never_gets_its_name(depot, dataset, data, tmp_path, name, change):
+    from mlteam_sdk.errors import Damaged
+
+    dataset.push(data)
+    depot.fault = lambda asked: spoiled(depot.answer(asked), change) if asked.path.rpartition("/")[2] == name else None
+    with pytest.raises(Damaged):
+        dataset.pull(tmp_path / "here")
+    found = tree(tmp_path / "here")
+    assert found == {path: FILES[path] for path in found}
+    assert not list((tmp_path / "here").glob(".mlteam*"))
+
+
+def test_a_file_that_is_shorter_than_said_is_not_kept(depot, dataset, data, tmp_path):
+    from mlteam_sdk.errors import Damaged
+
+    dataset.push(data)
+    depot.fault = lambda asked: Says(416, {"code": "bad_range"}) if asked.path.endswith("/large") else None
+    with pytest.raises(Damaged, match="less than it said"):
+        dataset.pull(tmp_path / "here")
+    assert "large" not in tree(tmp_path / "here")
+
+
+def test_there_is_no_room(depot, dataset, data, tmp_path, loopback):
+    from mlteam_sdk.errors import MLTeamError
+
+    depot.lists([{"path": "huge", "sha256": "0" * 64, "size": 1 << 60}])
+    with pytest.raises(MLTeamError, match="bytes free"):
+        dataset.pull(tmp_path / "here")
+    assert not [one for one in loopback.asked if "/files/" in one.path]
+
+
+def test_a_directory_in_a_files_place_and_a_file_in_a_directorys(depot, dataset, tmp_path):
+    from mlteam_sdk.errors import MLTeamError
+
+    depot.holds({"a": b"x", "b/c": b"x"})
+    (tmp_path / "one" / "a").mkdir(parents=True)
+    with pytest.raises(MLTeamError, match="is a directory here"):
+        dataset.pull(tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "b").touch()
+    with pytest.raises(MLTeamError, match="is a file here"):
+        dataset.pull(tmp_path / "two")
+
+
+def test_names_that_differ_in_capitals_or_form_are_two_files_here(depot, dataset, tmp_path):
+    names = {"A/x": b"1", "a/x": b"2", "é": b"3", "e\u0301": b"4"}
+    depot.holds(names)
+    dataset.pull(tmp_path / "here")
+    assert tree(tmp_path / "here") == names
+
+
+def test_an_interrupted_push_leaves_no_threads(depot, dataset, data):
+    before = threading.active_count()
+
+    def stop(progress: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dataset.push(data, on_progress=stop)
+    assert depot.versions == [] and threading.active_count() <= before + 1
+    assert ID in dataset.urn
