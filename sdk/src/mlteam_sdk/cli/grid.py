@@ -1,4 +1,4 @@
-"""Grid's forms: `mlteam status`, `mlteam session`; `artifacts`, `logs` and `team` are elsewhere."""
+"""Grid's forms: `mlteam status`, `mlteam session`, `mlteam datastore`; `artifacts`, `logs` and `team` are elsewhere."""
 
 from typing import Any, Final
 
@@ -54,3 +54,19 @@ def sessions(out: Output, person: str | None, user: str | None, everyone: bool) 
     columns = ("id", "name", WHO, "state", "created") if everyone or whose["id"] != said.me["id"] else ()
     out.rows([], columns, titles={WHO: "Created By"})
     note("There are no sessions. `mlteam status` lists jobs.")
+
+
+@command("datastore")
+@click.option("--global", "everyone", is_flag=True, help="Everyone's that I may see, with who made them.")
+@click.option("--user", metavar="USER", help="Those of this person.", shell_complete=completing.users)
+@click.option("--limit", "-n", type=click.IntRange(min=1), default=100, show_default=True, help="At most that many.")
+@prints("id", "name", "project.full_name", "kind", "latest.bytes", "created")
+def datastore(out: Output, everyone: bool, user: str | None, limit: int) -> None:
+    """Lists my datasets, models and volumes in all projects, or with --project in one; --global everyone's. `mlteam data` does more."""
+    from mlteam_sdk.cli.data import TITLES, chosen
+
+    said = session()
+    project = said.project_id if said.project_named else None
+    columns = list(out.columns)
+    columns[2:2] = [WHO] * (everyone or bool(user))
+    out.rows(chosen(kind=None, everyone=everyone, user=user, limit=limit, project=project), columns, titles=TITLES)

@@ -153,6 +153,41 @@ def role_place(session: "Session", text: str) -> str:
     )
 
 
+DATASTORES: Final = ("dataset", "model", "volume")
+
+
+def datastore(session: "Session", text: str) -> Thing:
+    """The dataset, model or volume with this id, URN or name in the active project, or `USER:NAME`, or `PROJECT.NAME`.
+
+    `PROJECT` is a project's full name. A name that the active project has not is looked for in all others.
+    """
+    known = next(filter(None, (id_in(text, kind) for kind in DATASTORES)), "")
+    if found := _by_id(session, "datastores", known):
+        return found
+    owner, _, name = text.rpartition(":")
+    if owner and not known:
+        whose = user(session, owner)["id"]
+        listed = session.some("/datastores", ENOUGH, name=name)
+        return only([one for one in listed if (one.get("created_by") or {}).get("id") == whose], "datastore", text)
+    here = None if known else session.project_id_or_none
+    found_here = session.some("/datastores", 2, name=text, project=here) if here else []
+    return only(
+        found_here or _in_project(session, text) or session.some("/datastores", ENOUGH, name=text), "datastore", text
+    )
+
+
+def _in_project(session: "Session", text: str) -> list[Thing]:
+    """What `PROJECT.NAME` means; both may have dots."""
+    for place in reversed([at for at, sign in enumerate(text) if sign == "."]):
+        try:
+            where = project(session, text[:place])["id"]
+        except Trouble:
+            continue
+        if found := session.some("/datastores", 2, project=where, name=text[place + 1 :]):
+            return found
+    return []
+
+
 class Missing(Trouble):
     """Nothing goes by that name."""
 
@@ -183,6 +218,7 @@ _WHERE_LISTED: Final = {
     "role": "`mlteam role ls` lists them.",
     "key": "`mlteam role key ls ROLE` lists them.",
     "third-party key": "`mlteam key ls` lists them.",
+    "datastore": "`mlteam data ls --global` lists them.",
 }
 
 
@@ -190,6 +226,7 @@ def candidate(thing: Thing) -> str:
     """One of several things of a name: its id and what tells it from the others."""
     told = [thing["id"], thing.get("full_name") or thing.get("name") or thing.get("username")]
     told += [thing.get("state"), thing.get("created_at")] if "state" in thing else []
+    told += [thing["kind"], thing["project"]["full_name"]] if thing.get("kind") in DATASTORES else []
     whose = thing.get("owner") or thing.get("created_by")
     return "  ".join(str(part) for part in [*told, f"of {_person(whose)}" if whose else ""] if part)
 

@@ -24,6 +24,8 @@ Made from the commands by `make docs`. Coming from another system? [Their comman
 full name, `vision.production`, and somebody's job by `USER:NAME`. Several things of one name are listed with their ids.
 Of jobs, the newest is taken, which is said on standard error; `kill` and `rm` take only a name that one job has.
 `MLTEAM_PROJECT` takes an id.
+A dataset, model or volume is named by its name in the active project, `USER:NAME`, or `PROJECT.NAME`; `NAME@3` is one of its
+versions.
 
 **What is printed.** Standard output holds what was asked for and nothing else; notes and warnings go to standard error.
 Commands that print take

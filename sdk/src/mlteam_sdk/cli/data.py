@@ -1,0 +1,350 @@
+"""`mlteam data …`: datasets, models and volumes; folders go up as versions and come down again."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mlteam_sdk.cli import completing
+from mlteam_sdk.cli.command import YES, Refusal, Trouble, command, group, session, sure
+from mlteam_sdk.cli.listing import WHO
+from mlteam_sdk.cli.output import Output, prints
+from mlteam_sdk.cli.texts import clean, note
+
+if TYPE_CHECKING:
+    from mlteam_sdk.folders import LeftOut
+    from mlteam_sdk.manifests import Entry
+    from mlteam_sdk.sync.datastores import Datastore, Version
+
+Thing = dict[str, Any]
+HERE: Final = "mlteam_sdk.cli.data"
+KINDS: Final = ("dataset", "model", "volume")
+LATEST: Final = "latest"
+COLUMNS: Final = ("id", "name", "kind", "latest.number", "latest.files", "latest.bytes", "created")
+TITLES: Final = {"latest.number": "version", "latest.files": "files", "latest.bytes": "bytes", WHO: "Created By"}
+SHOWN: Final = 20  # things left out that are named
+QUIET: Final = click.option("--quiet", "-q", is_flag=True, help="Print the id alone, and no progress.")
+
+data = group(
+    "data",
+    "Datasets, models and volumes: make them, push and pull folders, look into versions.",
+    {
+        "new": (f"{HERE}:new", "Makes a volume, a dataset or a model."),
+        "ls": (f"{HERE}:ls", "Lists datasets, models and volumes: mine in the active project."),
+        "get": (f"{HERE}:get", "Prints a dataset, model or volume, or fields of it."),
+        "push": (f"{HERE}:push", "Makes a new version of a folder; only what changed is sent."),
+        "pull": (f"{HERE}:pull", "Fetches a version, or a part of it; only what is not here yet."),
+        "content": (f"{HERE}:content", "What is in a version."),
+        "versions": (f"{HERE}:versions", "Lists the versions, newest first."),
+        "compare": (f"{HERE}:compare", "Says what is different between two versions."),
+        "rename": (f"{HERE}:rename", "Gives another name."),
+        "describe": (f"{HERE}:describe", "Says in Markdown what it is."),
+        "rm": (f"{HERE}:rm", "Removes a dataset, model or volume with all its versions."),
+    },
+    aliases={"list": "ls", "create": "new", "remove": "rm", "info": "get"},
+)
+content = group(
+    "content",
+    "What is in a version.",
+    {
+        "ls": (f"{HERE}:content_ls", "Lists what is in a version, and what is new in it."),
+        "rm": (f"{HERE}:content_rm", "Removes content of a volume; versions never change."),
+    },
+    aliases={"list": "ls", "remove": "rm"},
+)
+
+NAME: Final = click.argument("name", metavar="NAME", shell_complete=completing.datastores)
+VERSION: Final = click.argument("name", metavar="NAME[@VERSION]", shell_complete=completing.datastores)
+
+
+def _found(text: str) -> Thing:
+    from mlteam_sdk.cli import names
+
+    return names.datastore(session(), text)
+
+
+def _datastore(thing: Thing) -> "Datastore":
+    from mlteam_sdk.sync.datastores import Datastore
+
+    return Datastore.told(session().client, thing)
+
+
+def _version(text: str) -> tuple[Thing, "Version"]:
+    """What NAME@VERSION means; the newest version without one."""
+    name, _, number = text.partition("@")
+    if number and not number.isdecimal() and number != LATEST:
+        raise click.UsageError(f"“{clean(number)}” is no version. Write a number, as in {clean(name)}@3, or nothing.")
+    found = _versioned(_found(name))
+    return found, _datastore(found).versions.get(number or LATEST)
+
+
+def _versioned(found: Thing) -> Thing:
+    if found["kind"] == "volume":
+        raise Trouble(f"{found['name']} ({found['id']}) is a volume: it has no versions.")
+    return found
+
+
+@command("new")
+@click.argument("name", metavar="NAME")
+@click.option("--kind", type=click.Choice(KINDS), default="volume", show_default=True)
+@click.option("--description", default="", metavar="TEXT", help="What it is, in Markdown.")
+@QUIET
+@prints(*COLUMNS)
+def new(out: Output, name: str, kind: str, description: str, quiet: bool) -> None:
+    """Makes a volume, or with --kind a dataset or a model, in the active project."""
+    said = session()
+    body = {"kind": kind, "name": name, "description": description}
+    _print(out, said.post(f"/projects/{said.project_id}/datastores", body), quiet)
+
+
+def _print(out: Output, thing: Thing, quiet: bool) -> None:
+    if quiet:
+        click.echo(thing["id"])
+    else:
+        out.rows([thing], titles=TITLES) if out.is_for_people else out.one(thing)
+
+
+@command("ls")
+@click.option("--kind", type=click.Choice(KINDS), help="Only these.")
+@click.option("--global", "everyone", is_flag=True, help="Everyone's, with who made them.")
+@click.option("--user", metavar="USER", help="Those of this person.", shell_complete=completing.users)
+@click.option("--all", "everywhere", is_flag=True, help="In all projects that I may see, not only the active one.")
+@click.option("--limit", "-n", type=click.IntRange(min=1), default=100, show_default=True, help="At most that many.")
+@prints(*COLUMNS)
+def ls(out: Output, everywhere: bool, **choice: Any) -> None:
+    """Lists datasets, models and volumes: mine in the active project.
+
+    --global lists everyone's there and says whose they are, --user USER one person's; --all looks into every project that I may see.
+    """
+    columns = list(COLUMNS)
+    columns[2:2] = [WHO] * (choice["everyone"] or bool(choice["user"]))
+    columns[2:2] = ["project.full_name"] * everywhere
+    out.rows(chosen(**choice, project=None if everywhere else session().project_id), columns, titles=TITLES)
+
+
+def chosen(*, kind: str | None, everyone: bool, user: str | None, limit: int, project: str | None) -> Iterator[Thing]:
+    """The datasets, models and volumes that were asked for; mine unless others' are."""
+    from mlteam_sdk.cli import names
+
+    said = session()
+    whose = names.user(said, user)["id"] if user else None
+    mine = True if not everyone and not user else None
+    found = said.items("/datastores", None if whose else limit, project=project, kind=kind, mine=mine)
+    return islice((one for one in found if whose in (None, (one.get("created_by") or {}).get("id"))), limit)
+
+
+@command("get")
+@NAME
+@prints(
+    "id",
+    "urn",
+    "name",
+    "kind",
+    "project.full_name",
+    "description",
+    "created_by.username",
+    "created",
+    "latest.number",
+    "latest.files",
+    "latest.bytes",
+)
+def get(out: Output, name: str) -> None:
+    """Prints a dataset, model or volume. `$(mlteam data get NAME --field urn)` is its URN and nothing else.
+
+    NAME is a name in the active project, an id, USER:NAME, or PROJECT.NAME with a project's full name.
+    """
+    out.details(session().get(f"/datastores/{_found(name)['id']}"))
+
+
+@command("push")
+@NAME
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--note", "-m", "said", default="", metavar="TEXT", help="What is new in this version.")
+@click.option("--dry-run", is_flag=True, help="List what is different from the newest version; send nothing.")
+@QUIET
+@prints("id", "name", "version", "files", "bytes", "note")
+def push(out: Output, name: str, path: Path, said: str, dry_run: bool, quiet: bool) -> None:
+    """Makes a new version of the files in the folder PATH, or of the file PATH. Only what the server lacks is sent.
+
+    Links, pipes and devices are left out, and so is what a file .mlteamignore in the folder names, in the syntax of .gitignore. Stopped or
+    cut off, the same command goes on where it was. When nothing has changed there is no new version.
+    """
+    from mlteam_sdk.cli.meter import Shown
+    from mlteam_sdk.cli.refusals import about
+
+    found = _versioned(_found(name))
+    with about(found), Shown(quiet=quiet) as shown:
+        if dry_run:
+            plan = _datastore(found).plan(path, on_progress=shown)
+        else:
+            pushed = _datastore(found).push(path, note=said, on_progress=shown)
+    if dry_run:
+        _tell_left_out(plan.left_out)
+        out.rows([one._asdict() for one in plan.changes], ("path", "change", "old_size", "new_size"))
+        note(f"{len(plan.changes)} of {len(plan.entries)} files are different. Nothing was sent.")
+        return
+    _tell_left_out(pushed.left_out)
+    version = pushed.version.model_dump(mode="json")
+    if quiet:
+        click.echo(f"{found['id']}@{version['number']}")
+        return
+    if not pushed.new:
+        note(f"Nothing has changed since version {version['number']}.")
+    out.one({**version, "id": found["id"], "name": found["name"], "version": version["number"], "new": pushed.new})
+
+
+def _tell_left_out(left_out: "list[LeftOut]") -> None:
+    for one in left_out[:SHOWN]:
+        note(f"Left out {clean(one.path)}: {one.why}.")
+    if len(left_out) > SHOWN:
+        note(f"Left out {len(left_out) - SHOWN} more.")
+
+
+@command("pull")
+@VERSION
+@click.argument("places", nargs=-1, required=True, metavar="[REMOTE] DIR")
+@QUIET
+@prints("id", "name", "version", "fetched", "bytes", "there")
+def pull(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> None:
+    """Fetches a version into DIR, or with REMOTE the file or folder at that path in it: `mlteam data pull digits ./train .`
+
+    Below DIR each file has the path that it has in the version. Those that are there with the same content are not fetched again, others of
+    the same path are replaced, and what else is there stays. A file has its name when it is whole and right.
+    """
+    from mlteam_sdk.cli.meter import Shown
+    from mlteam_sdk.cli.refusals import about
+    from mlteam_sdk.manifests import remote
+
+    if len(places) > 2:
+        raise click.UsageError("Say at most two places: what to fetch, and where to put it.")
+    wished = remote(places[0]) if len(places) == 2 else ""
+    found, version = _version(name)
+    with about(found), Shown(quiet=quiet) as shown:
+        pulled = version.pull(places[-1], path=wished, on_progress=shown)
+    if quiet:
+        click.echo(f"{found['id']}@{version.number}")
+        return
+    told = {"fetched": pulled.fetched, "bytes": pulled.bytes, "there": pulled.there}
+    out.one({"id": found["id"], "name": found["name"], "version": version.number, **told})
+
+
+@command("ls")
+@VERSION
+@click.argument("path", default=".", metavar="[PATH]")
+@prints("name", "status")
+def content_ls(out: Output, name: str, path: str) -> None:
+    """Lists what is in a version, or below PATH in it: new, changed or unchanged since the version before."""
+    from mlteam_sdk.manifests import below, remote
+
+    wished = remote(path)
+    found, version = _version(name)
+    entries = below(version.manifest(), wished)
+    if wished and not entries:
+        raise Trouble(f"There is no {clean(wished)} in version {version.number} of {found['name']}.")
+    before = _datastore(found).versions.get(version.number - 1).manifest() if version.number > 1 else []
+    out.rows(_statuses(entries, before))
+
+
+def _statuses(entries: "Iterable[Entry]", before: "Iterable[Entry]") -> list[Thing]:
+    """Each file and the directories above it, with what they are since the version before."""
+    known = {one.path: one for one in before}
+    found: dict[str, Thing] = {}
+    for one in entries:
+        old = known.get(one.path)
+        status = "new" if old is None else "unchanged" if old == one else "changed"
+        parts = one.path.split("/")
+        for depth in range(1, len(parts)):
+            above = found.setdefault(
+                "/".join(parts[:depth]), {"kind": "directory", "status": status, "size": 0, "sha256": None}
+            )
+            above["size"] += one.size
+            if above["status"] != status:
+                above["status"] = "changed"
+        found[one.path] = {"kind": "file", "status": status, "size": one.size, "sha256": one.sha256}
+    return [{"name": path, **found[path]} for path in sorted(found, key=str.encode)]
+
+
+@command("rm")
+@VERSION
+@click.argument("path", metavar="PATH")
+@YES
+def content_rm(name: str, path: str, yes: bool) -> None:
+    """Removes content of a volume. What is in a version of a dataset or model stays as it is: a version never changes."""
+    from mlteam_sdk.manifests import remote
+
+    remote(path)
+    found = _found(name.partition("@")[0])
+    if found["kind"] != "volume":
+        how = f"`mlteam data push {found['name']} FOLDER` makes a new version without it"
+        raise Refusal(f"{found['name']} ({found['id']}) is a {found['kind']}: its versions never change. {how}.")
+    raise Refusal(f"{found['name']} ({found['id']}) is a volume, whose content this server does not show yet.")
+
+
+@command("versions")
+@NAME
+@prints("number", "files", "bytes", "note", "created_by.username", "created")
+def versions(out: Output, name: str) -> None:
+    """Lists the versions of a dataset or model, newest first."""
+    out.rows(session().items(f"/datastores/{_versioned(_found(name))['id']}/versions", None))
+
+
+@command("compare")
+@NAME
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@prints("path", "change", "old_size", "new_size")
+def compare(out: Output, name: str, old: str, new: str) -> None:
+    """Says what is different between two versions: numbers, or `latest`."""
+    found = _versioned(_found(name))
+    for number in (old, new):
+        if not number.isdecimal() and number != LATEST:
+            raise click.UsageError(f"“{clean(number)}” is no version. Write a number, or {LATEST}.")
+    numbers = [_datastore(found).versions.get().number if one == LATEST else int(one) for one in (old, new)]
+    out.rows(session().items(f"/datastores/{found['id']}/compare", None, old=numbers[0], new=numbers[1]))
+
+
+@command("rename")
+@NAME
+@click.argument("new_name", metavar="NEW")
+@prints(*COLUMNS)
+def rename(out: Output, name: str, new_name: str) -> None:
+    """Gives a dataset, model or volume another name. Its id and its versions stay."""
+    _change(out, name, {"name": new_name})
+
+
+@command("describe")
+@NAME
+@click.argument("text", metavar="TEXT")
+@prints(*COLUMNS)
+def describe(out: Output, name: str, text: str) -> None:
+    """Says in Markdown what a dataset, model or volume is; - reads standard input."""
+    _change(out, name, {"description": sys.stdin.read() if text == "-" else text})
+
+
+def _change(out: Output, name: str, values: Thing) -> None:
+    from mlteam_sdk.cli.refusals import about
+
+    found = _found(name)
+    with about(found):
+        _print(out, session().patch(f"/datastores/{found['id']}", values), quiet=False)
+
+
+@command("rm")
+@NAME
+@YES
+def rm(name: str, yes: bool) -> None:
+    """Removes a dataset, model or volume with all its versions. That cannot be undone; it is refused while it is in use."""
+    from mlteam_sdk.cli.refusals import about
+
+    found = _found(name)
+    sure(
+        f"This removes the {found['kind']} {found['name']} ({found['id']}) with all its versions.",
+        found["name"],
+        yes=yes,
+    )
+    with about(found):
+        session().delete(f"/datastores/{found['id']}")
+    note(f"Removed {found['name']}.")

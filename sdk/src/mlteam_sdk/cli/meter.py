@@ -1,0 +1,66 @@
+"""How far a push or a pull is, for who waits: a line that changes on a terminal, now and then a line elsewhere."""
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from mlteam_sdk.cli.texts import note
+
+if TYPE_CHECKING:
+    from mlteam_sdk.progress import Progress
+
+EVERY: Final = 10.0  # seconds between lines where nothing can be written over
+UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+class Shown(AbstractContextManager["Shown"]):
+    """Writes progress to standard error; called with each."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet, self.live = quiet, sys.stderr.isatty()
+        self._last, self._dirty = time.monotonic(), False
+
+    def __call__(self, progress: "Progress") -> None:
+        if self.quiet or not progress.all_files:
+            return
+        if self.live:
+            sys.stderr.write(f"\r{in_words(progress)}\x1b[K")
+            sys.stderr.flush()
+            self._dirty = True
+        elif time.monotonic() - self._last >= EVERY:
+            self._last = time.monotonic()
+            note(in_words(progress))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._dirty:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def in_words(progress: "Progress") -> str:
+    """Sending 12 of 30 files, 1.2 of 3.4 GB, 56 MB/s, 0:40 left."""
+    files = f"{progress.files:,} of {progress.all_files:,} files"
+    amount = f"{size(progress.bytes)} of {size(progress.all_bytes)}"
+    left = progress.left
+    more = f", {size(progress.rate)}/s" + ("" if left is None else f", {span(left)} left")
+    return f"{progress.doing.capitalize()} {files}, {amount}{more}"
+
+
+def size(amount: float) -> str:
+    """1234567 is 1.2 MB."""
+    for unit in UNITS:
+        if amount < 1000 or unit == UNITS[-1]:
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+def span(seconds: float) -> str:
+    """Minutes and seconds, and hours where there are some: 1:02:03."""
+    minutes, rest = divmod(round(min(seconds, 359_999)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

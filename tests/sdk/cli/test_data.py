@@ -1,0 +1,268 @@
+"""`mlteam data` without a server of its own: names, versions, what is refused before anything is asked or written."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sdk.cli.conftest import Command, Desk, person, project
+from tests.sdk.depot import Depot
+from tests.sdk.loopback import Loopback
+
+ADA, BOB = person("ada", 1), person("bob", 2)
+VISION = project("Vision", 2)
+HERE = {"MLTEAM_PROJECT": VISION["id"]}
+
+
+def dataset(name: str, number: int, owner: str = "ada", kind: str = "dataset", **more: Any) -> dict[str, Any]:
+    found = f"ddddddddddddddd{number}"
+    known = {
+        "id": found,
+        "urn": f"acme:project:{VISION['id']}:{kind}:{found}",
+        "name": name,
+        "kind": kind,
+        "project": VISION,
+        "created_by": {"ada": ADA, "bob": BOB}[owner],
+        "created_at": "2026-11-21T10:00:00Z",
+        "mine": owner == "ada",
+        "description": "",
+        "latest": {"number": 3, "files": 2, "bytes": 30, "digest": "0" * 64},
+    }
+    return known | more
+
+
+DIGITS = dataset("digits", 2)
+VOLUME = dataset("home", 3, kind="volume", latest=None)
+
+
+@pytest.fixture(autouse=True)
+def known(desk: Desk) -> None:
+    desk.on("GET /me", ADA)
+    desk.on(
+        "GET /users",
+        lambda asked: (200, {"items": [BOB] if asked.query.get("username") == ["bob"] else [], "next": None}),
+    )
+    desk.on("GET /projects", [VISION])
+    desk.on(f"GET /projects/{VISION['id']}", VISION)
+    desk.on("GET /datastores", lambda asked: (200, {"items": named(asked.query), "next": None}))
+    for one in (DIGITS, VOLUME):
+        desk.on(f"GET /datastores/{one['id']}", one)
+
+
+def named(query: dict[str, list[str]]) -> list[dict[str, Any]]:
+    every = [DIGITS, dataset("digits", 4, "bob", project={**VISION, "id": "a234567a234567a7"}), VOLUME]
+    found = [one for one in every if query.get("name", [one["name"]]) == [one["name"]]]
+    return [one for one in found if query.get("project", [one["project"]["id"]]) == [one["project"]["id"]]]
+
+
+@pytest.mark.parametrize("text", ["digits", "vision.digits", DIGITS["id"], DIGITS["urn"]])
+def test_a_dataset_by_its_names(at: Command, text: str) -> None:
+    ran = at("data", "get", text, "--field", "id", **HERE)
+    assert (ran.out, ran.err) == (DIGITS["id"] + "\n", "")
+
+
+def test_somebody_elses_and_several_of_one_name(at: Command, desk: Desk) -> None:
+    desk.on("GET /datastores/ddddddddddddddd4", dataset("digits", 4, "bob"))
+    assert at("data", "get", "bob:digits", "--field", "id", **HERE).out == "ddddddddddddddd4\n"
+    desk.on("GET /projects", [])
+    elsewhere = at("data", "get", "digits", MLTEAM_PROJECT="a234567a234567a6")
+    assert elsewhere.status == 1 and "2 datastores are named digits" in elsewhere.err and "of bob" in elsewhere.err
+    none = at("data", "get", "digots", **HERE)
+    assert none.status == 1 and len(none.err.splitlines()) == 1 and "mlteam data ls --global" in none.err
+
+
+def test_lists(at: Command, desk: Desk) -> None:
+    ran = at("data", "ls", **HERE)
+    assert ran.lines[0].split() == ["id", "name", "kind", "version", "files", "bytes", "created"]
+    assert ran.lines[1].split()[1:6] == ["digits", "dataset", "3", "2", "30"]
+    assert desk.asked[-1].query["mine"] == ["true"] and desk.asked[-1].query["project"] == [VISION["id"]]
+    assert "Created By" in at("data", "ls", "--global", **HERE).lines[0]
+    assert "mine" not in desk.asked[-1].query
+    theirs = at("data", "ls", "--user", "bob", "--all", **HERE)
+    assert [line.split()[0] for line in theirs.lines[1:]] == ["ddddddddddddddd4"]
+    assert [line.split()[1] for line in at("datastore").lines[1:]] == ["digits", "digits", "home"]
+
+
+def test_new_is_a_volume_unless_something_else_is_said(at: Command, desk: Desk) -> None:
+    desk.on(f"POST /projects/{VISION['id']}/datastores", lambda asked: (201, dataset("x", 5)))
+    assert at("data", "new", "x", "--quiet", **HERE).out == "ddddddddddddddd5\n"
+    assert desk.asked[-1].json == {"kind": "volume", "name": "x", "description": ""}
+    at("data", "new", "x", "--kind", "model", **HERE)
+    assert desk.asked[-1].json["kind"] == "model"
+
+
+@pytest.mark.parametrize("path", ["/etc", "..", "../x", "a/../../b", "a//b", ""])
+def test_paths_that_lead_elsewhere_are_refused(at: Command, tmp_path: Path, path: str) -> None:
+    for words in (
+        ("pull", "digits", path, "here"),
+        ("content", "ls", "digits", path),
+        ("content", "rm", "digits", path),
+    ):
+        ran = at("data", *words, **HERE)
+        assert ran.status == 1 and len(ran.err.splitlines()) == 1 and ran.err.startswith("Error: “"), words
+    assert not (tmp_path / "here").exists()
+
+
+def test_what_is_in_a_version_is_not_removed(at: Command, desk: Desk) -> None:
+    ran = at("data", "content", "rm", "digits@2", "a", **HERE)
+    assert (
+        ran.status == 1 and "a dataset: its versions never change" in ran.err and "mlteam data push digits" in ran.err
+    )
+    assert {one.method for one in desk.asked} == {"GET"}
+
+
+def test_volumes_have_no_versions(at: Command, tmp_path: Path) -> None:
+    for words in (("push", "home", "."), ("pull", "home", "x"), ("versions", "home"), ("content", "ls", "home")):
+        ran = at("data", *words, **HERE)
+        assert ran.status == 1 and "is a volume: it has no versions" in ran.err
+
+
+def test_wrong_words(at: Command) -> None:
+    for words in (
+        ("pull", "digits"),
+        ("pull", "digits", "a", "b", "c"),
+        ("pull", "digits@x", "."),
+        ("compare", "digits", "1", "x"),
+    ):
+        assert at("data", *words, **HERE).status == 2, words
+
+
+def test_a_folder_that_is_not_there_is_one_line(at: Command) -> None:
+    ran = at("data", "push", "digits", "no such folder", **HERE)
+    assert (
+        ran.status == 1
+        and ran.err == "Error: no such folder cannot be read (No such file or directory). Nothing was sent.\n"
+    )
+
+
+def test_removing_asks_and_says_what_uses_it(at: Command, desk: Desk) -> None:
+    assert "add --yes" in at("data", "rm", "digits", **HERE).err
+    desk.refuse(f"DELETE /datastores/{DIGITS['id']}", 409, "in_use", "The job train uses it.", users=[])
+    ran = at("data", "rm", "digits", "--yes", **HERE)
+    assert ran.status == 1 and ran.err == f"Error: digits ({DIGITS['id']}): The job train uses it.\n"
+
+
+def test_renaming_and_describing(at: Command, desk: Desk) -> None:
+    desk.on(f"PATCH /datastores/{DIGITS['id']}", lambda asked: (200, {**DIGITS, **asked.json}))
+    assert at("data", "rename", "digits", "numbers", "--field", "name", **HERE).out == "numbers\n"
+    at("data", "describe", "digits", "-", input="# Digits\n", **HERE)
+    assert desk.asked[-1].json == {"description": "# Digits\n"}
+
+
+def test_names_are_completed(home: Path, desk: Desk) -> None:
+    from tests.sdk.cli.test_tree import complete
+
+    assert complete(home, desk, "mlteam data pull di") == ["digits"]
+
+
+# Against a server on loopback that keeps what it is sent
+
+
+@pytest.fixture
+def there(loopback: Loopback, mlteam: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The command at a depot, whose dataset it knows by its id."""
+    depot = Depot()
+    loopback.say(depot)
+
+    def run(*words: str) -> Any:
+        cache = str(tmp_path / "cache")
+        return mlteam("data", *words, MLTEAM_URL=loopback.url, MLTEAM_TOKEN="mlt_x", XDG_CACHE_HOME=cache)
+
+    run.depot = depot  # type: ignore[attr-defined]
+    return run
+
+
+ID = "ddddddddddddddd2"
+
+
+def write(root: Path, **files: str) -> Path:
+    root.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (root / name).write_text(text)
+    return root
+
+
+def test_push_says_what_it_did_and_what_it_left_out(there: Any, tmp_path: Path) -> None:
+    data = write(tmp_path / "my data", a="1", b="2")
+    (data / "link").symlink_to("a")
+    dry = there("push", ID, "my data", "--dry-run")
+    assert [line.split() for line in dry.lines[1:]] == [["a", "added", "-", "1"], ["b", "added", "-", "1"]]
+    assert dry.err == "Left out link: a link; links are not followed.\n2 of 2 files are different. Nothing was sent.\n"
+    assert there.depot.versions == []
+    first = there("push", ID, "my data", "--note", "first", "--format", "json")
+    assert json.loads(first.out)["version"] == 1 and json.loads(first.out)["new"] is True
+    again = there("push", ID, "my data", "-q")
+    assert (again.out, again.err) == (f"{ID}@1\n", "Left out link: a link; links are not followed.\n")
+    assert "Nothing has changed since version 1." in there("push", ID, "my data").err
+
+
+def test_the_content_of_a_version(there: Any) -> None:
+    digest = hashlib.sha256(b"x").hexdigest()
+    kept = {"path": ".DS_Store", "sha256": digest, "size": 1}
+    old = [kept, {"path": "AAA/Accelerometer Data 2019-06-28 14-00-01.txt", "sha256": digest, "size": 1}]
+    there.depot.lists(old)
+    assert there("content", "ls", ID).lines == [
+        "name                                            status",
+        ".DS_Store                                       new",
+        "AAA                                             new",
+        "AAA/Accelerometer Data 2019-06-28 14-00-01.txt  new",
+    ]
+    there.depot.lists([kept, {**old[1], "size": 2}, {"path": "BBB/BBB-1/x", "sha256": digest, "size": 1}])
+    rows = [line.rsplit(None, 1) for line in there("content", "ls", ID, "-H").lines]
+    assert [(name.strip(), status) for name, status in rows] == [
+        (".DS_Store", "unchanged"),
+        ("AAA", "changed"),
+        ("AAA/Accelerometer Data 2019-06-28 14-00-01.txt", "changed"),
+        ("BBB", "new"),
+        ("BBB/BBB-1", "new"),
+        ("BBB/BBB-1/x", "new"),
+    ]
+    assert there("content", "ls", f"{ID}@1", "./AAA", "--field", "name").lines == ["AAA", old[1]["path"]]
+    assert there("content", "ls", ID, "CCC").err == "Error: There is no CCC in version 2 of digits.\n"
+
+
+def test_pull_takes_a_part(there: Any, tmp_path: Path) -> None:
+    there.depot.holds({"train/a b": b"1", "train/ß": b"2", "test/c": b"3"})
+    ran = there("pull", ID, "./train", "my files", "--format", "json")
+    assert json.loads(ran.out) == {"id": ID, "name": "digits", "version": 1, "fetched": 2, "bytes": 2, "there": 0}
+    assert sorted(str(one.relative_to(tmp_path / "my files")) for one in (tmp_path / "my files").rglob("*")) == [
+        "train",
+        "train/a b",
+        "train/ß",
+    ]
+    assert there("pull", f"{ID}@1", "train", ".", "-q").out == f"{ID}@1\n"
+    assert there("pull", ID, "tra", ".").err == f"Error: digits ({ID}): There is no tra in version 1.\n"
+
+
+def test_progress_in_words() -> None:
+    from mlteam_sdk.cli.meter import in_words, span
+    from mlteam_sdk.progress import Progress
+
+    said = in_words(Progress("sending", 1200, 10_000, 300_000_000, 1_300_000_000, 10.0, 100_000_000))
+    assert said == "Sending 1,200 of 10,000 files, 300 MB of 1.3 GB, 20.0 MB/s, 0:50 left"
+    assert span(3723) == "1:02:03"
+    assert in_words(Progress("reading", 0, 1, 0, 0, 0.0)).endswith("0 B of 0 B, 0 B/s")
+
+
+def test_progress_is_a_line_that_changes_on_a_terminal_and_few_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import sys
+
+    from mlteam_sdk.cli import meter
+    from mlteam_sdk.progress import Progress
+
+    half, whole = (Progress("reading", n, 2, n, 2, 1.0) for n in (1, 2))
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with meter.Shown() as shown:
+        shown(half)
+        shown(whole)
+    assert terminal.getvalue().count("\r") == 3 and "\n" not in terminal.getvalue()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(meter, "EVERY", 0)
+    with meter.Shown() as shown:
+        shown(half)
+    assert sys.stderr.getvalue() == "Reading 1 of 2 files, 1 B of 2 B, 1 B/s, 0:01 left\n"  # type: ignore[attr-defined]
