@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,6 +23,7 @@ PIECE: Final = 1 << 20
 TRIES: Final = 3
 BATCH: Final = 8 << 20  # bytes, and files, that one thread takes at a time
 BATCH_FILES: Final = 200
+WORTH_WAITING: Final = 0.0005  # seconds for a file
 KEPT_DAYS: Final = 90
 TICK: Final = 100_000_000  # ns; a file can change once more without getting another time
 COARSE_TICK: Final = 2_000_000_000  # where times are whole seconds
@@ -37,12 +39,12 @@ class Changed(MLTeamError):
 
 
 @contextmanager
-def opened(place: Path) -> Iterator[tuple[int, os.stat_result]]:
+def opened(place: Path | str) -> Iterator[tuple[int, os.stat_result]]:
     """A file, never a link or a pipe that took its place, and what it is like. Raises Changed, MLTeamError."""
     try:
         handle = os.open(place, _FLAGS)
     except OSError as error:
-        if not os.path.lexists(place) or place.is_symlink():
+        if not os.path.lexists(place) or Path(place).is_symlink():
             raise Changed(str(place)) from None
         raise MLTeamError(f"{place} cannot be read ({error.strerror}).") from None
     try:
@@ -54,7 +56,7 @@ def opened(place: Path) -> Iterator[tuple[int, os.stat_result]]:
         os.close(handle)
 
 
-def read_exactly(place: Path, state: State, offset: int, size: int) -> bytes:
+def read_exactly(place: Path | str, state: State, offset: int, size: int) -> bytes:
     """These bytes of a file that is in this state. Raises Changed when it is in another."""
     with opened(place) as (handle, found):
         if state_of(found) != state:
@@ -83,21 +85,20 @@ class Stopped(Exception):
     """Nobody waits for the result any more."""
 
 
-def checksum(place: Path, stop: threading.Event, count: Callable[[int], None]) -> tuple[State, str]:
+def checksum(place: Path | str, stop: threading.Event, count: Callable[[int], None]) -> tuple[State, str]:
     """SHA-256 of a file and the state in which it has it. Raises Changed when it does not hold still."""
     for _ in range(TRIES):
         with opened(place) as (handle, found):
             before, digest, size = state_of(found), hashlib.sha256(), 0
-            while piece := os.read(handle, PIECE):
+            while size < before.size and (piece := os.read(handle, PIECE)):
                 digest.update(piece)
                 size += len(piece)
-                if size <= before.size:
-                    count(len(piece))
+                count(len(piece))
                 if stop.is_set():
                     raise Stopped
             if size == before.size and state_of(os.fstat(handle)) == before:
                 return before, digest.hexdigest()
-            count(-min(size, before.size))
+            count(-size)
     raise Changed(str(place))
 
 
@@ -116,21 +117,35 @@ def checksums(
             unknown.append(source)
     meter.add(files=len(found), size=sum(source.size for source, _ in found.values()))
 
+    above = f"{os.fspath(root)}{os.sep}"
+
     def one_batch(batch: list[Source]) -> list[tuple[Source, str, int]]:
         done = []
+        now = time.time_ns()
+        told = batch[0].size > PIECE  # while it is read; small files after all of the batch
         for source in batch:
-            now = time.time_ns()
-            state, digest = checksum(root / source.path, stop, lambda size: meter.add(size=size))
-            done.append((source._replace(state=state), digest, now))
-            meter.add(files=1)
+            state, digest = checksum(above + source.path, stop, partial(_count, meter) if told else _count_not)
+            done.append((Source(source.path, source.mode, state), digest, now))
+        meter.add(files=len(batch), size=0 if told else sum(source.size for source in batch))
         return done
 
-    fresh = _in_threads(one_batch, list(grouped(unknown, lambda one: one.size, BATCH, BATCH_FILES)), stop)
+    large = [[source] for source in unknown if source.size > PIECE]
+    small = (source for source in unknown if source.size <= PIECE)
+    batches = list(grouped(small, lambda one: one.size, BATCH, BATCH_FILES))
+    fresh = [*_in_threads(one_batch, large, stop), *_as_the_disk_is(one_batch, batches, stop)]
     found |= {source.path: (source, digest) for source, digest, _ in fresh}
     lasting = {source.path: [*source.state, digest] for source, digest, now in fresh if _is_settled(source.state, now)}
     if lasting:
         memory.save(known | lasting)
     return [found[source.path] for source in sources]
+
+
+def _count(meter: Meter, size: int) -> None:
+    meter.add(size=size)
+
+
+def _count_not(size: int) -> None:
+    pass
 
 
 Item = TypeVar("Item")
@@ -149,6 +164,20 @@ def _in_threads(
             stop.set()
             threads.shutdown(cancel_futures=True)
             raise
+
+
+def _as_the_disk_is(
+    work: Callable[[list[Source]], list[Result]], batches: Sequence[list[Source]], stop: threading.Event
+) -> list[Result]:
+    """Small files: by one thread, for several only hinder each other, unless it mostly waits for the disk."""
+    done: list[Result] = []
+    for number, batch in enumerate(batches):
+        begun, busy = time.perf_counter(), time.thread_time()
+        done += work(batch)
+        waited = time.perf_counter() - begun - (time.thread_time() - busy)
+        if waited > WORTH_WAITING * len(batch):
+            return done + _in_threads(work, batches[number + 1 :], stop)
+    return done
 
 
 def grouped(

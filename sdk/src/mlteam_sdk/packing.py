@@ -1,9 +1,10 @@
 """Many small files in one body: for each its checksum (32 bytes), its size (8 bytes, the highest first) and its content."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from mlteam_sdk.errors import Damaged
 from mlteam_sdk.folders import Source
@@ -26,9 +27,6 @@ class Lacking(NamedTuple):
     received: int
 
 
-Sized = TypeVar("Sized", bound=NamedTuple)
-
-
 def in_packs(files: Iterable[Lacking]) -> Iterator[list[Lacking]]:
     """The files in the order given, as many together as fit."""
     return grouped(files, lambda one: one.source.size + HEAD, PACK, PACK_FILES)
@@ -36,9 +34,9 @@ def in_packs(files: Iterable[Lacking]) -> Iterator[list[Lacking]]:
 
 def packed(root: Path, files: Sequence[Lacking]) -> bytes:
     """The pack of these files. Raises Changed when one is not as it was."""
-    parts = []
+    parts, above = [], f"{os.fspath(root)}{os.sep}"
     for one in files:
-        content = read_exactly(root / one.source.path, one.source.state, 0, one.source.size)
+        content = read_exactly(above + one.source.path, one.source.state, 0, one.source.size)
         parts += [bytes.fromhex(one.sha256), one.source.size.to_bytes(8, "big"), content]
     return b"".join(parts)
 
