@@ -11,8 +11,11 @@ NAMES = {
     "ArtifactOut": "Artifact",
     "BalanceOut": "Balance",
     "BudgetOut": "Budget",
+    "ChangeOut": "Change",
     "ChargeOut": "Charge",
     "ComputeOut": "Compute",
+    "ContentOut": "Content",
+    "DatastoreOut": "DatastoreFacts",
     "EntryOut": "AuditEntry",
     "GpusOut": "Gpus",
     "HostOut": "Host",
@@ -61,6 +64,7 @@ NAMES = {
     "TeamOut": "TeamFacts",
     "TokenOut": "TokenFacts",
     "UserOut": "UserFacts",
+    "VersionOut": "VersionFacts",
 }
 # Read by verbs that hand on something else, or of no use to who has the bytes.
 READ = {"FoundOut", "HoldersOut", "LinesOut", "VerifyOut"}
@@ -87,13 +91,17 @@ def test_every_field_has_its_type(document, told, ours):
     assert set(document["components"]["schemas"][told]["properties"]) - known == set()
 
 
-def test_jobs_are_asked_for_where_they_are(document):
-    """The addresses that the SDK's job verbs ask, against those of the document."""
-    there = {
+def addresses(document: Any) -> set[tuple[str, str]]:
+    """What the document knows, with * for what differs."""
+    return {
         (re.sub(r"{\w+}", "*", path).removeprefix("/api/v1"), method)
         for path, methods in document["paths"].items()
         for method in methods
     }
+
+
+def test_jobs_are_asked_for_where_they_are(document):
+    """The addresses that the SDK's job verbs ask, against those of the document."""
     asked = {
         ("/jobs", "get"),
         ("/jobs/*", "get"),
@@ -111,4 +119,25 @@ def test_jobs_are_asked_for_where_they_are(document):
         ("/projects/*/jobs/with-files", "post"),
         ("/projects/*/jobs/check", "post"),
     }
-    assert asked - there == set()
+    assert asked - addresses(document) == set()
+
+
+def test_datastores_are_asked_for_where_they_are(document):
+    asked = {
+        ("/datastores", "get"),
+        ("/projects/*/datastores", "post"),
+        ("/datastores/*", "get"),
+        ("/datastores/*", "patch"),
+        ("/datastores/*", "delete"),
+        ("/datastores/*/versions", "get"),
+        ("/datastores/*/versions/*", "get"),
+        ("/datastores/*/versions/*/content", "get"),
+        ("/datastores/*/versions/*/manifest", "get"),
+        ("/datastores/*/versions/*/files/*", "get"),
+        ("/datastores/*/versions/*/pack", "post"),
+        ("/datastores/*/versions/*/archive", "get"),
+        ("/datastores/*/compare", "get"),
+        ("/uploads/*/missing", "get"),
+        ("/uploads/*/commit", "post"),
+    }
+    assert asked - addresses(document) == set()

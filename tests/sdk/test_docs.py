@@ -39,6 +39,8 @@ def test_the_reference_is_what_the_code_says():
 def test_the_examples_of_the_guide_run(site, tmp_path):
     (tmp_path / "train.py").write_text(TRAIN)
     (tmp_path / "job.yml").write_text("name: planned\ncommand: 'true'\n")
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    (tmp_path / "data" / "train" / "0.txt").write_text("nought")
     (tmp_path / "hub.token").write_text("hf_abcdefghijklmnop\n")
     (tmp_path / "blocks").write_text("\0".join(blocks("docs/sdk.md")))
     said = site.python("ada", NOTEBOOK, "blocks", directory=tmp_path)
@@ -50,6 +52,11 @@ def test_the_examples_of_the_guide_run(site, tmp_path):
         "model.bin 100",
         "0 3 complete",
         "hello",
+        "1 1 files, 6 bytes sent",
+        "1 fetched, 0 there already",
+        "0 changes",
+        "file 0.txt 6",
+        "b'nought'",
     )
     assert [one for one in known if one not in said] == []
     assert (tmp_path / "results" / "model.bin").read_bytes() == bytes(100)

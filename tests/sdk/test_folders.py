@@ -141,7 +141,7 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     first = hashed(data)
     read: list[str] = []
     real = hashing.checksum
-    monkeypatch.setattr(hashing, "checksum", lambda place, *more: read.append(place.name) or real(place, *more))
+    monkeypatch.setattr(hashing, "checksum", lambda place, *more: read.append(Path(place).name) or real(place, *more))
     assert hashed(data) == first and read == []
     before = (data / "f7").stat()
     (data / "f7").write_text("8")

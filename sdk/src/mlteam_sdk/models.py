@@ -386,13 +386,14 @@ class DatastoreFacts(Ref):
 
 
 class Content(Thing):
-    """A file or directory in a version; `files` and `size` of a directory are those of all below it."""
+    """A file or directory in a version; `files` and `size` of a directory are those of all below it, `sha256` and `mode` a file's."""
 
     name: str = ""
     kind: str = "file"
     size: int = 0
-    files: int | None = None
+    files: int = 1
     sha256: str | None = None
+    mode: int | None = None
 
 
 class Change(Thing):

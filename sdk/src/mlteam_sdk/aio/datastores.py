@@ -110,7 +110,7 @@ class _Contents(Listing[Content]):
 
     async def each(self, *, limit: int | None = None, **filters: Any) -> AsyncGenerator[Content, None]:
         """One after the other."""
-        async with aclosing(super().each(limit=limit, path=self._directory or None, **filters)) as found:
+        async with aclosing(super().each(limit=limit, path_=self._directory or None, **filters)) as found:
             async for one in found:
                 yield one
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlteam_sdk import asking, folders, manifests
 from mlteam_sdk.aio import driver, ranges
 from mlteam_sdk.asking import Ask
-from mlteam_sdk.errors import Conflict, ConnectionFailed, Damaged, Invalid
+from mlteam_sdk.errors import Conflict, ConnectionFailed, Damaged, Invalid, MLTeamError
 from mlteam_sdk.folders import Folder, Source
 from mlteam_sdk.hashing import Changed, Memory, checksum, checksums, read_exactly
 from mlteam_sdk.manifests import Entry
@@ -37,6 +37,8 @@ class Reading:
 async def read(path: Path, on_progress: OnProgress | None) -> Reading:
     """Reads what is at this path; of what did not change since the last time only that. Raises Changed, BadPath."""
     folder = await driver.aside(folders.read, path)
+    if not folder.files:
+        raise MLTeamError(f"There are no files in {path} that could be sent.")
     meter = Meter(on_progress, "reading", len(folder.files), sum(one.size for one in folder.files))
     memory, stop = Memory(path), threading.Event()
     try:

@@ -111,7 +111,7 @@ class _Contents(Listing[Content]):
 
     def each(self, *, limit: int | None = None, **filters: Any) -> Generator[Content, None, None]:
         """One after the other."""
-        with closing(super().each(limit=limit, path=self._directory or None, **filters)) as found:
+        with closing(super().each(limit=limit, path_=self._directory or None, **filters)) as found:
             for one in found:
                 yield one
 

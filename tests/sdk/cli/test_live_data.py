@@ -1,0 +1,184 @@
+"""The installed command against a whole server: folders go up as versions and come down, whoever may do so."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.cli.live import Person
+from tests.sdk.site import Site
+
+pytestmark = [pytest.mark.needs("bwrap", "slirp4netns"), pytest.mark.xdist_group("site")]
+
+MANY = 1000  # files; `python -m bench data_push` takes 10,000
+NAMES = ["a.txt", "Дата/набор 1.csv", "a b/ c .txt", "日本/語.png", "é", "e\u0301", "A.txt", "-x", "🙂/[1] $(x);.txt"]
+
+
+@pytest.fixture
+def ada(person_at: Callable[..., Person], site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Person:
+    """Somebody whose active project is Vision, in which Grace may look."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ada = person_at("ada")
+    ada("configure", "--project", site.vision)
+    return ada
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def fill(root: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+
+
+def test_the_story_of_a_dataset(ada: Person, person_at: Callable[..., Person]) -> None:
+    files = {name: name.encode() * 100 for name in NAMES} | {"empty": b"", "large.bin": os.urandom(3 << 20)}
+    data = ada.directory / "my data"
+    fill(data, files)
+    (data / "run.sh").write_text("#!/bin/sh\n")
+    (data / "run.sh").chmod(0o755)
+    (data / "link").symlink_to("a.txt")
+    made = ada("data", "new", "--kind", "dataset", "story", "--quiet").out.strip()
+    assert ada("data", "get", "story", "--field", "urn").out.strip().endswith(f":dataset:{made}")
+    dry = ada("data", "push", "story", "my data", "--dry-run")
+    assert len(dry.lines) == len(files) + 2 and "Left out link" in dry.err
+    assert json.loads(ada("data", "versions", "story", "--format", "json").out) == []
+    first = json.loads(ada("data", "push", "story", "my data", "-m", "first", "--format", "json").out)
+    assert (first["version"], first["files"], first["new"]) == (1, len(files) + 1, True)
+    assert "Nothing has changed since version 1" in ada("data", "push", "story", "my data").err
+    changed = files | {"a.txt": b"another", "new one": b"1"}
+    fill(data, {"a.txt": b"another", "new one": b"1"})
+    (data / "empty").unlink()
+    assert ada("data", "push", "story", "my data", "-q").out == f"{made}@2\n"
+    rows = [line.split()[-3:] for line in ada("data", "compare", "story", "1", "latest", "-H").lines]
+    assert sorted(one[0] for one in rows) == ["added", "changed", "removed"]
+    assert [one["number"] for one in ada.rows("data", "versions", "story")] == [2, 1]
+
+    grace = person_at("grace")
+    pulled = json.loads(grace("data", "pull", f"{made}", "here", "--format", "json").out)
+    assert (pulled["version"], pulled["fetched"]) == (2, len(files) + 1)
+    del changed["empty"]
+    assert tree(grace.directory / "here") == changed | {"run.sh": b"#!/bin/sh\n"}
+    assert os.access(grace.directory / "here" / "run.sh", os.X_OK)
+    again = json.loads(grace("data", "pull", "ada:story@1", "here", "--format", "json").out)
+    assert (again["version"], again["fetched"], again["there"]) == (1, 2, len(files) - 1)
+    grace("data", "pull", "vision.story", "./日本", "part")
+    assert tree(grace.directory / "part") == {"日本/語.png": files["日本/語.png"]}
+    content = {one["name"]: one["status"] for one in grace.rows("data", "content", "ls", made)}
+    assert content["new one"] == "new" and content["a.txt"] == "changed" and content["Дата"] == "unchanged"
+    assert list(content) == sorted(content, key=str.encode) and "empty" not in content
+    refused = grace("data", "push", made, "here", status=1)
+    assert refused.err.startswith("Warning: ") and "dataset:set" in refused.err
+    assert "Missing: dataset:rm" in grace("data", "rm", made, "--yes", status=1).err
+    assert "never change" in ada("data", "content", "rm", "story", "a.txt", status=1).err
+
+    ada("data", "describe", "story", "# What it is")
+    assert ada("data", "rename", "story", "tale", "--field", "description").out.strip() == "# What it is"
+    stranger = person_at("stan")
+    assert "no datastore" in stranger("data", "get", made, status=1).err
+    ada("data", "rm", "tale", "--yes")
+    assert "no datastore" in ada("data", "get", made, status=1).err
+
+
+MANY_SCRIPT = """
+import asyncio, json
+from pathlib import Path
+from mlteam_sdk import MLTeam
+
+async def main():
+    async with MLTeam() as client:
+        many = await client.datastores.create("many", kind="dataset")
+        told = []
+        pushes = [await many.push("many", on_progress=told.append)]
+        for path in sorted(Path("many").rglob("*.txt"))[::%d]:
+            path.write_text(f"another {path}")
+        pushes += [await many.push("many"), await many.push("many")]
+        print(json.dumps([(one.version.number, one.new, one.files) for one in pushes]))
+        print(json.dumps([len(await many.compare(1, 2)), told[-1].files, told[-1].doing]))
+        pulls = [await many.pull("back", version=1), await many.pull("back")]
+        print(json.dumps([(one.fetched, one.there) for one in pulls]))
+        await many.remove()
+
+asyncio.run(main())
+"""
+
+
+def test_many_files_changed_in_ten_places(site: Site, tmp_path: Path) -> None:
+    fill(tmp_path / "many", {f"{number % 20}/{number}.txt": f"{number}\n".encode() for number in range(MANY)})
+    script = MANY_SCRIPT % (MANY // 10)
+    said = site.python("ada", script, directory=tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    pushes, others, pulls = map(json.loads, said.splitlines())
+    assert pushes == [[1, True, MANY], [2, True, 10], [2, False, 0]]
+    assert others == [10, MANY, "sending"]
+    assert pulls == [[MANY, 0], [10, MANY - 10]] and tree(tmp_path / "back") == tree(tmp_path / "many")
+
+
+def test_a_push_and_a_pull_that_are_killed_go_on(ada: Person, site: Site) -> None:
+    data = ada.directory / "large"
+    fill(data, {f"{number}.bin": os.urandom(24 << 20) for number in range(2)})
+    made = ada("data", "new", "--kind", "model", "large", "-q").out.strip()
+    kill_when(ada, ("data", "push", "large", "large"), lambda: partly_there(site))
+    sent = site.python("ada", SENT, made, str(data))
+    assert 0 < int(sent) < 48 << 20
+    kill_when(ada, ("data", "pull", "large", "back"), lambda: any((ada.directory / "back").glob(".mlteam-pull-*/*")))
+    assert all(
+        tree(data)[name] == content for name, content in tree(ada.directory / "back").items() if name in tree(data)
+    )
+    ada("data", "pull", "large", "back")
+    here = ada.directory / "back"
+    assert {one.name: digest(one) for one in here.glob("*.bin")} == {one.name: digest(one) for one in data.iterdir()}
+    ada("data", "rm", "large", "--yes")
+
+
+SENT = """
+import sys
+from mlteam_sdk.sync import MLTeam
+with MLTeam() as client:
+    print(client.datastores.get(sys.argv[1]).push(sys.argv[2]).bytes)
+"""
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def partly_there(site: Site) -> bool:
+    return any(path.stat().st_size > 1 << 20 for path in (site.server.var / "uploads").rglob("*.part"))
+
+
+def kill_when(person: Person, words: tuple[str, ...], condition: Callable[[], bool]) -> None:
+    """Kills a command as soon as that is so; it may also have ended before."""
+    process = person.start(*words)
+    while process.poll() is None and not condition():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_ctrl_c_is_quiet(ada: Person) -> None:
+    data = ada.directory / "slow"
+    data.mkdir()
+    with (data / "sparse").open("wb") as file:
+        file.truncate(40 << 30)  # takes half a minute to read
+    ada("data", "new", "--kind", "dataset", "slow")
+    process = subprocess.Popen(
+        [str(ada.site.programs / "mlteam"), "data", "push", "slow", "slow"],
+        env=ada.environment(),
+        cwd=ada.directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err.strip()) == (130, b"", b"")
+    ada("data", "rm", "slow", "--yes")
