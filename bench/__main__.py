@@ -24,6 +24,7 @@ ALL = {
     "access_questions": "who may do what, with 100,000 members and 100,000 statements",
     "people_lists": "lists of projects, members, teams, invitations, entries and charges with 10,000 rows each",
     "command": "how soon the mlteam command is there, and lists jobs",
+    "data_push": "10,000 small files and 2 GB to a dataset and back, and again with 10 changed",
     "memory": "a runner, and the whole server",
 }
 
