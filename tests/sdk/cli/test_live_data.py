@@ -138,6 +138,50 @@ def test_a_push_and_a_pull_that_are_killed_go_on(ada: Person, site: Site) -> Non
     ada("data", "rm", "large", "--yes")
 
 
+TRAIN = """
+import json, os, pathlib
+points = [line.split(",") for line in pathlib.Path("/data/a b.csv").read_text().splitlines()]
+slope = sum(float(y) for _, y in points) / sum(float(x) for x, _ in points)
+try:
+    open("/data/a b.csv", "a")
+except OSError as error:
+    print("read-only:", error.strerror)
+pathlib.Path(os.environ["MLTEAM_OUTPUT"], "model.json").write_text(json.dumps({"slope": slope}))
+"""
+
+
+def test_a_job_reads_a_dataset_and_what_it_leaves_becomes_a_model(ada: Person) -> None:
+    fill(ada.directory / "points", {"train/a b.csv": b"1,2\n2,4\n", "test/c.csv": b"3,6\n"})
+    (ada.directory / "train.py").write_text(TRAIN)
+    ada("data", "new", "--kind", "dataset", "points")
+    ada("data", "push", "points", "points")
+    words = [
+        "--data",
+        "points/train:/data",
+        "--output",
+        "model:line",
+        "--file",
+        "train.py",
+        "--cpu",
+        "0.1",
+        "--mem",
+        "0.25",
+    ]
+    job = ada("job", "submit", "--quiet", "--wait", *words, "--", "python3", "train.py").lines[0].strip()
+    assert "read-only: " in ada("job", "logs", job).out
+    told = json.loads(ada("job", "get", job, "--format", "json").out)
+    assert told["state"] == "succeeded" and told["sentence"] == "Its output became version 1 of the model line."
+    assert told["spec"]["data"] == ["points@1/train:/data"]
+    ada("data", "pull", "line", "back")
+    assert json.loads((ada.directory / "back" / "model.json").read_text()) == {"slope": 2.0}
+    assert "no such dataset" in ada("job", "submit", "--data", "none:/data", "--", "true", status=1).err
+    waiting = ada("job", "submit", "--quiet", "--data", "line:/model", "--cpu", "0.1", "--", "sleep", "600").out.strip()
+    assert "in use" in ada("data", "rm", "line", "--yes", status=1).err
+    ada("job", "kill", waiting)
+    ada("job", "logs", "-f", waiting, status=None)
+    ada("data", "rm", "points", "--yes")
+
+
 SENT = """
 import sys
 from mlteam_sdk.sync import MLTeam

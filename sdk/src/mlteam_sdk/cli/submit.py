@@ -49,6 +49,7 @@ def _spec_options() -> list[Callable[..., Any]]:
             multiple=True,
             metavar="NAME[@VERSION][/PART]:/PATH",
             help="A dataset or model that the job reads at a path; repeatable.",
+            shell_complete=completing.datastores,
         ),
         click.option(
             "--output",
