@@ -4,8 +4,10 @@ import html
 from typing import Any
 
 from django.core.exceptions import BadRequest
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.core.handlers.asgi import ASGIRequest
 from django.http.multipartparser import MultiPartParser
+
+from mlteam import one_thread
 
 
 class StrictParser(MultiPartParser):
@@ -27,5 +29,5 @@ class Request(ASGIRequest):
         return StrictParser(META, post_data, list(self.upload_handlers), self.encoding).parse()
 
 
-class Handler(ASGIHandler):
+class Handler(one_thread.Handler):
     request_class = Request
