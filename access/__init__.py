@@ -16,6 +16,7 @@ It knows no app above it: the apps register their sources of rules at start (`ac
 by itself where it stands (`access_target()`).
 """
 
+from access.crowds import who
 from access.decisions import ACTIONS, Decision, Grant, Refused, Target, refused
 from access.evaluator import (
     Abilities,
@@ -28,7 +29,6 @@ from access.evaluator import (
     scope,
     scopes,
     seen_as,
-    who,
     who_is_allowed,
 )
 from access.generation import bump, generation

@@ -4,13 +4,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
+from django.db.models import Q, QuerySet
 
 from access.decisions import Decision, Grant, Resource, Target, expression, in_words, split_action
 from access.sources import ANY, Holders, Places, registered
+from access.urns import find_place
 
 
 class Holder(Protocol):
@@ -193,83 +194,33 @@ def scopes(user: Holder, action: str, *, project: str = "project", created_by: s
 
 def holders(action: str, resource: Resource) -> QuerySet:
     """Everybody who may do the action to the resource, as users."""
-    return _all_of(_parts(action, resource))
+    return in_any(_parts(action, resource)).filter(is_active=True)
 
 
-def _all_of(parts: Holders) -> QuerySet:
+def in_any(parts: Holders) -> QuerySet:
+    """The users in any of the parts."""
     condition = Q(pk__in=[])
     for rows, column in parts:
         condition |= Q(pk__in=rows.values(column))
-    return get_user_model().objects.filter(condition, is_active=True)
+    return get_user_model().objects.filter(condition)
 
 
 def _parts(action: str, resource: Resource) -> Holders:
     kind, verb = split_action(action)
     target, above = resource.access_target(), resource.access_above()
+    if find_place(target.project_id) is None:
+        return []
     return [part for source in registered(kind) for part in source.holders(kind, verb, target, above)]
-
-
-FEW: Final = 2000  # who may do something by another way than most, to be looked up one by one
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """How many may do something, and the first of them by username, each with why."""
-
-    count: int
-    first: list[tuple[Any, str]]
-
-
-def who(action: str, resource: Resource, *, first: int = 50, after: str = "") -> Who:
-    """Who may do the action to the resource, the first of them by username, or the first after one; quick also where they are
-    a hundred thousand.
-
-    The first part, the members, is counted as it stands in its index; of the others, who are few beside them, those who are
-    not in it are looked up one by one. No database has to sort or hash them all, unless those others are many.
-    """
-    users = get_user_model().objects
-    (most, column), *others = _parts(action, resource)
-    rest = _some_of(others)
-    if len(rest) > FEW:
-        return _with_why(action, resource, *_many(_all_of([(most, column), *others]), first, after))
-    in_most = Exists(most.filter(**{column: OuterRef("pk")}))
-    count = most.count() - users.filter(in_most, is_active=False).count()
-    found = list(users.filter(in_most, is_active=True, username__gt=after).order_by("username")[:first])
-    if rest:
-        rest = set(rest) - set(most.filter(**{f"{column}__in": rest}).values_list(column, flat=True))
-        active = users.filter(pk__in=rest, is_active=True)
-        count += active.count()
-        few = active.filter(username__gt=after).order_by("username")[:first]
-        found = sorted([*found, *few], key=lambda user: user.username)[:first]
-    return _with_why(action, resource, count, found)
-
-
-def _many(everybody: QuerySet, first: int, after: str) -> tuple[int, list[Any]]:
-    """How many they are, and the first of them after one; of all of them in one go, as it is finding them all that takes time."""
-    if after:
-        return everybody.count(), list(everybody.filter(username__gt=after).order_by("username")[:first])
-    found = list(everybody.annotate(number=Window(Count("*"))).order_by("username")[:first])
-    return found[0].number if found else 0, found
-
-
-def _with_why(action: str, resource: Resource, count: int, found: list[Any]) -> Who:
-    why = _why(action, resource, [user.pk for user in found])
-    return Who(count, [(user, why[user.pk]) for user in found if user.pk in why])
-
-
-def _some_of(parts: Holders) -> Collection[str]:
-    """The users in one of the parts, some more than once; of many only so many that it is known that they are; one query."""
-    columns = [rows.order_by().values_list(column, flat=True) for rows, column in parts]
-    return list(columns[0].union(*columns[1:], all=True)[: FEW + 1]) if columns else []
 
 
 def who_is_allowed(action: str, resource: Resource, users: Collection[str] | None = ANY) -> dict[str, str]:
     """Who of these users, or of all, may do the action to the resource: user id -> why."""
     chosen = holders(action, resource).filter(**({} if users is ANY else {"pk__in": users}))
-    return _why(action, resource, list(chosen.values_list("pk", flat=True)))
+    return why(action, resource, list(chosen.values_list("pk", flat=True)))
 
 
-def _why(action: str, resource: Resource, users: Sequence[str]) -> dict[str, str]:
+def why(action: str, resource: Resource, users: Sequence[str]) -> dict[str, str]:
+    """What lets each of these users, who are active, do the action to the resource; whom nothing lets is left out."""
     kind, verb = split_action(action)
     target, found = resource.access_target(), dict[str, str]()
     for user_id, grant in _held(kind, users, {target.project_id: resource.access_above()}):

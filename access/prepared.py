@@ -99,11 +99,15 @@ class Prepared(Generic[Answer]):
     def rows(self, **values: Value) -> list[tuple]:
         """The answers as the database gives them, for ids and texts; one query."""
         compiled, parameters = self._filled(values)
+        return self._fetched(compiled.sql, parameters) if compiled else []
+
+    def count(self, **values: Value) -> int:
+        """How many answers there are; one query."""
+        compiled, parameters = self._filled(values)
         if compiled is None:
-            return []
-        with self._planned(), connection.cursor() as cursor:
-            cursor.execute(compiled.sql, parameters)
-            return cursor.fetchall()
+            return 0
+        ((number,),) = self._fetched(f"SELECT COUNT(*) FROM ({compiled.sql}) answers", parameters)  # noqa: S608 - SQL of Django's own
+        return int(number)
 
     def objects(self, **values: Value) -> list[Answer]:
         """The answers as the queryset gives them: models with all that it adds, or values of any kind; one query."""
@@ -119,6 +123,11 @@ class Prepared(Generic[Answer]):
         if compiled is None:
             return Q(pk__in=[])
         return Q(**{f"{column}__in": RawSQL(compiled.sql, parameters)})  # noqa: S611 - SQL of Django's own
+
+    def _fetched(self, sql: str, parameters: list[Any]) -> list[tuple]:
+        with self._planned(), connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall()
 
     def _filled(self, values: dict[str, Value]) -> tuple[Compiled | None, list[Any]]:
         """The question and its parameters; no question where Django knows that there can be no answer."""

@@ -29,7 +29,7 @@ class Source(Protocol):
         """What these users, who are active, hold in these places, as (user id, grant); one query."""
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
-        """The users who may do the verb to the target; `above`: the projects that its project is in."""
+        """The users who may do the verb to the target, whose place is there; `above`: the projects that its project is in."""
 
     def scope(self, user_id: str, kind: str, verb: str, *, project: str, created_by: str) -> Q:
         """The rows on which the user may do the verb, as a condition; `project` (the place) and `created_by` name the columns' lookups."""

@@ -125,18 +125,14 @@ class Membership:
                 yield from _held_here(place, held.get(one, {}) if one in names else {}, where)
 
     def holders(self, kind: str, verb: str, target: Target, above: tuple[str, ...]) -> Holders:
-        # By their ids, not joined: then a planner knows how many rows to expect.
-        ids = dict(PERMISSIONS.objects())
         anything, own = _codenames(kind, verb)
-        if not PRESENT.objects(project=target.project_id):
-            return []
-        parts: Holders = []
-        belonging = get_user_model().groups.through.objects
         ways: list[tuple[str, dict[str, str]]] = [(anything, {})] if anything else []
         ways += [(own, {"user": target.created_by_id})] if own and target.created_by_id else []
+        belonging = get_user_model().groups.through.objects
+        parts: Holders = []
         for place in (target.project_id, *above):
             for codename, whose in ways:
-                here = {"content_object_id": place, "permission_id": ids.get(codename)}
+                here = {"content_object_id": place, "permission": _permission(codename)}
                 parts.append((ProjectUserPermission.objects.filter(**here, **whose), "user"))
                 groups = ProjectGroupPermission.objects.filter(**here).values("group")
                 parts.append((belonging.filter(group__in=groups, **whose), "user"))
@@ -164,10 +160,11 @@ def _held_here(place: str, held: dict[tuple[str, str], set[str]], where: str) ->
         yield from ((user_id, grant) for grant in known[key])
 
 
-PERMISSIONS: Final = Prepared(
-    lambda: Permission.objects.filter(content_type__app_label="projects").order_by().values_list("codename", "pk")
-)
-PRESENT: Final = Prepared(lambda project: Project.objects.present().filter(pk=project).values_list("pk"))
+def _permission(codename: str) -> QuerySet:
+    """Its id, asked for by itself and not joined: then a planner knows how many rows to expect."""
+    named = Permission.objects.filter(content_type__app_label="projects", codename=codename)
+    return named.order_by().values("pk")[:1]
+
 
 # Each table of permissions, the way from a row to who holds it, and what the source is called.
 TABLES: Final[tuple[tuple[Any, str, Expression], ...]] = (

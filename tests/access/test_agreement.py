@@ -96,7 +96,7 @@ def test_the_number_of_queries_grows_with_nothing(world, django_assert_num_queri
     one = Job.objects.filter(project__slug="even").select_related("project").first()
     with django_assert_num_queries(SOURCES):
         access.abilities(users[3], one.project)
-    with django_assert_num_queries(3 + SOURCES):
+    with django_assert_num_queries(2 + SOURCES):
         access.who_is_allowed("job:get", one)
     projects = list(Project.objects.all())
     with django_assert_num_queries(SOURCES):

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 import access
-from access import evaluator
+from access import crowds
 from billing.prices import floor_hour
 from billing.usage import PARTS
 from projects import actions, team_members
@@ -152,7 +152,7 @@ def test_many_who_may_by_a_team_are_counted_and_shown_once(as_user, owner, proje
     join(project, people[0], "Viewer")
     team_members.add(project=project, team=crew, levels=PRESETS["Viewer"], by=owner)
     few = access.who("job:get", project, first=4, after="m1")
-    monkeypatch.setattr(evaluator, "FEW", 3)
+    monkeypatch.setattr(crowds, "FEW", 3)
     many = access.who("job:get", project, first=4, after="m1")
     assert (many.count, [user.username for user, _ in many.first]) == (7, ["m2", "m3", "m4", "m5"])
     assert few == many
