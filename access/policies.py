@@ -367,10 +367,15 @@ def _text(said: tuple[Any, ...]) -> Any:
     return Concat(*said, output_field=CharField()) if len(said) > 1 else said[0]
 
 
-def named_for(user_id: str) -> QuerySet:
-    """The ids of the projects and teams that policies name of which somebody, or a role's key, holds anything."""
+def named_for(user_id: str, column: str) -> Q:
+    """That a column is a project or team that a policy names of which somebody, or a role's key, holds anything."""
     whose, role = _split(user_id)
-    return _those_of(Statement.objects.all(), whose, role=role).values("place")
+    return _named(role=role).among(column, whose=whose)
+
+
+@cache
+def _named(*, role: bool) -> Prepared:
+    return Prepared(lambda whose: _those_of(Statement.objects.all(), whose, role=role).values("place"))
 
 
 def _split(user_id: str) -> tuple[str, bool]:

@@ -29,7 +29,7 @@ class ProjectQuerySet(models.QuerySet):
 
     def named_for(self, user: "User | RoleHolder") -> "ProjectQuerySet":
         """Those that policies name of which somebody holds anything, of a single job perhaps; by id."""
-        return self.present().filter(pk__in=policies.named_for(user.pk)).order_by("pk")
+        return self.present().filter(policies.named_for(user.pk, "pk")).order_by("pk")
 
     def owned_by(self, user: "User", action: str = "project:get") -> "ProjectQuerySet":
         """The user's own in which they may do the action; an inactive user has none."""

@@ -65,7 +65,11 @@ def unseen_by(by: "User | RoleHolder", *, project: str = "") -> list[Project]:
 
 def teams_to_change(user: User) -> "QuerySet[Team]":
     """Those in which somebody holds more than everybody does."""
-    return Team.objects.filter(access.scope(user, "team:set", project="pk", created_by="pk")).order_by("name", "pk")
+    ways = access.scopes(user, "team:set", project="pk", created_by="pk")
+    held = [Team.objects.filter(way).order_by().values("pk") for way in ways]
+    return Team.objects.filter(pk__in=Team.objects.none().union(*held)).order_by(
+        "name", "pk"
+    )  # no other team is looked at
 
 
 def answer(person: Any, action: str, resource: Any) -> Answer:

@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from access import Grant, Target
+from access.prepared import Prepared
 from access.sources import Holders, Places
 from teams.models import Role, Team, TeamUser
 
@@ -25,8 +26,8 @@ class TeamRoles:
     place = "team"
 
     def grants(self, *, users: Collection[str], places: Places) -> Iterable[tuple[str, Grant]]:
-        roles = dict(_roles(users, places))
-        for team_id in Team.objects.filter(pk__in=places).values_list("pk", flat=True):
+        roles = {(user, team): role for user, team, role in HELD.rows(users=list(users), teams=list(places))}
+        for (team_id,) in THERE.rows(teams=list(places)):
             for user_id in users:
                 role = roles.get((user_id, team_id))
                 source = f"role {role} in the team" if role else "an account here"
@@ -44,14 +45,16 @@ class TeamRoles:
             return Q(pk__in=[])
         if verb in EVERYBODY:
             return ~Q(pk__in=[])
-        held = TeamUser.objects.filter(user=user_id, role__in=_with(verb))
-        return Q(**{f"{project}__in": held.values("team")})
+        return ALLOWING.among(project, user=user_id, roles=_with(verb))
 
 
-def _roles(users: Iterable[str], teams: Iterable[str]) -> Iterable[tuple[tuple[str, str], str]]:
-    rows = TeamUser.objects.filter(user__in=list(users), team__in=list(teams))
-    for user_id, team_id, role in rows.values_list("user_id", "team_id", "role"):
-        yield (user_id, team_id), role
+# Who has which role in which team, of these users and teams; which of these teams are there; in which a user has such a role.
+HELD: Final = Prepared(
+    lambda users, teams: TeamUser.objects.filter(user__in=users, team__in=teams).values_list("user", "team", "role"),
+    planned="anew",
+)
+THERE: Final = Prepared(lambda teams: Team.objects.filter(pk__in=teams).order_by().values_list("pk"))
+ALLOWING: Final = Prepared(lambda user, roles: TeamUser.objects.filter(user=user, role__in=roles).values("team"))
 
 
 def _with(verb: str) -> list[str]:

@@ -1,7 +1,9 @@
 """How values are shown: times, durations, sizes, people."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from django import template
@@ -94,6 +96,17 @@ def person(user: "User | None") -> SafeString:
 def copy(text: object, what: str) -> SafeString:
     """A button that copies a text; `what`: the noun that people hear."""
     return format_html(COPY, escape(str(text)), what, what)
+
+
+@register.filter
+def tags(words: Iterable[str]) -> SafeString:
+    """Each of the words as a tag."""
+    return _tags(tuple(words))
+
+
+@lru_cache(maxsize=512)
+def _tags(words: tuple[str, ...]) -> SafeString:
+    return format_html_join("", '<code class="tag">{}</code>', ((word,) for word in words))
 
 
 @register.filter
