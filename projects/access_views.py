@@ -24,7 +24,7 @@ from projects.questions import answer, rules_in, rules_of_everybody, teams_to_ch
 from projects.role_forms import PolicyForm
 
 SHOWN: Final = 50  # people on a page
-PROJECTS: Final = 12  # on a page, with all rules in each
+PROJECTS: Final = 10  # on a page, with all rules in each
 TEAMS: Final = 50
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 NOTHING: Final = dict.fromkeys(KINDS, "none")
-SHOWN: Final = 20  # of each list: there are three on the page
+SHOWN: Final = 15  # of each list: there are three on the page, with forms in them
 JOINED: Final = Order("joined_at", descending=False)
 
 
@@ -32,6 +32,7 @@ def members_of(project: Project, *, seen_by: "User", q: str = "", cursor: str = 
         {
             "id": member.pk,
             "user": member.user,
+            "shown": member.user.shown,
             **_held(levels.get(member.user_id, NOTHING)),
             "joined_at": member.joined_at,
             "invited_by": member.invited_by,

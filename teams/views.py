@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 USERS: Final = Prepared(lambda pks: TeamUser.objects.filter(pk__in=pks).select_related("user"))
+ROWS: Final = 25  # of each list: there are forms in them
 SHOWN: Final = 50  # of those who are here through a team in it
 ME: Final = Prepared(lambda team, user: TeamUser.objects.filter(team=team, user=user))
 OUTER: Final = Prepared(
@@ -246,9 +247,9 @@ def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) ->
     held, q = access.abilities(request.user, team), searched(request)
     called = Q(user__name__icontains=q) | Q(user__username__icontains=q) if q else Q()
     found = team.members.filter(called)
-    members = paged(found, request.GET.get("page", ""), order=JOINED, fetch=USERS.objects)
+    members = paged(found, request.GET.get("page", ""), order=JOINED, size=ROWS, fetch=USERS.objects)
     inside = Team.objects.filter(outer_links__outer=team)
-    inner = paged(inside, request.GET.get("inner", ""), order=NAMED, fetch=counted)
+    inner = paged(inside, request.GET.get("inner", ""), order=NAMED, size=ROWS, fetch=counted)
     can_set = bool(held.decide("team:set", team))
     open_ones = _invitations(request, team, q) if can_set else NO_PAGE
     pages = {"members": addresses_of(request, members), "inner": addresses_of(request, inner, "inner")}
@@ -285,7 +286,8 @@ def _offer_roles(members: list[TeamUser], roles: list[tuple[str, str]]) -> None:
 
 def _invitations(request: UserRequest, team: Team, q: str) -> Page:
     found = TeamInvitation.objects.open().filter(team=team, **({"email__icontains": q} if q else {}))
-    return links.listed(paged(found, request.GET.get("invitations", "")), TeamInvitation.get_role_display)
+    page = paged(found, request.GET.get("invitations", ""), size=ROWS)
+    return links.listed(page, TeamInvitation.get_role_display)
 
 
 def _inherited(team: Team) -> "QuerySet[User]":
