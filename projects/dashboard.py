@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from django.db.models import Count, F
 from django.urls import reverse
 
 import access
-from access.prepared import Prepared
+from access.prepared import Prepared, planned_once
 from accounts.paging import Order, Page, paged
 from projects import work
 from projects.models import NAME, Member, Project, TeamMember
@@ -107,7 +108,10 @@ class Dashboard:
         order = Order("key", descending=self.sort.startswith("-"))
         projects = projects.matching(self.q) if self.q else projects
         fetch = partial(work.known().listed, seen_by=self.user.pk, money=self.money)
-        return paged(self.keys[by](projects, owned), cursor, order=order, size=SHOWN, fetch=fetch)
+        with (
+            nullcontext() if owned else planned_once()
+        ):  # of what somebody sees PostgreSQL looks at all, whatever it plans
+            return paged(self.keys[by](projects, owned), cursor, order=order, size=SHOWN, fetch=fetch)
 
     def _prepare(self, projects: list[Project]) -> None:
         """Adds what is asked about a page of projects at once."""
