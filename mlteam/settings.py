@@ -2,6 +2,7 @@
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -307,6 +308,14 @@ MLTEAM_DATA_CAP = int(
 MLTEAM_CONTACT = env("MLTEAM_CONTACT").strip()
 if MLTEAM_CONTACT and not re.fullmatch(r"https?://[^\s\"<>]+|[^\s@:/?&\"<>]+@[^\s@:/?&\"<>]+", MLTEAM_CONTACT):
     raise ImproperlyConfigured("MLTEAM_CONTACT: expected an email address, or an address that begins with https://")
+
+# Networks into which the server goes for its users, besides the public Internet: mlteam.outside.
+try:
+    MLTEAM_REACHABLE = [ip_network(one) for one in re.split(r"[\s,]+", env("MLTEAM_REACHABLE").strip()) if one]
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"MLTEAM_REACHABLE: networks such as 10.1.0.0/16, with spaces between. {error}"
+    ) from None
 
 # Charges
 MLTEAM_CURRENCY = env("MLTEAM_CURRENCY", "EUR")  # the one currency of prices, credits and budgets
