@@ -27,7 +27,7 @@ def door(run: Callable[..., Any]) -> Callable[..., Any]:
 
         return later
 
-    done = replays.once(run)
+    done = run if getattr(operation.view_func, "each_time", False) else replays.once(run)
 
     @wraps(run)
     def now(request: Any, **values: Any) -> HttpResponseBase:

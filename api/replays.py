@@ -26,6 +26,12 @@ LONGEST: Final = 255
 CHUNK: Final = 2**20
 
 
+def each_time(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """Marks an operation that is done each time, for it waits for others and no transaction may wait with it."""
+    operation.each_time = True  # type: ignore[attr-defined]
+    return operation
+
+
 def once(run: Callable[..., Any]) -> Callable[..., Any]:
     """The operation, done once for each key; called when it is known who asks."""
 

@@ -317,6 +317,11 @@ except ValueError as error:
         f"MLTEAM_REACHABLE: networks such as 10.1.0.0/16, with spaces between. {error}"
     ) from None
 
+# Where services are whose keys are tried, if not where everybody's are: projects.third_party_tries.SERVICES names them.
+MLTEAM_SERVICES = {name: where for name, _, where in (one.partition("=") for one in env("MLTEAM_SERVICES").split())}
+if not all(where.startswith(("https://", "http://")) for where in MLTEAM_SERVICES.values()):
+    raise ImproperlyConfigured("MLTEAM_SERVICES: such as wandb=https://wandb.example.org, with spaces between.")
+
 # Charges
 MLTEAM_CURRENCY = env("MLTEAM_CURRENCY", "EUR")  # the one currency of prices, credits and budgets
 # Whether jobs start only while who pays has credit left: "" no; at its end, running jobs that cannot be restarted

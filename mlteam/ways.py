@@ -137,6 +137,11 @@ FORMS: Final[dict[str, Way]] = {
         "New key", "/roles/{role}/keys", _same("name"), "role key new {role} --name=[[name]]"
     ),
     "projects:role_key_remove": _remove("Revoke a key", "/roles/{role}/keys/[[key]]", "role key rm {role} [[key]]"),
+    "projects:key_test": _new(
+        "Test a key",
+        "/projects/{project}/keys/[[third_party_key]]/test",
+        command="key test [[third_party_key]] --project {project}",
+    ),
     "projects:key_remove": _remove(
         "Remove a key",
         "/projects/{project}/keys/[[third_party_key]]",

@@ -4,12 +4,15 @@ A key belongs to its project, not to a person: it stays when the project changes
 is in a project does not inherit its keys.
 """
 
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 
@@ -17,8 +20,9 @@ import access
 from access.models import Nested
 from mlteam import state
 from projects import ownership, sealing
-from projects.errors import Impossible, refused
-from projects.models import Project, ThirdPartyKey, record
+from projects.errors import Impossible, TooOften, refused
+from projects.models import AuditEntry, Project, ThirdPartyKey, record
+from projects.third_party_tries import LONGEST, TRIES, Outcome, attempt
 from projects.third_party_types import TYPES, check, check_name
 
 if TYPE_CHECKING:
@@ -124,6 +128,51 @@ def _said(key: ThirdPartyKey) -> dict[str, str]:
 
 def _record(key: ThirdPartyKey, action: str, by: "User", **values: Any) -> None:
     record(by=by, project=key.project, action=action, urn=key.urn, **values)
+
+
+# Trying them out
+
+A_MINUTE: Final = 10  # tests of one person in a project
+BESIDE_EACH_OTHER: Final = 8  # tests that one process makes: each waits in a thread of its own
+
+_testing: set[str] = set()  # who tests something just now
+_lock = threading.Lock()
+
+
+def test(*, key: ThirdPartyKey, by: "User") -> Outcome:
+    """Tries a key where it opens something. It waits for others: not for use in a transaction. Raises Impossible, TooOften."""
+    access.require(by, "key:set", key)
+    if key.type not in TRIES:
+        raise Impossible(f"There is nothing to try with a key of the type {key.type}: it does not say what it opens.")
+    with _one_at_a_time(by):
+        _not_too_often(key.project, by)
+        secrets = sealing.unseal(key.sealed, key.pk)
+        if not connection.in_atomic_block:
+            connection.close()  # others can use it meanwhile
+        outcome = attempt(key.type, secrets | key.about, secrets)
+    with transaction.atomic():
+        _record(key, "key:test", by, after=_said(key) | {"works": outcome.works}, said=outcome.said)
+    return outcome
+
+
+@contextmanager
+def _one_at_a_time(by: "User") -> Iterator[None]:
+    with _lock:
+        if by.pk in _testing or len(_testing) >= BESIDE_EACH_OTHER:
+            raise TooOften("A key is being tested just now. Wait for its end.", seconds=int(LONGEST))
+        _testing.add(by.pk)
+    try:
+        yield
+    finally:
+        with _lock:
+            _testing.discard(by.pk)
+
+
+def _not_too_often(project: Project, by: "User") -> None:
+    minute = timezone.now() - timedelta(minutes=1)
+    tested = AuditEntry.objects.filter(project_id=project.pk, action="key:test", by_id=by.pk, at__gt=minute)
+    if tested.count() >= A_MINUTE:
+        raise TooOften(f"You tested {A_MINUTE} keys within a minute. Wait for its end.", seconds=60)
 
 
 # Rotation

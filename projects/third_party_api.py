@@ -14,12 +14,16 @@ from ninja import Field, Query, Router, Status
 
 import access
 from accounts.api import UserOut, show_user
-from api import etags, lists
+from api import etags, lists, problems
 from api.callers import ApiRequest, person
 from api.lists import ByName, In, Listed, Out
+from api.problems import Problem
+from api.replays import each_time
 from projects import third_party
 from projects.api import project_for
+from projects.errors import TooOften
 from projects.models import Project, ThirdPartyKey
+from projects.third_party_tries import Outcome
 from projects.third_party_types import TYPES
 
 router = Router(tags=["keys"])
@@ -67,6 +71,13 @@ class KeyOut(Out):
     mine: bool
 
 
+class KeyTestOut(Out):
+    """What came of trying a key: whether it works, and a sentence: who one is with it, or what is wrong and what to do."""
+
+    works: bool
+    said: str
+
+
 class KeyValuesIn(In):
     """All values of a key, by field: see `GET /key-types`."""
 
@@ -78,6 +89,13 @@ class KeyIn(KeyValuesIn):
 
     name: str = Field(max_length=60)
     type: str = Field(max_length=16)
+
+
+def _read_too_often(error: TooOften) -> Problem:
+    return Problem(429, "too_many_requests", str(error), headers={"Retry-After": str(error.seconds)})
+
+
+problems.register(TooOften, _read_too_often)
 
 
 @contextmanager
@@ -181,6 +199,19 @@ def replace_key(
         found = _locked(request, place, third_party_key)
         third_party.replace(key=found, values=data.fields, by=by)
     return _told(found, request, response)
+
+
+@router.post("/projects/{project}/keys/{third_party_key}/test", response=KeyTestOut)
+@access.route("key:set")
+@each_time
+def test_key(request: ApiRequest, project: str, third_party_key: str) -> Outcome:
+    """Tries a key where it opens something, with a call that changes nothing; it takes 15 seconds at most.
+
+    Keys of the types git and secret do not say what they open: 409. It is done each time, also with an Idempotency-Key.
+    """
+    by, place = person(request), project_for(request, project, "key:set")
+    found = get_object_or_404(_rows(place), pk=third_party_key)
+    return third_party.test(key=found, by=by)
 
 
 @router.delete("/projects/{project}/keys/{third_party_key}", response={204: None})

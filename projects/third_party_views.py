@@ -9,7 +9,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
 from accounts.requests import UserRequest
@@ -18,6 +18,7 @@ from projects.errors import Impossible
 from projects.models import Project, ThirdPartyKey
 from projects.named import BY_SLUG
 from projects.third_party_forms import ThirdPartyKeyForm
+from projects.third_party_tries import TRIES
 from projects.third_party_types import TYPES, Type
 
 
@@ -34,7 +35,7 @@ def keys(request: UserRequest, slug: str) -> HttpResponse:
 def _shown(key: ThirdPartyKey) -> dict[str, Any]:
     labels = {field.name: field.label for field in TYPES[key.type].fields}
     about = [(labels.get(name, name.replace("_", " ").capitalize()), value) for name, value in key.about.items()]
-    return {"key": key, "type": TYPES[key.type].label, "about": about}
+    return {"key": key, "type": TYPES[key.type].label, "about": about, "testable": key.type in TRIES}
 
 
 @sensitive_post_parameters()
@@ -83,6 +84,21 @@ def remove(request: UserRequest, slug: str, third_party_id: str) -> HttpResponse
         messages.success(request, f"{key.name} is removed. Revoke it also where it comes from.")
         return redirect("projects:keys", slug)
     return render(request, "projects/key_remove.html", {"project": project, "key": key})
+
+
+@access.route("key:set")
+@require_POST
+def test(request: UserRequest, slug: str, third_party_id: str) -> HttpResponse:
+    """Tries a key where it opens something, and says what came of it."""
+    _, key = _key(request, slug, third_party_id)
+    try:
+        outcome = third_party.test(key=key, by=request.user)
+    except Impossible as error:
+        messages.error(request, f"{key.name} was not tested. {error}")
+    else:
+        say = messages.success if outcome.works else messages.error
+        say(request, f"{key.name} {'works' if outcome.works else 'does not work'}. {outcome.said}")
+    return redirect("projects:keys", slug)
 
 
 def _answer(

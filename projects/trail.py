@@ -48,6 +48,7 @@ _words: dict[str, str] = {
     "key:new": "Added a third-party key",
     "key:set": "Replaced a third-party key",
     "key:rm": "Removed a third-party key",
+    "key:test": "Tested a third-party key",
     "key:use": "Gave a third-party key to a job",
     "key:copy": "Copied third-party keys",
     "owner:offer": "Offered the project",

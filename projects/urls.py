@@ -49,6 +49,7 @@ urlpatterns = [
     path("p/<slug:slug>/keys", third_party_views.keys, name="keys"),
     path("p/<slug:slug>/keys/new/<str:kind>", third_party_views.add, name="key_add"),
     path("p/<slug:slug>/keys/<str:third_party_id>/replace", third_party_views.replace, name="key_replace"),
+    path("p/<slug:slug>/keys/<str:third_party_id>/test", third_party_views.test, name="key_test"),
     path("p/<slug:slug>/keys/<str:third_party_id>/remove", third_party_views.remove, name="key_remove"),
     path("p/<slug:slug>/leave", views.leave, name="leave"),
     path("p/<slug:slug>/settings", views.settings, name="settings"),

@@ -20,7 +20,7 @@ import psutil
 from mlteam import state
 
 OURS = ("MLTEAM_", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DJANGO_", "PORT", "HOST", "PYTEST")
-KEPT = ("MLTEAM_PIP_",)  # where packages come from on this machine
+KEPT = ("MLTEAM_PIP_", "MLTEAM_SERVICES")  # where packages come from on this machine; that no key is tried outside
 PARTS = {"redis": "redis-server", "web": "uvicorn", "worker": "mlteam.celery", "beat": "mlteam.beat"}
 PATIENCE = 90  # seconds; nothing here takes that long unless it is broken
 

@@ -10,6 +10,9 @@ os.chmod(VAR, 0o711)  # jobs of another user pass through, as in a real var/
 atexit.register(shutil.rmtree, VAR, ignore_errors=True)
 
 os.environ.update(MLTEAM_VAR=VAR, MLTEAM_TEST="1", PORT="8000")
+# No key is tried outside: nothing listens there, and a server of a test would not go there.
+SERVICES = ("aws", "azure", "docker", "gcp", "huggingface", "kaggle", "ngc", "wandb", "wasabi")
+os.environ["MLTEAM_SERVICES"] = " ".join(f"{name}=http://127.0.0.1:9" for name in SERVICES)
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", f"{VAR}/hypothesis")
 for name in ("MLTEAM_URL", "MLTEAM_DEBUG", "MLTEAM_OPEN_SIGNUP", "MLTEAM_REQUIRE_MFA", "REDIS_URL", "EMAIL_URL"):
     os.environ.pop(name, None)

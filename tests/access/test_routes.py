@@ -168,6 +168,7 @@ projects:key_add                         GET  in   404  404  404  403  403  403 
 projects:key_add                         POST in   404  404  404  403  403  403  403  403  403  200  404
 projects:key_replace                     GET  in   404  404  404  403  403  403  403  403  403  200  404
 projects:key_replace                     POST in   404  404  404  403  403  403  403  403  403  200  404
+projects:key_test                        POST in   404  404  404  403  403  403  403  403  403  go   404
 projects:key_remove                      GET  in   404  404  404  403  403  403  403  403  403  200  404
 projects:key_remove                      POST in   404  404  404  403  403  403  403  403  403  go   404
 projects:audit                           GET  in   404  404  404  403  403  403  403  403  403  200  404

@@ -109,6 +109,7 @@ POST   /projects/{project}/keys                            401  404  404  404  4
 DELETE /projects/{project}/keys/{third_party_key}          401  404  404  404  403  403  403  403  403  403  204  404  404  403  403
 GET    /projects/{project}/keys/{third_party_key}          401  404  404  404  403  403  200  200  200  200  200  404  404  200  200
 PUT    /projects/{project}/keys/{third_party_key}          401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
+POST   /projects/{project}/keys/{third_party_key}/test     401  404  404  404  403  403  403  403  403  403  200  404  404  403  403
 GET    /projects/{project}/roles                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  403
 POST   /projects/{project}/roles                           401  404  404  404  403  403  403  403  403  403  201  404  404  403  403
 GET    /projects/{project}/teams                           401  404  404  404  200  200  200  200  200  200  200  404  404  200  200

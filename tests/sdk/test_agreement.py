@@ -39,6 +39,7 @@ NAMES = {
     "JobItem": "JobFacts",
     "JobOut": "JobFacts",
     "KeyFieldOut": "KeyField",
+    "KeyTestOut": "KeyTest",
     "KeyOut": "ThirdPartyKey",
     "KeyTypeOut": "KeyType",
     "LevelsOut": "Levels",

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mlteam.ways import FORMS, PAGES
 from projects.third_party_types import TYPES
 from tests import parts
+from tests.projects import services
+from tests.projects.services import GOOD
 from tests.sdk.site import PASSWORD, Site
 from tests.server import running, wait
 
@@ -61,6 +63,7 @@ class World:
     site: Site
     browser: httpx.Client
     notebook: subprocess.Popen[str]
+    registry: str
     number: int = 0
     clients: dict[str, httpx.Client] = field(default_factory=dict)
 
@@ -123,7 +126,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(installed, tmp_path_factory) -> Iterator[World]:
     parts.need("bwrap", "slirp4netns")
-    with running(MLTEAM_CPUS="4", MLTEAM_STOP_GRACE="2", MLTEAM_API_RATE="0") as server:
+    here = {"MLTEAM_REACHABLE": "127.0.0.1/32", "MLTEAM_API_RATE": "0"}
+    with running(MLTEAM_CPUS="4", MLTEAM_STOP_GRACE="2", **here) as server, services.running() as found:
         made = server.manage(
             "shell", "--no-imports", "-v", "0", "-c", f"{PRICE}\nfrom tests.sdk import site; site.make()"
         )
@@ -133,7 +137,7 @@ def world(installed, tmp_path_factory) -> Iterator[World]:
             sent = {"login": "ada@example.com", "password": PASSWORD, "csrfmiddlewaretoken": csrf(page)}
             assert client.post("/accounts/login/", data=sent).url.path != "/accounts/login/"
             with notebook_of(site) as notebook:
-                world = World(site, client, notebook)
+                world = World(site, client, notebook, found["passwords"].removeprefix("http://"))
                 yield world
                 for one in world.clients.values():
                     one.close()
@@ -474,6 +478,15 @@ for _kind in TYPES:
 def _removed_key(world: World) -> Shown:
     project = world.project()
     sent = {"name": "hub", "type": "huggingface", "fields": {"token": "hf_12345678"}}
+    key = world.asks("POST", f"/projects/{project['id']}/keys", sent)["id"]
+    return f"/p/{project['slug']}/keys", {"third_party_key": key}
+
+
+@shows("projects:key_test")
+def _tested_key(world: World) -> Shown:
+    """One that opens the registry which runs beside this server."""
+    project, fields = world.project(), {"registry": world.registry, "username": "ada", "password": GOOD}
+    sent = {"name": "images", "type": "docker", "fields": fields}
     key = world.asks("POST", f"/projects/{project['id']}/keys", sent)["id"]
     return f"/p/{project['slug']}/keys", {"third_party_key": key}
 

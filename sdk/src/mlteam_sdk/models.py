@@ -415,6 +415,13 @@ class Upload(Thing):
     missing_bytes: int = 0
 
 
+class KeyTest(Thing):
+    """What came of trying a third-party key: whether it works, and a sentence that says as whom, or what is wrong."""
+
+    works: bool = False
+    said: str = ""
+
+
 class Rule(Thing):
     """What somebody may do, and where that comes from."""
 

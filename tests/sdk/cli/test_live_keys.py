@@ -50,6 +50,16 @@ def test_keys_are_added_listed_replaced_and_removed(ada: Person) -> None:
     assert "backup" not in ada("key", "ls").out
 
 
+def test_a_key_is_tested_and_the_exit_status_says_what_came_of_it(ada: Person) -> None:
+    ada("key", "new", "huggingface", "hub", input="hf_0123456789")
+    tested = ada("key", "test", "hub", "--format", "json", status=1)
+    said = json.loads(tested.out)
+    assert said["works"] is False and "127.0.0.1 is in a private network" in said["said"]
+    assert "The key hub does not work." in tested.err and "hf_0123456789" not in tested.out + tested.err
+    ada("key", "new", "secret", "A_SECRET", input="01234567")
+    assert "nothing to try" in ada("key", "test", "A_SECRET", status=1).err
+
+
 JOB = """
 import base64, hashlib, json, os, subprocess
 token = os.environ["HF_TOKEN"]

@@ -13,6 +13,7 @@ from mlteam_sdk.models import (
     Decision,
     Holder,
     Invitation,
+    KeyTest,
     KeyType,
     Member,
     NestedTeam,
@@ -148,6 +149,10 @@ class ThirdPartyKeys(Collection[ThirdPartyKey]):
 
     async def remove(self, key: str) -> None:
         await self._client.delete(self._path + asking.path(key))
+
+    async def test(self, key: str) -> KeyTest:
+        """Tries a key where it opens something; it takes some seconds. Keys of the types git and secret cannot be tried."""
+        return KeyTest.model_validate(await self._client.post(self._path + asking.path(key, "test")))
 
     async def types(self) -> Items[KeyType]:
         """The types of keys, with the fields that each has."""

@@ -45,6 +45,7 @@ key = group(
         "types": (f"{HERE}:types", "Lists the types of keys and their fields."),
         "new": (f"{HERE}:new", "Adds a key."),
         "set": (f"{HERE}:replace", "Replaces the values of a key."),
+        "test": (f"{HERE}:test", "Tries whether a key works."),
         "rm": (f"{HERE}:rm", "Removes a key."),
     },
     aliases={"list": "ls", "remove": "rm"},
@@ -55,6 +56,7 @@ credential = group(
     {
         "ls": (f"{HERE}:ls", "Lists the keys of the project."),
         "put": (f"{HERE}:put", "Adds the key that is called like its type, or replaces it."),
+        "test": (f"{HERE}:test", "Tries whether a key works."),
         "rm": (f"{HERE}:rm", "Removes a key."),
     },
     aliases={"list": "ls", "remove": "rm"},
@@ -138,6 +140,18 @@ def put(out: Output, type: str, plain: tuple[str, ...], files: tuple[str, ...], 
         out.one(session().put(f"{_keys()}/{found[0]['id']}", {"fields": fields}))
     else:
         out.one(session().post(_keys(), {"type": type, "name": type, "fields": fields}))
+
+
+@command("test")
+@click.argument("key", metavar="KEY", shell_complete=completing.keys)
+@prints("works", "said")
+def test(out: Output, key: str) -> None:
+    """Tries a key, by its name or id, where it opens something. Exit status 1 when it does not work."""
+    found = _find(key)
+    came = session().post(f"{_keys()}/{found['id']}/test")
+    out.one(came)
+    if not came["works"]:
+        raise Trouble(f"The key {clean(found['name'])} does not work.")
 
 
 @command("rm")
