@@ -68,4 +68,16 @@ def store() -> Store:
         from mlteam import state
 
         return DiskStore(state.directory("blobs"))
-    raise ImproperlyConfigured("MLTEAM_BLOBS: expected nothing, for files under var/blobs.")
+    scheme, _, rest = where.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme == "s3" and bucket:
+        from datastores.s3 import S3Store
+
+        return S3Store(bucket, prefix)
+    if scheme == "gs" and bucket:
+        from datastores.gcs import GCSStore
+
+        return GCSStore(bucket, prefix)
+    raise ImproperlyConfigured(
+        "MLTEAM_BLOBS: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, or nothing: files under var/blobs."
+    )

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from redis import Redis
 from redis.exceptions import RedisError
 
 from compute import host
+from datastores.blobs import Unavailable, store
 from mlteam import broker, running, state
 
 LOW_DISK = 5  # GiB
@@ -84,6 +86,19 @@ def disk() -> Iterator[Finding]:
         "Disk",
         f"{free:.1f} GiB free at {state.VAR}" + ("" if verdict == "ok" else ": logs and outputs go there"),
     )
+
+
+def content() -> Iterator[Finding]:
+    """The bucket that keeps the content of datasets and models, where there is one."""
+    where = settings.MLTEAM_BLOBS
+    if not where:
+        return
+    try:
+        next(store().keys(""), None)
+    except (Unavailable, ImproperlyConfigured) as error:
+        yield Finding("wrong", "Content", str(error))
+    else:
+        yield Finding("ok", "Content", f"{where} answers")
 
 
 def sandbox() -> Iterator[Finding]:
@@ -157,7 +172,7 @@ def address() -> Iterator[Finding]:
 
 Check = Callable[[], Iterator[Finding]]
 CHECKS: Final[list[Check]] = [
-    python, database, redis, server, address, disk, way_to_var, sandbox, memory_limits, gpus, email,
+    python, database, redis, server, address, disk, content, way_to_var, sandbox, memory_limits, gpus, email,
 ]  # fmt: skip
 NEEDED: Final = (database, redis)  # without them nothing works
 

@@ -3,18 +3,58 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 import pytest
+from google.cloud import storage
 
 from datastores.blobs import CHUNK, Missing, Store, key_of
 from datastores.disk import DiskStore
+from tests import clouds
 
 
 def _on_disk(tmp_path, request):
     return DiskStore(tmp_path / "blobs")
 
 
-STORES = {"disk": _on_disk}
+def _on_s3(tmp_path, request):
+    made = copy(request.getfixturevalue("s3"))  # another client would take longer than most tests
+    made.prefix = f"of/{os.urandom(4).hex()}/"
+    return made
+
+
+def _on_gcs(tmp_path, request):
+    from datastores.gcs import GCSStore
+
+    request.getfixturevalue("gcs")
+    return GCSStore("content", f"of/{os.urandom(4).hex()}")
+
+
+STORES = {"disk": _on_disk, "s3": _on_s3, "gcs": _on_gcs}
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A store in the bucket `content` of an S3."""
+    from datastores.s3 import S3Store
+
+    with clouds.aws() as url, pytest.MonkeyPatch.context() as patch:
+        known = {"ACCESS_KEY_ID": "AKIA12345678", "SECRET_ACCESS_KEY": "01234567", "DEFAULT_REGION": "us-east-1"}
+        for name, value in {**known, "ENDPOINT_URL": url}.items():
+            patch.setenv(f"AWS_{name}", value)
+        store = S3Store("content")
+        store.client.create_bucket(Bucket="content")
+        yield store
+
+
+@pytest.fixture(scope="module")
+def gcs():
+    """The address of a Google Cloud Storage with the bucket `content`."""
+    with clouds.gcs() as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", url)
+        storage.Client().create_bucket("content")
+        yield url
+
 
 PROJECT, OTHER = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 
