@@ -3,13 +3,18 @@
 A store knows nothing of projects or of who may read what; it keeps bytes under keys. Which one there is, the setting MLTEAM_BLOBS says.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+Thing = TypeVar("Thing")
+Done = TypeVar("Done")
 
 CHUNK: Final = 2**20  # bytes of one piece that is read, at most
 
@@ -28,6 +33,8 @@ class Unavailable(Exception):
 
 class Store(Protocol):
     """Keeps bytes under keys. Called from threads, several at once. All may raise Unavailable."""
+
+    at_once: int  # calls that are better made beside each other than one after the other: a bucket is far away
 
     def put(self, key: str, file: Path) -> None:
         """Takes a finished file on local disk away and keeps its content: visible whole or not at all. The same key again is no error.
@@ -57,6 +64,25 @@ class Store(Protocol):
 def key_of(project_id: str, sha256: str) -> str:
     """Where a blob of a project is kept; `sha256` is 64 lower-case hexadecimal digits."""
     return f"{project_id}/{sha256[:2]}/{sha256}"
+
+
+def beside_each_other(do: Callable[[Thing], Done], things: Iterable[Thing]) -> Iterator[Done]:
+    """What comes of each, in their order: done as many at once as suits the store, and not far ahead of who takes it."""
+    at_once = store().at_once
+    if at_once == 1:
+        yield from map(do, things)
+        return
+    with ThreadPoolExecutor(at_once) as threads:
+        begun: deque[Future[Done]] = deque()
+        try:
+            for thing in things:
+                begun.append(threads.submit(do, thing))
+                if len(begun) >= at_once:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 @cache

@@ -5,7 +5,7 @@ import stat
 import tarfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from datastores.models import Version
 from datastores.uploads import RECORD
 
 BLOCK: Final = 512  # bytes of which a tar consists
+SMALL: Final = 2**20  # bytes of a file that may wait in memory until it is its turn
 GATHERED: Final = 256 * 1024  # bytes of small files that are sent at once
 FORMATS: Final = {"tar": "application/x-tar", "zip": "application/zip"}
 
@@ -42,6 +43,16 @@ def _whole(project_id: str, entry: Entry) -> Iterator[bytes]:
         raise Missing(entry.path)
 
 
+def _contents(project_id: str, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Iterable[bytes]]]:
+    """Each file with its content; out of a bucket, small ones arrive beside each other."""
+
+    def begun(entry: Entry) -> tuple[Entry, Iterable[bytes]]:
+        content = _whole(project_id, entry)
+        return entry, list(content) if entry.size <= SMALL else content
+
+    return blobs.beside_each_other(begun, entries)
+
+
 def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The same bytes in fewer pieces."""
     parts: list[bytes] = []
@@ -58,9 +69,9 @@ def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def packed(project_id: str, entries: list[Entry]) -> Iterator[bytes]:
     """A pack: before the content of each file its SHA-256 and size."""
-    for entry in entries:
+    for entry, content in _contents(project_id, entries):
         yield RECORD.pack(bytes.fromhex(entry.sha256), entry.size)
-        yield from _whole(project_id, entry)
+        yield from content
 
 
 def manifest(version: Version) -> Iterator[bytes]:
@@ -83,11 +94,11 @@ def archived(version: Version, folder: str, kind: str) -> Iterator[bytes]:
 
 
 def _tarred(project_id: str, entries: Iterator[Entry], prefix: str, at: datetime) -> Iterator[bytes]:
-    for entry in entries:
+    for entry, content in _contents(project_id, entries):
         info = tarfile.TarInfo(entry.path.removeprefix(prefix))
         info.size, info.mode, info.mtime = entry.size, entry.mode, int(at.timestamp())
         yield info.tobuf(tarfile.PAX_FORMAT)
-        yield from _whole(project_id, entry)
+        yield from content
         yield bytes(-entry.size % BLOCK)
     yield bytes(2 * BLOCK)
 
@@ -113,13 +124,13 @@ class _Sink(io.RawIOBase):
 def _zipped(project_id: str, entries: Iterator[Entry], prefix: str, at: datetime) -> Iterator[bytes]:
     sink, moment = _Sink(), time.gmtime(at.timestamp())[:6]
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for entry in entries:
+        for entry, content in _contents(project_id, entries):
             # A backslash leads into directories on another system, and perhaps out of where the archive is unpacked.
             info = zipfile.ZipInfo(entry.path.removeprefix(prefix).replace("\\", "_"), moment)
             info.external_attr = (stat.S_IFREG | entry.mode) << 16
             info.file_size = entry.size
             with archive.open(info, "w", force_zip64=entry.size > zipfile.ZIP64_LIMIT // 2) as target:
-                for piece in _whole(project_id, entry):
+                for piece in content:
                     target.write(piece)
                     yield sink.empty()
         yield sink.empty()

@@ -14,6 +14,8 @@ from datastores.blobs import CHUNK, Full, Missing
 class DiskStore:
     """`root/<key>`; what still arrives lies in `root/.incoming`, so that a key is never a part of something."""
 
+    at_once = 1
+
     def __init__(self, root: Path) -> None:
         self.root = root
 

@@ -6,8 +6,9 @@ They are those that Google's library finds: `GOOGLE_APPLICATION_CREDENTIALS`, or
 import base64
 import random
 import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -47,6 +48,8 @@ NOBODY: Final = (
 class GCSStore:
     """`gs://bucket/prefix`. An object is there when all of it has arrived and its checksum was right."""
 
+    at_once = 16
+
     def __init__(self, bucket: str, prefix: str = "") -> None:
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         try:
@@ -84,41 +87,42 @@ class GCSStore:
             if self.size(key) is None:
                 raise Missing(key)
             return
-        end = None if length is None else start + length
-        whole = Whole() if start == 0 and end is None else None
+        end, sum_ = None if length is None else start + length, Sum()
         at, failed = start, 0
         while True:
             with self._said(GET):
                 try:
-                    for piece in self._pieces(key, at, end, whole):
+                    for piece in self._pieces(key, at, end, sum_):
                         yield piece
                         at, failed = at + len(piece), 0
-                    break
+                    return
                 except (HTTPError, RequestException, TooManyRequests, ServerError):
                     failed += 1
                     if failed > AGAIN:
                         raise
                     time.sleep(random.random() * 2**failed / 4)  # noqa: S311 - so that not all come back at once
-        if whole and not whole.is_right():
-            raise Unavailable(f"What the bucket {self.bucket.name} gave is not what it keeps: {key}.")
 
-    def _pieces(self, key: str, start: int, end: int | None, whole: "Whole | None") -> Iterator[bytes]:
-        """One request. The library's own downloads need the memory for all that they ask for."""
+    def _pieces(self, key: str, start: int, end: int | None, sum_: "Sum") -> Iterator[bytes]:
+        """One request; the library's own downloads need the memory for all that they ask for. What is read from its beginning to its
+        end is compared with its checksum."""
         path = f"/b/{self.bucket.name}/o/{quote(self.prefix + key, safe='')}"
         url = self.client._connection.build_api_url(path, query_params={"alt": "media"})
-        part = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if start or end is not None else {}
+        part = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if start else {}
         headers = {"Accept-Encoding": "identity"} | part
         with self.client._http.get(url, headers=headers, stream=True, timeout=PATIENCE) as answer:
             if answer.status_code == 416:
                 return  # it ends before
             if not answer.ok:
                 raise from_http_response(answer)
-            if whole and not start:
-                whole.said = answer.headers.get("X-Goog-Hash", "")
-            while piece := answer.raw.read(CHUNK):
-                if whole:
-                    whole.sum.update(piece)
+            if not start:
+                sum_.begin(answer.headers)
+            left = sys.maxsize if end is None else end - start
+            while left and (piece := answer.raw.read(min(CHUNK, left))):
+                left -= len(piece)
+                sum_.add(piece)
                 yield piece
+        if sum_.differs():
+            raise Unavailable(f"What the bucket {self.bucket.name} gave is not what it keeps: {key}.")
 
     def delete(self, key: str) -> None:
         with suppress(Missing), self._said(DELETE):
@@ -149,12 +153,23 @@ class GCSStore:
             raise Unavailable(f"The bucket {name} does not answer as it should: {error}.") from error
 
 
-class Whole:
-    """What is read from its beginning to its end: `said` is the checksum that the bucket has of it, `sum` that of what came."""
+class Sum:
+    """The checksum of what is read from its beginning on, for when it is read to its end."""
 
     def __init__(self) -> None:
-        self.said, self.sum = "", google_crc32c.Checksum()
+        self.expected, self.left, self.found = "", 0, google_crc32c.Checksum()
 
-    def is_right(self) -> bool:
-        found = re.search(r"crc32c=([\w+/=]+)", self.said)
-        return found is None or found[1].encode() == base64.b64encode(self.sum.digest())
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """`headers` say which checksum the bucket has of it, and its size."""
+        said = re.search(r"crc32c=([\w+/=]+)", headers.get("X-Goog-Hash", ""))
+        self.expected = said[1] if said else ""
+        self.left = int(headers.get("Content-Length", 0))
+
+    def add(self, piece: bytes) -> None:
+        self.left -= len(piece)
+        if self.expected:
+            self.found.update(piece)
+
+    def differs(self) -> bool:
+        is_whole = self.expected and not self.left
+        return bool(is_whole and base64.b64encode(self.found.digest()).decode() != self.expected)

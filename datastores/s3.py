@@ -38,6 +38,8 @@ UNKNOWN: Final = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
 class S3Store:
     """`s3://bucket/prefix`. An object is there when all of it has arrived and its checksum was right."""
 
+    at_once = 16
+
     def __init__(self, bucket: str, prefix: str = "") -> None:
         self.bucket, self.prefix = bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         config = Config(retries=RETRIES, max_pool_connections=32, connect_timeout=10, read_timeout=60)
@@ -97,16 +99,21 @@ class S3Store:
                         raise
 
     def _pieces(self, key: str, start: int, end: int | None) -> Iterator[bytes]:
-        """One request. What is whole is compared with its checksum."""
-        part = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if start or end is not None else {}
+        """One request. What is read from its beginning to its end is compared with its checksum: a range has none."""
+        part = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if start else {}
         try:
-            body = self.client.get_object(**self._of(key), **part)["Body"]
+            answer = self.client.get_object(**self._of(key), **part)
         except ClientError as error:
             if _code(error) in {"InvalidRange", "416"}:
                 return  # it ends before
             raise
-        with closing(body):
-            while piece := body.read(CHUNK):
+        left = answer["ContentLength"] if end is None else min(end - start, answer["ContentLength"])
+        whole = left == answer["ContentLength"]
+        with closing(answer["Body"]) as body:
+            while left and (piece := body.read(min(CHUNK, left))):
+                left -= len(piece)
+                if whole and not left:
+                    body.read(CHUNK)  # its end, where the checksum is compared
                 yield piece
 
     def delete(self, key: str) -> None:

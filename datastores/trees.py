@@ -77,17 +77,24 @@ def _lay_out(version: Version, place: Path) -> None:
     try:
         with full_said(), listings.opened(listings.of(version)) as listing:
             draft.mkdir(mode=0o755)
-            made = {""}
-            for entry in listing.entries(0, listing.files):
-                folder = entry.path.rpartition("/")[0]
-                if folder not in made:
-                    (draft / folder).mkdir(mode=0o755, parents=True, exist_ok=True)
-                    made.add(folder)
-                _bring(version.datastore.project_id, entry, draft / entry.path)
+            project_id, entries = version.datastore.project_id, _with_folders(listing, draft)
+            for _ in blobs.beside_each_other(lambda entry: _bring(project_id, entry, draft / entry.path), entries):
+                pass
             draft.rename(place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
+
+
+def _with_folders(listing: listings.Listing, root: Path) -> Iterator[Entry]:
+    """The files, each when its folder has been made."""
+    made = {""}
+    for entry in listing.entries(0, listing.files):
+        folder = entry.path.rpartition("/")[0]
+        if folder not in made:
+            (root / folder).mkdir(mode=0o755, parents=True, exist_ok=True)
+            made.add(folder)
+        yield entry
 
 
 def _bring(project_id: str, entry: Entry, target: Path) -> None:

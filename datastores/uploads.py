@@ -198,9 +198,14 @@ def receive_pack(upload: Upload, pack: bytes) -> int:
     if wrong:
         raise Damaged(sha256.hex() for sha256 in dict.fromkeys(wrong))
     directory = places.upload_directory(upload.id)
+    project_id, kept = upload.datastore.project_id, blobs.store()
+
+    def keep(sha256: bytes) -> None:
+        kept.put(blobs.key_of(project_id, sha256.hex()), _written(directory, contents[sha256]))
+
     with full_said():
-        for sha256, content in contents.items():
-            _keep(upload, sha256.hex(), _written(directory, content))
+        for _ in blobs.beside_each_other(keep, contents):
+            pass
     _note_kept(upload, {sha256: len(content) for sha256, content in contents.items()})
     return len(contents)
 

@@ -1,8 +1,12 @@
 """Blobs in buckets: in parts, over wires that break, and what is said when a bucket does not do what it should."""
 
 import base64
+import hashlib
+import io
 import os
 import socket
+import tarfile
+import threading
 import zlib
 from collections.abc import Callable
 
@@ -11,11 +15,12 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from google.cloud import storage
 
-from datastores import gcs, s3
+from datastores import blobs, checks, contents, gcs, s3, trees
 from datastores.blobs import CHUNK, Store, Unavailable, key_of
 from datastores.blobs import store as configured
 from mlteam import health
 from tests import clouds
+from tests.datastores.pushing import push
 
 KEY = key_of("a" * 16, "ab" * 32)
 LARGE = os.urandom(11 * CHUNK + 17)
@@ -248,3 +253,44 @@ def test_no_credentials_are_said(amazon, google, file, monkeypatch, tmp_path):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nothing.json"))
     with pytest.raises(Unavailable, match="mlteam has no credentials for Google Cloud Storage"):
         gcs.GCSStore("content")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_version_lives_in_a_bucket(store, dataset, owner, monkeypatch):
+    for module in (blobs, checks, contents):
+        monkeypatch.setattr(module, "store", lambda: store)
+    large = LARGE[: contents.SMALL + 5]
+    files = {f"deep/{number}.bin": os.urandom(37 * number) for number in range(17)} | {"large": large, "z": b"last"}
+    version = push(dataset, files, owner)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(contents.archived(version, "", "tar")))) as archive:
+        assert {one.name: archive.extractfile(one).read() for one in archive} == files
+    assert trees.lay_out(version)
+    assert {path: (trees.place_of(version) / path).read_bytes() for path in files} == files
+    report = checks.run(whole=True)
+    assert report.good and report.compared == len(files) + 1 and not report.deleted
+    lost = key_of(dataset.project_id, hashlib.sha256(files["z"]).hexdigest())
+    store.delete(lost)
+    assert checks.run().missing == [lost]
+
+
+def test_a_store_that_is_far_away_is_asked_beside_each_other(store, monkeypatch):
+    monkeypatch.setattr(blobs, "store", lambda: store)
+    together = threading.Barrier(store.at_once)
+
+    def ask(number: int) -> int:
+        together.wait(timeout=30)
+        return number
+
+    asked = range(3 * store.at_once)
+    assert list(blobs.beside_each_other(ask, asked)) == list(asked)
+
+
+def test_what_nobody_takes_any_more_is_not_asked(store, monkeypatch):
+    monkeypatch.setattr(blobs, "store", lambda: store)
+    asked = []
+    answers = blobs.beside_each_other(asked.append, range(1000))
+    next(answers)
+    answers.close()
+    assert len(asked) <= 2 * store.at_once
+    with pytest.raises(ZeroDivisionError):
+        list(blobs.beside_each_other(lambda number: 1 / (number - 5), range(1000)))
