@@ -55,6 +55,9 @@ class Datastore(Made):
     changed_at = models.DateTimeField(default=timezone.now, help_text="when it was last renamed or described")
     removed_at = models.DateTimeField(null=True, blank=True)
 
+    # What datastores.pages adds for a list.
+    latest: "Version | None"
+
     objects: ClassVar = DatastoreQuerySet.as_manager()
 
     class Meta:

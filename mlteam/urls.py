@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("teams.urls")),
     path("", include("projects.urls")),
     path("", include("billing.urls")),
+    path("", include("datastores.urls")),
     path("", include("jobs.urls")),
     path("staff/", staff.urls),
     path("owners/", owners.urls),

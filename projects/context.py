@@ -88,11 +88,12 @@ class Shell:
     def can(self) -> dict[str, bool]:
         """What the navigation of the active project offers."""
         if self._user is None or self.project is None:
-            return {"jobs": False, "new_job": False, "settings": False, "keys": False, "audit": False}
+            return dict.fromkeys(("jobs", "data", "new_job", "settings", "keys", "audit"), False)
         held = self._held.get(self.project.pk) or access.abilities(self._user, self.project)
         asked = {"jobs": "job:get", "new_job": "job:new", "settings": "project:set", "keys": "key:set"}
         asked["audit"] = trail.may_see(self.project)
-        return {name: held.any(action) for name, action in asked.items()}
+        data = {"data": held.any("dataset:get") or held.any("model:get")}
+        return data | {name: held.any(action) for name, action in asked.items()}
 
     @property
     def unverified(self) -> bool:

@@ -187,6 +187,19 @@ billing:project_csv                      GET  in   404  404  404  200  200  200 
 billing:budgets                          GET  in   404  404  404  403  403  403  403  403  403  200  404
 billing:budgets                          POST in   404  404  404  403  403  403  403  403  403  go   404
 billing:budget_remove                    POST in   404  404  404  403  403  403  403  403  403  go   404
+datastores:list                          GET  in   404  404  404  403  200  200  200  200  200  200  404
+datastores:new                           GET  in   404  404  404  403  403  200  200  200  200  200  404
+datastores:new                           POST in   404  404  404  403  403  200  200  200  200  200  404
+datastores:detail                        GET  in   404  404  404  404  200  200  200  200  200  200  404
+datastores:version                       GET  in   404  404  404  404  200  200  200  200  200  200  404
+datastores:show                          GET  in   404  404  404  404  200  200  200  200  200  200  404
+datastores:file                          GET  in   404  404  404  404  200  200  200  200  200  200  404
+datastores:archive                       GET  in   404  404  404  404  200  200  200  200  200  200  404
+datastores:compare                       GET  in   404  404  404  404  200  200  200  200  200  200  404
+datastores:edit                          GET  in   404  404  404  404  403  200  403  200  200  200  404
+datastores:edit                          POST in   404  404  404  404  403  200  403  200  200  200  404
+datastores:remove                        GET  in   404  404  404  404  403  200  403  200  200  200  404
+datastores:remove                        POST in   404  404  404  404  403  go   403  go   go   go   404
 jobs:list                                GET  in   404  404  404  403  200  200  200  200  200  200  404
 jobs:new                                 GET  in   404  404  404  403  403  200  200  200  200  200  404
 jobs:new                                 POST in   404  404  404  403  403  422  422  422  422  422  404
@@ -388,6 +401,8 @@ def _arguments(world, who: str, name: str = "") -> dict[str, object]:
         if name.startswith("teams:")
         else links.token_of(world["offer"], links.EMAILED),
         "job_id": world["jobs"][BESIDE.get(who, who)].pk,
+        "datastore_id": world["datastores"][BESIDE.get(who, who)].pk,
+        "number": 1,
         "index": 0,
         "path": "model.txt",
         "budget_id": world["rows"]["budget"],

@@ -1,0 +1,132 @@
+"""What the pages of datasets and models show."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.http import Http404
+from django.urls import reverse
+
+from datastores import compare, contents, listings
+from datastores.listings import Child
+from datastores.manifests import Entry
+from datastores.models import Datastore, Version
+
+CHILDREN: Final = 200  # of a folder on one page
+CHANGES: Final = 200
+VERSIONS: Final = 50  # in the list beside a version
+SHOWN: Final = 64 * 1024  # bytes of a text
+COMPARED: Final = 5  # versions that are offered for comparison
+
+
+def rows_of(datastores: list[Datastore]) -> list[Datastore]:
+    """Datastores with their newest version as `latest`, None where there is none; one query."""
+    latest = {one.datastore_id: one for one in Version.objects.latest_of([one.pk for one in datastores])}
+    for one in datastores:
+        one.latest = latest.get(one.pk)
+    return datastores
+
+
+def version_context(datastore: Datastore, version: Version, folder: str, cursor: str) -> dict[str, Any]:
+    """A folder of a version. Raises Http404 where there is none."""
+    with listings.opened(listings.of(version)) as listing:
+        start, end = listing.folder(folder)
+        if start == end:
+            raise Http404
+        children = list(islice(listing.children(folder, after=_position(cursor)), CHILDREN + 1))
+        here = {"files": end - start, "bytes": listing.bytes_of(start, end)}
+    more, children = len(children) > CHILDREN, children[:CHILDREN]
+    address = address_of(version, "version")
+    return {
+        "folder": folder,
+        "crumbs": list(_crumbs(address, folder)),
+        "children": [_shown(child, version, folder) for child in children],
+        "here": here,
+        "older": f"{address}?{urlencode({'path': folder, 'page': _cursor(children[-1].key)})}" if more else "",
+        "newer": "",
+        "first": _folder_address(address, folder) if cursor else "",
+        "versions": list(datastore.versions.select_related("created_by").order_by("-number")[:VERSIONS]),
+    }
+
+
+def address_of(version: Version, page: str, **more: str) -> str:
+    """The address of a page about a version."""
+    datastore = version.datastore
+    named = {"slug": datastore.project.slug, "datastore_id": datastore.pk, "number": version.number}
+    return reverse(f"datastores:{page}", kwargs=named | more)
+
+
+def _folder_address(address: str, folder: str) -> str:
+    return f"{address}?{urlencode({'path': folder})}" if folder else address
+
+
+def _crumbs(address: str, path: str) -> Iterator[tuple[str, str]]:
+    """The folders above something and itself: (name, address)."""
+    parts = path.split("/") if path else []
+    for depth, name in enumerate(parts, 1):
+        yield name, _folder_address(address, "/".join(parts[:depth]))
+
+
+def _shown(child: Child, version: Version, folder: str) -> dict[str, Any]:
+    path = f"{folder}/{child.name}" if folder else child.name
+    if child.entry:
+        return {"name": child.name, "size": child.size, "url": address_of(version, "show", path=path)} | {
+            "download": address_of(version, "file", path=path),
+            "executable": child.entry.mode == 0o755,
+        }
+    address = address_of(version, "version")
+    return {"name": child.name, "size": child.size, "files": child.files, "url": _folder_address(address, path)}
+
+
+def _cursor(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).decode()
+
+
+def _position(cursor: str) -> bytes:
+    """Where a page begins; the beginning for what makes no sense."""
+    try:
+        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def file_context(version: Version, entry: Entry) -> dict[str, Any]:
+    """A file, with the beginning of it where it is text."""
+    folder = entry.path.rpartition("/")[0]
+    address = address_of(version, "version")
+    text = _text(version.datastore.project_id, entry)
+    return {
+        "file": entry,
+        "name": entry.path.rpartition("/")[2],
+        "crumbs": list(_crumbs(address, folder)),
+        "back": _folder_address(address, folder),
+        "text": text,
+        "cut": text is not None and entry.size > SHOWN,
+        "download": address_of(version, "file", path=entry.path),
+    }
+
+
+def _text(project_id: str, entry: Entry) -> str | None:
+    """The beginning of a file; None for what is no text."""
+    data = b"".join(contents.read(project_id, entry, 0, min(entry.size, SHOWN)))
+    for cut in range(4 if entry.size > SHOWN else 1):  # the last character may be there in part
+        try:
+            text = data[: len(data) - cut].decode()
+        except UnicodeDecodeError:
+            continue
+        return None if "\0" in text else text
+    return None
+
+
+def compare_context(old: Version, new: Version, after: str) -> dict[str, Any]:
+    """What differs between two versions."""
+    with listings.opened(listings.of(old)) as before, listings.opened(listings.of(new)) as now:
+        position = _position(after).decode(errors="replace")
+        found = list(islice(compare.changes(before, now, after=position), CHANGES + 1))
+    more, found = len(found) > CHANGES, found[:CHANGES]
+    asked = {"old": old.number, "new": new.number}
+    following = f"?{urlencode(asked | {'page': _cursor(found[-1].path.encode())})}" if more else ""
+    return {"old": old, "new": new, "changes": found, "older": following, "newer": ""}

@@ -1,0 +1,23 @@
+"""Addresses of datasets and models; each lies under its project's."""
+
+from django.urls import path
+
+from datastores import views
+
+app_name = "datastores"
+
+datastore = "p/<slug:slug>/data/<slug:datastore_id>"
+version = f"{datastore}/versions/<int:number>"
+
+urlpatterns = [
+    path("p/<slug:slug>/data", views.list_datastores, name="list"),
+    path("p/<slug:slug>/data/new", views.new, name="new"),
+    path(datastore, views.detail, name="detail"),
+    path(f"{datastore}/edit", views.edit, name="edit"),
+    path(f"{datastore}/remove", views.remove, name="remove"),
+    path(f"{datastore}/compare", views.compare, name="compare"),
+    path(version, views.detail, name="version"),
+    path(f"{version}/show/<path:path>", views.show, name="show"),
+    path(f"{version}/files/<path:path>", views.file, name="file"),
+    path(f"{version}/archive", views.archive, name="archive"),
+]

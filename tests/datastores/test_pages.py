@@ -1,0 +1,138 @@
+"""Pages of datasets and models."""
+
+import pytest
+from django.urls import reverse
+
+from datastores import actions, pages
+from datastores.models import Datastore
+from tests.datastores.conftest import body_of
+from tests.datastores.pushing import push
+
+pytestmark = pytest.mark.django_db
+
+FILES = {
+    "README.md": "# Gesichter ß".encode(),
+    "train/a b.txt": b"one <b>two</b>",
+    "train/deep/x.bin": b"\xff\x00",
+    "empty": b"",
+    "<i>.txt": b"html",
+}
+
+
+@pytest.fixture
+def version(dataset, owner):
+    return push(dataset, FILES, owner, "the <first>")
+
+
+def at(name: str, dataset: Datastore, **more) -> str:
+    return reverse(f"datastores:{name}", kwargs={"slug": "vision", "datastore_id": dataset.pk, **more})
+
+
+def text_of(response) -> str:
+    assert response.status_code == 200, response
+    return response.content.decode()
+
+
+def test_an_empty_project_says_what_data_is(project, owner, viewer, as_user):
+    address = reverse("datastores:list", args=[project.slug])
+    assert "Create the first" in text_of(as_user(owner).get(address))
+    assert "Your level lets you look" in text_of(as_user(viewer).get(address))
+
+
+def test_the_list_is_searched_and_filtered(project, owner, viewer, as_user, dataset, version):
+    actions.create(project=project, kind="model", name="net", description="of faces", by=owner)
+    browser, address = as_user(viewer), reverse("datastores:list", args=[project.slug])
+
+    def names(**query) -> list[str]:
+        return [one.name for one in browser.get(address, query).context["datastores"]]
+
+    assert names() == ["faces", "net"] and names(kind="model") == ["net"] and names(q="FACES") == ["faces", "net"]
+    assert names(mine="1") == [] and "Nothing matches" in text_of(browser.get(address, {"q": "nothing"}))
+
+
+def test_who_reads_only_models_sees_only_models(project, owner, join, make_user, as_user, dataset, version):
+    net = actions.create(project=project, kind="model", name="net", by=owner)
+    levels = {"job": "none", "dataset": "none", "model": "read", "volume": "none"}
+    browser = as_user(join(project, make_user("mia"), levels).user)
+    page = browser.get(reverse("datastores:list", args=[project.slug]))
+    assert [one.name for one in page.context["datastores"]] == ["net"] and page.context["shell"].can["data"]
+    assert browser.get(at("detail", net)).status_code == 200
+    for page in (at("detail", dataset), at("version", dataset, number=1), at("file", dataset, number=1, path="empty")):
+        assert browser.get(page).status_code == 404
+
+
+def test_one_is_created_changed_and_removed(project, owner, as_user):
+    browser = as_user(owner)
+    new = reverse("datastores:new", args=[project.slug])
+    assert "This field is required" in text_of(browser.post(new, {"kind": "dataset", "name": ""}))
+    assert "Use no / @" in text_of(browser.post(new, {"kind": "dataset", "name": "a/b"}))
+    assert "Select a valid choice" in text_of(browser.post(new, {"kind": "volume", "name": "home"}))
+    made = browser.post(new, {"kind": "dataset", "name": "faces", "description": "<script>"})
+    dataset = Datastore.objects.get()
+    assert made.url == at("detail", dataset)
+    page = text_of(browser.get(made.url))
+    assert f"mlteam data push {dataset.pk} ./folder" in page and "<script>\n" not in page and "&lt;script&gt;" in page
+    assert "datastore of this name" in text_of(browser.post(new, {"kind": "model", "name": "faces"}))
+    edit = at("edit", dataset)
+    assert browser.post(edit, {"name": "people", "description": "x"}).url == made.url
+    assert "people" in text_of(browser.get(made.url))
+    assert "cannot be undone" in text_of(browser.get(at("remove", dataset)))
+    assert browser.post(at("remove", dataset)).url == reverse("datastores:list", args=[project.slug])
+    assert browser.get(made.url).status_code == 404
+
+
+def test_a_version_is_walked_through(viewer, as_user, dataset, version):
+    browser = as_user(viewer)
+    page = text_of(browser.get(at("detail", dataset)))
+    assert "the &lt;first&gt;" in page and "&lt;i&gt;.txt" in page and "<i>.txt" not in page
+    inside = browser.get(at("version", dataset, number=1), {"path": "train"})
+    assert [one["name"] for one in inside.context["children"]] == ["a b.txt", "deep"]
+    assert inside.context["crumbs"] == [("train", f"{at('version', dataset, number=1)}?path=train")]
+    for child in inside.context["children"]:
+        assert browser.get(child["url"]).status_code == 200
+    for wrong in ("nothing", "../x", "README.md", "\0"):
+        assert browser.get(at("version", dataset, number=1), {"path": wrong}).status_code in {400, 404}
+    assert browser.get(at("version", dataset, number=2)).status_code == 404
+
+
+def test_a_long_folder_has_pages(owner, as_user, dataset, monkeypatch):
+    push(dataset, {f"{number:03}": b"x" for number in range(5)}, owner)
+    monkeypatch.setattr(pages, "CHILDREN", 2)
+    browser, seen, address = as_user(owner), [], at("detail", dataset)
+    while address:
+        page = browser.get(address)
+        seen += [one["name"] for one in page.context["children"]]
+        address = page.context["older"]
+    assert seen == [f"{number:03}" for number in range(5)]
+    assert text_of(browser.get(at("detail", dataset), {"page": "%%%"}))
+
+
+def test_texts_are_shown_and_nothing_else(viewer, as_user, dataset, version, monkeypatch):
+    browser = as_user(viewer)
+    assert "# Gesichter ß" in text_of(browser.get(at("show", dataset, number=1, path="README.md")))
+    assert "one &lt;b&gt;two" in text_of(browser.get(at("show", dataset, number=1, path="train/a b.txt")))
+    assert "no text" in text_of(browser.get(at("show", dataset, number=1, path="train/deep/x.bin")))
+    assert "is empty" in text_of(browser.get(at("show", dataset, number=1, path="empty")))
+    assert browser.get(at("show", dataset, number=1, path="train")).status_code == 404
+    monkeypatch.setattr(pages, "SHOWN", len(FILES["README.md"]) - 1)  # in the middle of a character
+    page = text_of(browser.get(at("show", dataset, number=1, path="README.md")))
+    assert "# Gesichter </pre>" in page and "Only the beginning" in page
+
+
+def test_files_and_folders_are_downloaded(viewer, as_user, dataset, version):
+    browser = as_user(viewer)
+    answer = browser.get(at("file", dataset, number=1, path="<i>.txt"))
+    assert body_of(answer) == b"html" and answer["Content-Disposition"].startswith("attachment")
+    assert "sandbox" in answer["Content-Security-Policy"]
+    assert body_of(browser.get(at("archive", dataset, number=1), {"path": "train"})).startswith(b"PK")
+    assert browser.get(at("archive", dataset, number=1), {"format": "rar"}).status_code == 404
+
+
+def test_versions_are_compared(owner, as_user, dataset, version):
+    browser = as_user(owner)
+    assert "Nothing to compare" in text_of(browser.get(at("compare", dataset)))
+    push(dataset, FILES | {"empty": b"no more", "new": b""}, owner)
+    page = browser.get(at("compare", dataset))
+    assert [(one.path, one.change) for one in page.context["changes"]] == [("empty", "changed"), ("new", "added")]
+    assert "No difference" in text_of(browser.get(at("compare", dataset), {"old": "2", "new": "2"}))
+    assert browser.get(at("compare", dataset), {"old": "9"}).status_code == 404
