@@ -15,7 +15,7 @@ class DatastoreForm(forms.ModelForm):
         model = Datastore
         fields = ["name", "description"]
         widgets = {"description": forms.Textarea({"rows": 6})}
-        help_texts = {"description": "Where it comes from, what is in it, who may use it for what. Markdown."}
+        help_texts = {"description": "Where it comes from, what is in it, who may use it for what."}
 
     def validate_unique(self) -> None:
         """Whoever saves it says so: a name may be taken in between."""

@@ -132,6 +132,7 @@ def test_versions_are_compared(owner, as_user, dataset, version):
     browser = as_user(owner)
     assert "Nothing to compare" in text_of(browser.get(at("compare", dataset)))
     push(dataset, FILES | {"empty": b"no more", "new": b""}, owner)
+    assert "There is a newer one" in text_of(browser.get(at("version", dataset, number=1)))
     page = browser.get(at("compare", dataset))
     assert [(one.path, one.change) for one in page.context["changes"]] == [("empty", "changed"), ("new", "added")]
     assert "No difference" in text_of(browser.get(at("compare", dataset), {"old": "2", "new": "2"}))
