@@ -8,6 +8,7 @@ body before it asks who sends it.
 Who sends is asked as by every operation of the API, and what is wrong is said in the same way.
 """
 
+import asyncio
 import io
 import json
 import logging
@@ -280,11 +281,23 @@ async def _piece(scope: Scope, body: Body, upload_id: str, sha256: str) -> tuple
     upload, here, size = await in_thread(_known_piece, scope, upload_id, sha256)
     body.check_length(uploads.PIECE)
     offset = int(given)
-    async for block in _blocks(body.pieces(uploads.PIECE)):
-        here = await in_thread(uploads.receive_piece, upload, sha256, size, offset, block)
-        offset += len(block)
+    keeping: asyncio.Future[int] | None = None
+
+    async def keep(at: int, data: bytes) -> int:
+        return await in_thread(uploads.receive_piece, upload, sha256, size, at, data)
+
+    try:
+        async for block in _blocks(body.pieces(uploads.PIECE)):
+            if keeping:
+                await keeping
+            # The next block arrives while this one is kept.
+            keeping = asyncio.ensure_future(keep(offset, block))
+            offset += len(block)
+    finally:
+        if keeping:
+            here = await keeping
     if not size:
-        here = await in_thread(uploads.receive_piece, upload, sha256, size, 0, b"")
+        here = await keep(0, b"")
     await in_thread(uploads.touch, upload)
     return 200, {"received": here}
 
