@@ -25,6 +25,7 @@ from mlteam.ways import FORMS, OWNERS, OWNERS_FORMS, PAGES, Sent, Way
 # Field of a form; what an empty one means; how it is quoted.
 BLANK: Final = re.compile(r"\[\[(\w+)(?:=(\w*))?(?:\|(\w+))?\]\]")
 NAMES: Final = re.compile(r"\{(\w+)\}")
+THINGS: Final = ("project", "job", "team", "role", "datastore")  # in a page's context, what it is about
 ID: Final = re.compile(r"[a-z2-7]{16}")
 SHELL, PYTHON, JSON, URL = "shell", "python", "json", "url"  # JSON stands in a word of the shell
 
@@ -73,9 +74,9 @@ def of_page(context: Context) -> SafeString:
     view = _view(context)
     if not view or not request.user.is_authenticated:
         return SafeString("")
-    names = _Names(
-        (name, context[name].pk) for name in ("project", "job", "team", "role") if getattr(context.get(name), "pk", "")
-    )
+    names = _Names((name, context[name].pk) for name in THINGS if getattr(context.get(name), "pk", ""))
+    if number := getattr(context.get("version"), "number", 0):
+        names["version"] = str(number)
     if view in OWNERS:
         names.update(_of_row(context))
     page, forms = _page(view, names), tuple(_noted(request))

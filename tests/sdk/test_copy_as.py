@@ -1,5 +1,6 @@
 """Every page and every form says how a program asks for it: what they say is run as it stands."""
 
+import hashlib
 import html
 import json
 import re
@@ -162,7 +163,24 @@ def names(world: World) -> dict[str, str]:
     world.asks("POST", f"/projects/{offered['id']}/offer", {"user": "ada"}, "stan")
     world.asks("POST", "/teams", {"name": "Lab"})
     role = world.asks("GET", f"/projects/{world.site.vision}/roles")["items"][0]
-    return {"job": job, "role": role["id"], "offered": offered["slug"]}
+    return {"job": job, "role": role["id"], "offered": offered["slug"], "data": pushed(world)}
+
+
+def pushed(world: World) -> str:
+    """A dataset with a version."""
+    line = json.dumps({"path": "a/b.txt", "sha256": hashlib.sha256(b"").hexdigest(), "size": 0, "mode": 420})
+    made = datastore(world)
+    asks = world.clients["ada"]
+    begun = asks.post(f"/datastores/{made}/uploads", content=line, headers={"Content-Type": "application/x-ndjson"})
+    empty = hashlib.sha256(b"").digest() + bytes(8)
+    asks.put(f"/uploads/{begun.json()['id']}/pack", content=empty).raise_for_status()
+    world.asks("POST", f"/uploads/{begun.json()['id']}/commit", {})
+    return made
+
+
+def datastore(world: World) -> str:
+    sent = {"kind": "dataset", "name": world.fresh("data")}
+    return str(world.asks("POST", f"/projects/{world.site.vision}/datastores", sent)["id"])
 
 
 def texts(page: str, of: str = "page", typed: dict[str, Any] | None = None) -> list[str]:
@@ -181,6 +199,11 @@ PATHS = {
     "jobs:artifacts": "/p/vision/jobs/{job}/artifacts",
     "jobs:spec": "/p/vision/jobs/{job}/spec",
     "jobs:history": "/p/vision/jobs/{job}/history",
+    "datastores:list": "/p/vision/data",
+    "datastores:detail": "/p/vision/data/{data}",
+    "datastores:version": "/p/vision/data/{data}/versions/1",
+    "datastores:show": "/p/vision/data/{data}/versions/1/show/a/b.txt",
+    "datastores:compare": "/p/vision/data/{data}/compare",
     "projects:list": "/projects/",
     "projects:members": "/p/vision/members",
     "projects:access": "/p/vision/access",
@@ -223,6 +246,7 @@ def test_what_a_page_says_about_itself_runs(world, names, page):
         ("/p/vision/jobs?q=1&mine=1", "mine=true&q=1"),
         ("/projects/?q=1", "q=1"),
         ("/teams/?q=la", "q=la"),
+        ("/p/vision/data?kind=model&mine=1", "mine=true&kind=model"),
         (
             "/p/vision/audit?by={ada}&action=job.submit&since=2026-01-02&q=x",
             "by={ada}&action=job.submit&from=2026-01-02&q=x",
@@ -273,6 +297,23 @@ def _output_that_was_not_stored(world: World) -> Shown:
 @shows("jobs:remove")
 def _ended_job(world: World) -> Shown:
     return f"/p/vision/jobs/{world.ended(world.job('true'))}", {}
+
+
+@shows("datastores:new")
+def _new_datastore(world: World) -> Shown:
+    typed = {"kind": "model", "name": world.fresh("it's a model"), "description": "**What** it's"}
+    return "/p/vision/data/new", typed
+
+
+@shows("datastores:edit")
+def _renamed_datastore(world: World) -> Shown:
+    typed = {"name": world.fresh("it's a model"), "description": 'of "digits"'}
+    return f"/p/vision/data/{datastore(world)}/edit", typed
+
+
+@shows("datastores:remove")
+def _removed_datastore(world: World) -> Shown:
+    return f"/p/vision/data/{datastore(world)}/remove", {}
 
 
 @shows("projects:new")
