@@ -10,6 +10,7 @@ Who sends is asked as by every operation of the API, and what is wrong is said i
 
 import asyncio
 import io
+import itertools
 import json
 import logging
 import os
@@ -283,7 +284,7 @@ async def _piece(scope: Scope, body: Body, upload_id: str, sha256: str) -> tuple
     offset = int(given)
     keeping: asyncio.Future[int] | None = None
 
-    async def keep(at: int, data: bytes) -> int:
+    async def keep(at: int, data: bytes | memoryview) -> int:
         return await in_thread(uploads.receive_piece, upload, sha256, size, at, data)
 
     try:
@@ -307,15 +308,19 @@ def _known_piece(scope: Scope, upload_id: str, sha256: str) -> tuple[Upload, int
     return upload, *uploads.received(upload, sha256)
 
 
-async def _blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes, in fewer and larger pieces."""
-    parts: list[bytes] = []
-    length = 0
+async def _blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[memoryview]:
+    """The same bytes, in fewer and larger pieces: each stays as it is until the next but one is asked for."""
+    # Always the same memory: to get and to clear new one for each block takes as long as to keep it.
+    buffers = itertools.cycle([memoryview(bytearray(BLOCK)), memoryview(bytearray(BLOCK))])
+    buffer, length = next(buffers), 0
     async for piece in pieces:
-        parts.append(piece)
-        length += len(piece)
-        if length >= BLOCK:
-            yield b"".join(parts)
-            parts, length = [], 0
-    if parts:
-        yield b"".join(parts)
+        rest = memoryview(piece)
+        while rest:
+            fits = min(len(rest), BLOCK - length)
+            buffer[length : length + fits] = rest[:fits]
+            rest, length = rest[fits:], length + fits
+            if length == BLOCK:
+                yield buffer
+                buffer, length = next(buffers), 0
+    if length:
+        yield buffer[:length]

@@ -277,7 +277,7 @@ def received(upload: Upload, sha256: str) -> tuple[int, int]:
     return (part if part or not _is_kept(upload, sha256) else size), size
 
 
-def receive_piece(upload: Upload, sha256: str, size: int, offset: int, data: bytes) -> int:
+def receive_piece(upload: Upload, sha256: str, size: int, offset: int, data: bytes | memoryview) -> int:
     """Appends what is new of a piece that begins at `offset`; how much is here then. With the last one the file is whole, and kept.
 
     `size`: of the whole file. Raises Gap, Damaged (then it begins anew), blobs.Full.
