@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 MOST_UPLOADS: Final = 20  # that somebody has begun for one datastore and not ended
+DESCRIPTION: Final = 20_000  # characters
+NOTE: Final = 1000  # characters
 TAKEN: Final = "The project has a datastore of this name. Choose another."
 
 By = "User | RoleHolder"
@@ -77,7 +79,14 @@ def edit(
     record(by=by, project=datastore.project, action=action, urn=datastore.urn, before=before, after=_said(datastore))
 
 
+def _check_text(field: str, text: str, longest: int) -> None:
+    """Raises ValidationError for what no database keeps."""
+    if len(text) > longest or "\0" in text:
+        raise ValidationError({field: f"At most {longest} characters, and no NUL among them."})
+
+
 def _save(datastore: Datastore, **how: Any) -> None:
+    _check_text("description", datastore.description, DESCRIPTION)
     datastore.clean_fields(exclude=["project", "created_by"])
     try:
         with transaction.atomic():
@@ -196,8 +205,7 @@ def commit(*, upload: Upload, note: str = "", by: "User | RoleHolder") -> tuple[
     """
     check_mine(upload, by)
     check_may_upload(upload.datastore, by)
-    if len(note) > 1000:
-        raise ValidationError({"note": "At most 1000 characters."})
+    _check_text("note", note, NOTE)
     if missing := sum(1 for _ in uploads.lacking(upload)):
         raise Incomplete(missing)
     uploads.keep_manifest(upload)

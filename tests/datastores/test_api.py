@@ -59,6 +59,7 @@ def test_a_dataset_lives(program, owner, project, viewer):
     assert (changed.status_code, changed.json()["name"], changed.json()["description"]) == (200, "people", "*x*")
     assert problem(asks.patch(address, {"name": "x"}, **{"If-Match": told["ETag"]}), 412, "changed")
     assert problem(asks.patch(address, {"name": "a/b"}), 422, "invalid")["errors"][0]["field"] == "name"
+    assert problem(asks.patch(address, {"description": "a\0"}), 422, "invalid")["errors"][0]["field"] == "description"
     assert problem(program(viewer).patch(address, {"name": "x"}), 403, "not_granted")
     assert problem(program(viewer).delete(address), 403, "not_granted")
     assert asks.delete(address).status_code == 204
@@ -287,6 +288,7 @@ def test_a_version_comes_over_the_wire(wire, token, dataset, program, owner):
     assert lack == {"sha256": hash_of(big), "size": len(big), "received": 2_000_000}
     assert problem(asks.post(f"{path}/commit", {}), 409, "incomplete")["missing_blobs"] == 1
     assert wire("PUT", blob, big[2_000_000:], token=token, query="offset=2000000").json == {"received": len(big)}
+    assert problem(asks.post(f"{path}/commit", {"note": "\0"}), 422, "invalid")["errors"][0]["field"] == "note"
     made = asks.post(f"{path}/commit", {"note": "all"})
     assert (made.status_code, made.json()["number"], made.json()["note"]) == (201, 1, "all")
     assert body_of(asks.get(f"/datastores/{dataset.pk}/versions/latest/files/big")) == big
