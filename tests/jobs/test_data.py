@@ -172,7 +172,9 @@ def test_a_worker_that_was_lost_is_made_up_for(submit, owner, monkeypatch, versi
     draft = trees.place_of(version).with_name(f".{version.digest}.draft")
     draft.mkdir()
     (draft / "run.sh").write_bytes(b"half")
+    monkeypatch.setattr(tasks, "look", lambda: job.asked.append("look"))
     tasks.bring(job.pk)
+    assert job.asked[-1] == "look"
     assert (trees.place_of(version) / "run.sh").read_bytes() == b"two\n" and not draft.exists()
     assert not Job.objects.get(pk=job.pk).waits_for_data
 
