@@ -43,6 +43,9 @@ class Depot:
                 return self._piece(sha256, int(dict(asked.query)["offset"]), asked.body)
             case "POST", ["uploads", _, "commit"]:
                 return self._commit()
+            case "DELETE", ["uploads", _]:
+                self.manifest = b""
+                return Says(204)
             case "GET", ["datastores", _, "versions", number]:
                 return Says(data=self._version(len(self.versions) if number == "latest" else int(number)))
             case "GET", ["datastores", _, "versions", number, "manifest"]:

@@ -236,7 +236,7 @@ def test_a_file_that_changes_after_it_was_read_is_named(depot, dataset, data):
     depot.fault = change
     with pytest.raises(Changed, match="large changes while"):
         dataset.push(data)
-    assert depot.versions == []
+    assert depot.versions == [] and depot.manifest == b""  # the upload is ended
 
 
 def test_a_memory_that_was_wrong_is_noticed(depot, dataset, data):
@@ -287,6 +287,12 @@ def test_a_link_that_leads_out_is_not_followed(depot, dataset, data, tmp_path):
     with pytest.raises(UnsafePath):
         dataset.pull(here)
     assert list(elsewhere.iterdir()) == []
+    (elsewhere / "dir").mkdir()
+    (elsewhere / "dir" / "Größe 1").write_bytes(b"22")
+    (elsewhere / "dir" / "Größe 1").chmod(0o755)
+    with pytest.raises(UnsafePath):  # also where the same content is there
+        dataset.pull(here, path="sub")
+    assert (elsewhere / "dir" / "Größe 1").stat().st_mode & 0o777 == 0o755
     (here / "sub").unlink()
     (elsewhere / "kept").write_text("kept")
     (here / "a").unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -83,23 +82,24 @@ def read(path: Path) -> Folder:
             return Folder(path.absolute().parent, [source_of(clean(path.absolute().name), found)])
         if not stat.S_ISDIR(found.st_mode):
             raise MLTeamError(f"{path} is neither a folder nor a file.")
-        folder = Folder(path)
-        bad = [said for said in _walk(folder, "", ()) if said]
+        folder, bad = Folder(path), list[str]()
+        _walk(folder, "", (), bad)
     except OSError as error:
         raise MLTeamError(f"{error.filename or path} cannot be read ({error.strerror}). Nothing was sent.") from None
     if bad:
         more = f" So do {len(bad) - SHOWN} more." if len(bad) > SHOWN else ""
-        raise BadPath(f"Some names cannot be kept: {' '.join(bad[:SHOWN])}{more} Nothing was sent.")
+        raise BadPath(f"Some names cannot be kept: {' '.join(sorted(bad)[:SHOWN])}{more} Nothing was sent.")
+    folder.left_out.sort()
     return folder
 
 
 Rules = tuple[tuple[str, "GitIgnoreSpec"], ...]  # of each directory that has some, from the top
 
 
-def _walk(folder: Folder, where: str, rules: Rules) -> Iterator[str]:
-    """Adds what is in a directory; yields what is wrong with names. `where` is "" or ends with /."""
+def _walk(folder: Folder, where: str, rules: Rules, bad: list[str]) -> None:
+    """Adds what is in a directory, and to `bad` what is wrong with names. `where` is "" or ends with /."""
     with os.scandir(folder.root / where) as listing:
-        found = sorted(listing, key=lambda one: one.name)
+        found = list(listing)
     if any(one.name == IGNORE and one.is_file(follow_symlinks=False) for one in found):
         rules = (*rules, (where, _rules(folder.root / where / IGNORE)))
     for one in found:
@@ -109,21 +109,15 @@ def _walk(folder: Folder, where: str, rules: Rules) -> Iterator[str]:
         elif is_directory and one.name.startswith(UNFINISHED):
             folder.left_out.append(LeftOut(path, "what a pull keeps there until it is whole"))
         elif is_directory:
-            yield from _walk(folder, f"{path}/", rules)
+            _walk(folder, f"{path}/", rules, bad)
+        elif one.is_file(follow_symlinks=False):
+            try:
+                folder.files.append(source_of(clean(path), one.stat(follow_symlinks=False)))
+            except BadPath as error:
+                bad.append(str(error))
         else:
-            yield _add(folder, path, one.stat(follow_symlinks=False))
-
-
-def _add(folder: Folder, path: str, found: os.stat_result) -> str:
-    """Adds one that is no directory; what is wrong with its name, or ""."""
-    if not stat.S_ISREG(found.st_mode):
-        folder.left_out.append(LeftOut(path, KINDS.get(stat.S_IFMT(found.st_mode), "no file")))
-        return ""
-    try:
-        folder.files.append(source_of(clean(path), found))
-    except BadPath as error:
-        return str(error)
-    return ""
+            kind = stat.S_IFMT(one.stat(follow_symlinks=False).st_mode)
+            folder.left_out.append(LeftOut(path, KINDS.get(kind, "no file")))
 
 
 def _rules(path: Path) -> "GitIgnoreSpec":

@@ -23,6 +23,7 @@ PIECE: Final = 1 << 20
 TRIES: Final = 3
 BATCH: Final = 8 << 20  # bytes, and files, that one thread takes at a time
 BATCH_FILES: Final = 200
+SHARE: Final = 100  # of the files
 WORTH_WAITING: Final = 0.0005  # seconds for a file
 KEPT_DAYS: Final = 90
 TICK: Final = 100_000_000  # ns; a file can change once more without getting another time
@@ -135,9 +136,14 @@ def checksums(
     fresh = [*_in_threads(one_batch, large, stop), *_as_the_disk_is(one_batch, batches, stop)]
     found |= {source.path: (source, digest) for source, digest, _ in fresh}
     lasting = {source.path: [*source.state, digest] for source, digest, now in fresh if _is_settled(source.state, now)}
-    if lasting:
+    if _is_worth_keeping(fresh, sources):
         memory.save(known | lasting)
     return [found[source.path] for source in sources]
+
+
+def _is_worth_keeping(fresh: list[tuple[Source, str, int]], sources: Sequence[Source]) -> bool:
+    """Whether it takes longer to read these files once more than to write down all checksums anew."""
+    return len(fresh) * SHARE > len(sources) or sum(source.size for source, _, _ in fresh) > BATCH
 
 
 def _count(meter: Meter, size: int) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,14 @@ class Pushing:
         """What the server says of the version that has these files, and whether it is new."""
         upload = await self._begin()
         self._upload = asking.path("uploads", upload.id)
+        try:
+            return await self._finish(upload, note)
+        except Changed:  # what is pushed next is another folder: nothing goes on from here
+            with suppress(MLTeamError):
+                await self._client.delete(self._upload)
+            raise
+
+    async def _finish(self, upload: Upload, note: str) -> tuple[Any, bool]:
         for _ in range(ROUNDS):
             if upload.missing:
                 await self._send(await self._missing())

@@ -4,6 +4,7 @@
 import gzip
 import json
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,14 @@ class Pushing:
         """What the server says of the version that has these files, and whether it is new."""
         upload = self._begin()
         self._upload = asking.path("uploads", upload.id)
+        try:
+            return self._finish(upload, note)
+        except Changed:  # what is pushed next is another folder: nothing goes on from here
+            with suppress(MLTeamError):
+                self._client.delete(self._upload)
+            raise
+
+    def _finish(self, upload: Upload, note: str) -> tuple[Any, bool]:
         for _ in range(ROUNDS):
             if upload.missing:
                 self._send(self._missing())
