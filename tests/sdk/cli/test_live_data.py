@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -47,10 +48,8 @@ def test_the_story_of_a_dataset(ada: Person, person_at: Callable[..., Person]) -
     (data / "run.sh").chmod(0o755)
     (data / "link").symlink_to("a.txt")
     made = ada("data", "new", "--kind", "dataset", "story", "--quiet").out.strip()
-    assert ada("data", "get", "story", "--field", "urn").out.strip().endswith(f":dataset:{made}")
     dry = ada("data", "push", "story", "my data", "--dry-run")
     assert len(dry.lines) == len(files) + 2 and "Left out link" in dry.err
-    assert json.loads(ada("data", "versions", "story", "--format", "json").out) == []
     first = json.loads(ada("data", "push", "story", "my data", "-m", "first", "--format", "json").out)
     assert (first["version"], first["files"], first["new"]) == (1, len(files) + 1, True)
     assert "Nothing has changed since version 1" in ada("data", "push", "story", "my data").err
@@ -68,24 +67,19 @@ def test_the_story_of_a_dataset(ada: Person, person_at: Callable[..., Person]) -
     del changed["empty"]
     assert tree(grace.directory / "here") == changed | {"run.sh": b"#!/bin/sh\n"}
     assert os.access(grace.directory / "here" / "run.sh", os.X_OK)
-    again = json.loads(grace("data", "pull", "ada:story@1", "here", "--format", "json").out)
+    again = json.loads(grace("data", "pull", "vision.story@1", "here", "--format", "json").out)
     assert (again["version"], again["fetched"], again["there"]) == (1, 2, len(files) - 1)
-    grace("data", "pull", "vision.story", "./日本", "part")
-    assert tree(grace.directory / "part") == {"日本/語.png": files["日本/語.png"]}
     content = {one["name"]: one["status"] for one in grace.rows("data", "content", "ls", made)}
     assert content["new one"] == "new" and content["a.txt"] == "changed" and content["Дата"] == "unchanged"
     assert list(content) == sorted(content, key=str.encode) and "empty" not in content
     refused = grace("data", "push", made, "here", status=1)
     assert refused.err.startswith("Warning: ") and "dataset:set" in refused.err
-    assert "Missing: dataset:rm" in grace("data", "rm", made, "--yes", status=1).err
-    assert "never change" in ada("data", "content", "rm", "story", "a.txt", status=1).err
 
     ada("data", "describe", "story", "# What it is")
     assert ada("data", "rename", "story", "tale", "--field", "description").out.strip() == "# What it is"
     stranger = person_at("stan")
     assert "no datastore" in stranger("data", "get", made, status=1).err
     ada("data", "rm", "tale", "--yes")
-    assert "no datastore" in ada("data", "get", made, status=1).err
 
 
 MANY_SCRIPT = """
@@ -207,22 +201,35 @@ def kill_when(person: Person, words: tuple[str, ...], condition: Callable[[], bo
     process.communicate()
 
 
-def test_ctrl_c_is_quiet(ada: Person) -> None:
+def test_ctrl_c_while_files_are_read(ada: Person) -> None:
     data = ada.directory / "slow"
     data.mkdir()
     with (data / "sparse").open("wb") as file:
-        file.truncate(40 << 30)  # takes half a minute to read
-    ada("data", "new", "--kind", "dataset", "slow")
-    process = subprocess.Popen(
-        [str(ada.site.programs / "mlteam"), "data", "push", "slow", "slow"],
+        file.truncate(200 << 30)  # takes minutes to read
+    made = ada("data", "new", "--kind", "dataset", "slow", "-q").out.strip()
+    ours, theirs = pty.openpty()
+    words = [str(ada.site.programs / "mlteam"), "data", "push", made, "slow"]
+    with subprocess.Popen(
+        words,
         env=ada.environment(),
         cwd=ada.directory,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=theirs,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err.strip()) == (130, b"", b"")
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while b"Reading 0 of 1 files" not in seen:
+            seen += os.read(ours, 1024)
+        process.send_signal(signal.SIGINT)
+        seen += b"".join(iter(lambda: rest_of(ours), b""))
+        assert process.wait() == 130
+    os.close(ours)
+    assert b"Traceback" not in seen and b"B/s" in seen
     ada("data", "rm", "slow", "--yes")
+
+
+def rest_of(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1024)
+    except OSError:  # it has gone with the command
+        return b""

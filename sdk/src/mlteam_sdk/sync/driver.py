@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
@@ -35,14 +35,19 @@ def aside(work: Callable[Arguments, Result], *arguments: Arguments.args, **more:
 
 def together(work: Callable[[Item], None], items: Iterable[Item], most: int) -> None:
     """Does this work for all items, for so many at once. The first that fails ends all."""
-    waiting, failed = _Waiting(items), list[BaseException]()
+    waiting, over, lock = iter(items), threading.Event(), threading.Lock()
+    failed: list[BaseException] = []
+
+    def taken() -> Item | None:
+        with lock:
+            return None if over.is_set() else next(waiting, None)
 
     def one_after_the_other() -> None:
         try:
-            for item in waiting:
+            for item in iter(taken, None):
                 work(item)
         except BaseException as error:
-            waiting.over = True
+            over.set()
             failed.append(error)
 
     threads = [threading.Thread(target=one_after_the_other, daemon=True) for _ in range(most)]
@@ -52,19 +57,6 @@ def together(work: Callable[[Item], None], items: Iterable[Item], most: int) -> 
         for thread in threads:
             thread.join()
     finally:
-        waiting.over = True  # after Ctrl-C nothing more is begun
+        over.set()  # after Ctrl-C nothing more is begun
     if failed:
         raise failed[0]
-
-
-class _Waiting(Iterator[Item]):
-    """Items that several threads take from, until it is over."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self.items, self.over, self.lock = iter(items), False, threading.Lock()
-
-    def __next__(self) -> Item:
-        with self.lock:
-            if self.over:
-                raise StopIteration
-            return next(self.items)
