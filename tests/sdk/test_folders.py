@@ -77,7 +77,7 @@ def test_names_that_cannot_be_kept_are_refused_and_told(tmp_path):
 
     data = make(tmp_path / "data", kept="x")
     (data / "line\nbreak").touch()
-    with pytest.raises(BadPath, match="control character"):
+    with pytest.raises(BadPath, match="“line�break” has a control character"):
         folders.read(data)
     (data / "line\nbreak").unlink()
     Path(os.fsdecode(os.fsencode(data) + b"/\xff")).touch()

@@ -34,7 +34,8 @@ class Entry(NamedTuple):
 def clean(path: str) -> str:
     """The path, as it is. Raises BadPath with a sentence that says what is wrong."""
     if not _USUAL.fullmatch(path) and (wrong := _wrong(path)):
-        raise BadPath(f"“{_SURROGATES.sub('�', path)[:300]}” {wrong}.")
+        shown = "".join(sign if sign.isprintable() else "�" for sign in path[:300])
+        raise BadPath(f"“{shown}” {wrong}.")
     return path
 
 

@@ -129,6 +129,14 @@ def test_wrong_words(at: Command) -> None:
         assert at("data", *words, **HERE).status == 2, words
 
 
+def test_a_version_that_is_not_there(at: Command, desk: Desk) -> None:
+    for words in (("pull", "digits@4", "."), ("content", "ls", "digits@0"), ("compare", "digits", "1", "4")):
+        ran = at("data", *words, **HERE)
+        assert ran.status == 1 and "digits has no version" in ran.err and "the newest is 3" in ran.err, words
+    desk.on(f"GET /datastores/{DIGITS['id']}", {**DIGITS, "latest": None})
+    assert "has no version yet. `mlteam data push digits FOLDER`" in at("data", "pull", DIGITS["id"], ".", **HERE).err
+
+
 def test_a_folder_that_is_not_there_is_one_line(at: Command) -> None:
     ran = at("data", "push", "digits", "no such folder", **HERE)
     assert (

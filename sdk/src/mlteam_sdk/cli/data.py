@@ -75,10 +75,24 @@ def _datastore(thing: Thing) -> "Datastore":
 def _version(text: str) -> tuple[Thing, "Version"]:
     """What NAME@VERSION means; the newest version without one."""
     name, _, number = text.partition("@")
-    if number and not number.isdecimal() and number != LATEST:
-        raise click.UsageError(f"“{clean(number)}” is no version. Write a number, as in {clean(name)}@3, or nothing.")
+    _check_number(number or LATEST)
     found = _versioned(_found(name))
-    return found, _datastore(found).versions.get(number or LATEST)
+    return found, _datastore(found).versions.get(_number(found, number or LATEST))
+
+
+def _check_number(text: str) -> None:
+    if text != LATEST and not (text.isascii() and text.isdigit()):
+        raise click.UsageError(f"“{clean(text)}” is no version. Write a number, or {LATEST}.")
+
+
+def _number(found: Thing, text: str) -> int:
+    """The number of a version that is there."""
+    latest = (found.get("latest") or {}).get("number")
+    if latest is None:
+        raise Trouble(f"{found['name']} has no version yet. `mlteam data push {found['name']} FOLDER` makes the first.")
+    if text != LATEST and not 1 <= int(text) <= latest:
+        raise Trouble(f"{found['name']} has no version {text}: the newest is {latest}.")
+    return latest if text == LATEST else int(text)
 
 
 def _versioned(found: Thing) -> Thing:
@@ -298,12 +312,11 @@ def versions(out: Output, name: str) -> None:
 @prints("path", "change", "old_size", "new_size")
 def compare(out: Output, name: str, old: str, new: str) -> None:
     """Says what is different between two versions: numbers, or `latest`."""
-    found = _versioned(_found(name))
     for number in (old, new):
-        if not number.isdecimal() and number != LATEST:
-            raise click.UsageError(f"“{clean(number)}” is no version. Write a number, or {LATEST}.")
-    numbers = [_datastore(found).versions.get().number if one == LATEST else int(one) for one in (old, new)]
-    out.rows(session().items(f"/datastores/{found['id']}/compare", None, old=numbers[0], new=numbers[1]))
+        _check_number(number)
+    found = _versioned(_found(name))
+    asked = {"old": _number(found, old), "new": _number(found, new)}
+    out.rows(session().items(f"/datastores/{found['id']}/compare", None, **asked))
 
 
 @command("rename")
