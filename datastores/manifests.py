@@ -20,6 +20,11 @@ LARGEST: Final = 2**50  # bytes of a version
 MODES: Final = (0o644, 0o755)
 FIELDS: Final = {"path", "sha256", "size", "mode"}
 
+# Most lines: canonical, with a path of which there is nothing to ask. They are read at a glance, for there are many.
+_usual = re.compile(
+    rb'\{"path":"((?:\w[\w. -]{0,60}/){0,20}\w[\w. -]{0,60})","sha256":"([0-9a-f]{64})",'
+    rb'"size":(0|[1-9][0-9]{0,12}),"mode":(420|493)\}\n?'
+)
 _hash = re.compile(r"[0-9a-f]{64}")
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -95,6 +100,9 @@ def checked(numbered: Iterable[Numbered]) -> Iterator[Entry]:
 
 
 def _entry(number: int, line: bytes) -> Entry:
+    if usual := _usual.fullmatch(line):
+        path, sha256, size, mode = usual.groups()
+        return Entry(path.decode(), sha256.decode(), int(size), int(mode))
     if len(line) > LINE:
         raise BadManifest(f"Line {number}: it is longer than {LINE // 1024} KiB.")
     try:

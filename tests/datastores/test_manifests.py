@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import unicodedata
 
 import pytest
@@ -214,3 +215,24 @@ def test_ten_thousand_files_are_canonical_at_once(tmp_path):
     with listings.opened(tmp_path / "manifest") as found:
         assert summary.files == found.files == 10_000
         assert [one.files for one in found.children("")] == [100] * 100
+
+
+@pytest.mark.parametrize(
+    "path", ["a", "a/b c.txt", "a/.b", "..", "a/../b", "a//b", "/a", "a/", "a.", "ü", "a\\n", "-a", "_/_", " a", "a "]
+)
+@pytest.mark.parametrize(
+    "rest",
+    ['"size":0,"mode":420', '"size":07,"mode":420', '"size":7,"mode":493', '"size":7,"mode":0', '"size":-1,"mode":420'],
+)
+def test_lines_that_are_read_at_a_glance_say_the_same(monkeypatch, path, rest):
+    line = f'{{"path":"{path}","sha256":"{"0" * 64}",{rest}}}\n'.encode()
+
+    def said():
+        try:
+            return list(manifests.parsed([line]))
+        except manifests.BadManifest as error:
+            return str(error)
+
+    at_a_glance = said()
+    monkeypatch.setattr(manifests, "_usual", re.compile(rb"(?!)"))
+    assert at_a_glance == said()
