@@ -177,8 +177,8 @@ def _report(body: bytes) -> dict[str, Any]:
 
 
 async def _append(known: Known, scope: dict[str, Any], data: bytes) -> Answer:
-    given = parse_qs(scope["query_string"]).get(b"offset", [b""])[-1]
-    if not given.isdigit() or len(given) > 18:
+    given = parse_qs(scope["query_string"].decode("latin-1")).get("offset", [""])[-1]
+    if not (given.isascii() and given.isdigit()) or len(given) > 18:
         raise Answer(400, error="expected ?offset=N")
     offset, size = int(given), 0
     if known.closed:
