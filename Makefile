@@ -5,6 +5,9 @@
 #   make doctor                             what this machine lacks, and how to get it
 #   make test [TESTS=…] [DATABASE=postgresql]   make lint   make bench   make lock   make docs
 
+# A server is several processes, each of which would compile all that it imports, whenever it is started.
+unexport PYTHONDONTWRITEBYTECODE
+
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory

@@ -1,5 +1,7 @@
 """A whole server for a test: a real supervisor with a data directory and a port of its own, and all that it starts."""
 
+import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -144,11 +146,41 @@ class Server:
         self.process.wait(timeout=PATIENCE)
 
 
+def begin_migrated(var: Path) -> None:
+    """Puts a migrated database into a new data directory: the first server of a run makes it, for all others. Those that test how a
+    server begins do without."""
+    kept = state.ROOT / "var" / "tests" / f"migrated-{_migrations()}.sqlite3"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            _migrate(kept)
+    (var / "db").mkdir(mode=0o700, parents=True)
+    var.chmod(0o711)
+    shutil.copyfile(kept, var / "db" / kept.with_stem("mlteam").name)
+
+
+def _migrations() -> str:
+    """What tells these migrations from others, before and after them."""
+    files = sorted(state.ROOT.glob("*/migrations/*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def _migrate(kept: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="mlteam-migrated-") as directory:
+        command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(command, cwd=state.ROOT, env=environment_of(Path(directory)), check=True, timeout=PATIENCE)
+        shutil.copyfile(Path(directory) / "db" / "mlteam.sqlite3", kept.with_suffix(".draft"))
+    kept.with_suffix(".draft").replace(kept)
+
+
 @contextmanager
 def running(*options: str, **environment: str) -> Iterator[Server]:
     """A server that answers, in a fresh data directory; afterwards nothing of it is left."""
     directory = Path(tempfile.mkdtemp(prefix="mlteam-server-"))
     directory.chmod(0o711)  # a job's own user passes through
+    if "DATABASE_URL" not in environment:
+        begin_migrated(directory / "var")
     server = Server(directory / "var", *options, **environment)
     try:
         yield server.opened()

@@ -65,6 +65,7 @@ def test_who_may_not_see_jobs_lands_on_the_members_page(as_user, make_user, join
     assert client.post("/projects/switch", {"project": "vision"})["Location"] == "/p/vision/members"
     assert shell_of(client, "/p/vision/members").can == {
         "jobs": False,
+        "data": False,
         "new_job": False,
         "settings": False,
         "keys": False,
@@ -75,9 +76,12 @@ def test_who_may_not_see_jobs_lands_on_the_members_page(as_user, make_user, join
 @pytest.mark.parametrize(
     ("who", "can"),
     [
-        ("owner", {"jobs": True, "new_job": True, "settings": True, "keys": True, "audit": True}),
-        ("collaborator", {"jobs": True, "new_job": True, "settings": False, "keys": False, "audit": False}),
-        ("viewer", {"jobs": True, "new_job": False, "settings": False, "keys": False, "audit": False}),
+        ("owner", {"jobs": True, "data": True, "new_job": True, "settings": True, "keys": True, "audit": True}),
+        (
+            "collaborator",
+            {"jobs": True, "data": True, "new_job": True, "settings": False, "keys": False, "audit": False},
+        ),
+        ("viewer", {"jobs": True, "data": True, "new_job": False, "settings": False, "keys": False, "audit": False}),
     ],
 )
 def test_navigation_offers_what_one_may_do(as_user, request, project, who, can):
@@ -170,7 +174,7 @@ def test_the_shell_asks_nothing_for_nobody(rf, db, django_assert_num_queries):
     with django_assert_num_queries(0):
         shell = Shell(rf.get("/"))
         assert (shell.project, shell.projects, shell.unverified, shell.show_switcher) == (None, [], False, False)
-        assert shell.can == {"jobs": False, "new_job": False, "settings": False, "keys": False, "audit": False}
+        assert not any(shell.can.values())
 
 
 def test_without_a_sandbox_every_page_says_so(as_user, owner, settings):
