@@ -191,7 +191,12 @@ def test_a_log_is_followed_through_a_restart_of_the_server(ada: Person) -> None:
 
 def test_names_are_completed(ada: Person) -> None:
     line = "mlteam project use vi"
-    more = {"_MLTEAM_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": "3"}
+    more = {
+        "_MLTEAM_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": "3",
+        "MLTEAM_COMPLETION_SECONDS": "60",
+    }
     assert ada(**more).out == "plain,vision\n"
 
 
