@@ -30,7 +30,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 # Who asks -> how often each operation, with what it takes, and with what it does not.
-OFTEN = {"owner": (2, 2), "role": (1, 0), "nobody": (1, 0)}
+OFTEN = {"owner": (1, 2), "role": (1, 0), "nobody": (1, 0)}
 
 # What would end the test or the server's rest: the token itself; jobs that run.
 NEVER = {"/me/tokens/current"}
