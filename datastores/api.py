@@ -1,6 +1,6 @@
 """What programs do with datasets and models. What comes in as bytes is in datastores.transfer, what goes out in datastores.content_api."""
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -8,10 +8,9 @@ from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 import access
-from accounts.paging import Order
 from api import etags, lists
 from api.callers import ApiRequest
-from api.lists import In, Listed, Paging
+from api.lists import ByName, In, Listed, Sorted
 from datastores import actions, content_api
 from datastores.kinds import Kind
 from datastores.models import Datastore
@@ -22,9 +21,6 @@ from projects.api import project_for
 
 router = Router(tags=["data"])
 router.add_router("", content_api.router)
-
-BY_NAME: Final = Order("name", descending=False)
-NEWEST: Final = Order("number")
 
 
 class DatastoreFilter(Schema):
@@ -64,7 +60,7 @@ class CommitIn(In):
 
 @router.get("/datastores", response=Listed[DatastoreOut])
 @access.route("dataset:get")
-def list_datastores(request: ApiRequest, where: Query[DatastoreFilter], paging: Query[Paging]) -> dict[str, Any]:
+def list_datastores(request: ApiRequest, where: Query[DatastoreFilter], paging: Query[ByName]) -> dict[str, Any]:
     """The datasets and models that one may read, by name."""
     by = request.user
     found = _filtered(Datastore.objects.present().visible_to(by), where, by)
@@ -72,7 +68,7 @@ def list_datastores(request: ApiRequest, where: Query[DatastoreFilter], paging: 
         found,
         paging,
         lambda one: one,
-        order=BY_NAME,
+        order=paging.by("name"),
         read=DatastoreQuerySet.for_programs,
         prepare=lambda rows: show_datastores(rows, by),
     )
@@ -133,13 +129,19 @@ def _told(request: ApiRequest, datastore: Datastore, response: HttpResponse) -> 
     return show_datastores([datastore], request.user)[0]
 
 
+class ByNumber(Sorted):
+    sort: Literal["number", "-number"] = "-number"
+
+
 @router.get("/datastores/{datastore}/versions", response=Listed[VersionOut])
 @access.route("dataset:get")
-def list_versions(request: ApiRequest, datastore: str, paging: Query[Paging]) -> dict[str, Any]:
+def list_versions(request: ApiRequest, datastore: str, paging: Query[ByNumber]) -> dict[str, Any]:
     """The versions of a dataset or model, newest first."""
     rows = datastore_for(request, datastore, "get").versions.all()
     show = lambda one: show_version(one, request.user)  # noqa: E731 - said once
-    return lists.page(rows, paging, show, order=NEWEST, read=lambda found: found.select_related("created_by"))
+    return lists.page(
+        rows, paging, show, order=paging.by("number"), read=lambda found: found.select_related("created_by")
+    )
 
 
 @router.get("/datastores/{datastore}/versions/{version}", response=VersionOut)
