@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.http import Http404, HttpResponseBase, StreamingHttpResponse
 
 import access
-from accounts.downloads import one_by_one
+from accounts.downloads import NOTHING_SHOWN, one_by_one
 from api import callers, ranges
 from api.problems import Problem
 from datastores import contents, listings
@@ -17,7 +17,6 @@ from datastores.manifests import Entry
 from datastores.models import Datastore, Version
 
 LOOKED_AGAIN: Final = 2.0  # seconds between two looks whether somebody may read on
-NOTHING_SHOWN: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 in_files = sync_to_async(thread_sensitive=False)  # makes of a function that touches files one that is waited for
 

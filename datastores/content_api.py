@@ -1,7 +1,5 @@
 """What versions consist of, for programs: folders, files, packs, archives, differences."""
 
-import base64
-import binascii
 import json
 from itertools import islice
 from typing import Any, Final, Literal
@@ -11,12 +9,12 @@ from django.http import Http404, HttpResponseBase, StreamingHttpResponse
 from ninja import Field, Query, Router
 
 import access
-from accounts.downloads import one_by_one
+from accounts.downloads import NOTHING_SHOWN, one_by_one
 from api.callers import ApiRequest
 from api.lists import In, Listed, Out, Paging
 from api.problems import invalid
 from datastores import compare, content_answers, contents, listings, paths, uploads
-from datastores.content_answers import NOTHING_SHOWN, in_files
+from datastores.content_answers import in_files
 from datastores.manifests import Entry
 from datastores.models import Version
 from datastores.shown import datastore_for, version_of
@@ -78,16 +76,12 @@ class PackIn(In):
     paths: list[str] = Field(min_length=1, max_length=FILES_OUT)
 
 
-def _cursor_of(key: bytes) -> str:
-    return base64.urlsafe_b64encode(key).decode()
-
-
 def _position(cursor: str) -> bytes:
     try:
-        key = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
+        key = listings.position(cursor)
         key.decode()
         return key
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise invalid([("cursor", "is none of this list: take `next` of another page of it")]) from None
 
 
@@ -119,7 +113,7 @@ def list_content(
         children = listing.children(folder, after=_position(paging.cursor))
         shown = list(islice(children, paging.limit + 1))
     more, shown = len(shown) > paging.limit, shown[: paging.limit]
-    following = _cursor_of(shown[-1].key) if more else None
+    following = listings.cursor_of(shown[-1].key) if more else None
     return {"items": [_show(one) for one in shown], "next": following, "previous": None}
 
 
@@ -146,7 +140,7 @@ def compare_versions(
     with listings.opened(listings.of(before)) as first, listings.opened(listings.of(now)) as second:
         shown = list(islice(compare.changes(first, second, after=after), paging.limit + 1))
     more, shown = len(shown) > paging.limit, shown[: paging.limit]
-    following = _cursor_of(shown[-1].path.encode()) if more else None
+    following = listings.cursor_of(shown[-1].path.encode()) if more else None
     names = ("path", "change", "old_size", "new_size")
     return {
         "items": [{name: getattr(one, name) for name in names} for one in shown],

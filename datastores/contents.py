@@ -1,6 +1,5 @@
 """What a version consists of, for whoever reads it: single files, packs, archives. Files come from the store as they are sent."""
 
-import io
 import stat
 import tarfile
 import time
@@ -8,8 +7,9 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from accounts.downloads import Sink
 from datastores import blobs, listings
 from datastores.blobs import Missing, key_of, store
 from datastores.manifests import Entry
@@ -103,26 +103,8 @@ def _tarred(project_id: str, entries: Iterator[Entry], prefix: str, at: datetime
     yield bytes(2 * BLOCK)
 
 
-class _Sink(io.RawIOBase):
-    """Where zipfile writes: gathers what has come since it was last emptied; cannot seek, so nothing has to be kept."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.parts.append(bytes(data))
-        return len(data)
-
-    def empty(self) -> bytes:
-        data, self.parts = b"".join(self.parts), []
-        return data
-
-
 def _zipped(project_id: str, entries: Iterator[Entry], prefix: str, at: datetime) -> Iterator[bytes]:
-    sink, moment = _Sink(), time.gmtime(at.timestamp())[:6]
+    sink, moment = Sink(), time.gmtime(at.timestamp())[:6]
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for entry, content in _contents(project_id, entries):
             # A backslash leads into directories on another system, and perhaps out of where the archive is unpacked.

@@ -4,6 +4,7 @@ Beside the lines lies a record for each: offset of the line, bytes of all files 
 files and bytes of a folder are a subtraction, and hashes are compared without reading a line.
 """
 
+import base64
 import hashlib
 import mmap
 import os
@@ -165,6 +166,16 @@ def _indexed(numbered: Iterable[manifests.Numbered], target: Path) -> Summary:
 
 def index_of(manifest: Path) -> Path:
     return manifest.with_name(f"{manifest.name}.index")
+
+
+def cursor_of(key: bytes) -> str:
+    """A place in the order of a manifest, for an address."""
+    return base64.urlsafe_b64encode(key).decode()
+
+
+def position(cursor: str) -> bytes:
+    """The place that a cursor says. Raises ValueError for what is none."""
+    return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """What the pages of datasets and models show."""
 
-import base64
-import binascii
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
@@ -24,7 +22,7 @@ COMPARED: Final = 5  # versions that are offered for comparison
 
 def rows_of(datastores: list[Datastore]) -> list[Datastore]:
     """Datastores with their newest version as `latest`, None where there is none; one query."""
-    latest = {one.datastore_id: one for one in Version.objects.latest_of([one.pk for one in datastores])}
+    latest = Version.objects.latest_of(datastores)
     for one in datastores:
         one.latest = latest.get(one.pk)
     return datastores
@@ -45,7 +43,9 @@ def version_context(datastore: Datastore, version: Version, folder: str, cursor:
         "crumbs": list(_crumbs(address, folder)),
         "children": [_shown(child, version, folder) for child in children],
         "here": here,
-        "older": f"{address}?{urlencode({'path': folder, 'page': _cursor(children[-1].key)})}" if more else "",
+        "older": f"{address}?{urlencode({'path': folder, 'page': listings.cursor_of(children[-1].key)})}"
+        if more
+        else "",
         "newer": "",
         "first": _folder_address(address, folder) if cursor else "",
         "versions": list(datastore.versions.select_related("created_by").order_by("-number")[:VERSIONS]),
@@ -81,15 +81,11 @@ def _shown(child: Child, version: Version, folder: str) -> dict[str, Any]:
     return {"name": child.name, "size": child.size, "files": child.files, "url": _folder_address(address, path)}
 
 
-def _cursor(key: bytes) -> str:
-    return base64.urlsafe_b64encode(key).decode()
-
-
 def _position(cursor: str) -> bytes:
     """Where a page begins; the beginning for what makes no sense."""
     try:
-        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        return listings.position(cursor)
+    except ValueError:
         return b""
 
 
@@ -128,5 +124,5 @@ def compare_context(old: Version, new: Version, after: str) -> dict[str, Any]:
         found = list(islice(compare.changes(before, now, after=position), CHANGES + 1))
     more, found = len(found) > CHANGES, found[:CHANGES]
     asked = {"old": old.number, "new": new.number}
-    following = f"?{urlencode(asked | {'page': _cursor(found[-1].path.encode())})}" if more else ""
+    following = f"?{urlencode(asked | {'page': listings.cursor_of(found[-1].path.encode())})}" if more else ""
     return {"old": old, "new": new, "changes": found, "older": following, "newer": ""}

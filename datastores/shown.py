@@ -8,6 +8,7 @@ from django.http import Http404
 
 import access
 from accounts.api import UserOut, show_user
+from accounts.requests import UserRequest
 from api import etags
 from api.callers import ApiRequest
 from api.lists import Out
@@ -48,9 +49,9 @@ class DatastoreOut(Out):
     mine: bool
 
 
-def datastore_for(request: ApiRequest, datastore: str, verb: str) -> Datastore:
-    """The datastore with this id, when who asks may do this to it."""
-    found = Datastore.objects.present().for_programs().filter(pk=datastore).first()
+def datastore_for(request: ApiRequest | UserRequest, datastore: str, verb: str, **where: str) -> Datastore:
+    """The datastore with this id, when who asks may do this to it; `where`: what else is known of it."""
+    found = Datastore.objects.present().for_programs().filter(pk=datastore, **where).first()
     if found is None:
         raise Http404
     access.require(request.user, f"{found.kind}:{verb}", found)
@@ -72,7 +73,7 @@ def version_of(datastore: Datastore, version: str) -> Version:
 def show_datastores(datastores: Sequence[Datastore], by: Any) -> list[dict[str, Any]]:
     """Datastores for an answer to `by`, as `for_programs` reads them; a constant number of queries."""
     refs = show_refs(one.project for one in datastores)
-    latest = {one.datastore_id: one for one in Version.objects.latest_of([one.pk for one in datastores])}
+    latest = Version.objects.latest_of(datastores)
     return [_show(one, by, refs[one.project_id], latest.get(one.pk)) for one in datastores]
 
 

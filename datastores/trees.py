@@ -4,11 +4,10 @@ A tree stands under its manifest's digest, whole or not at all. Its files are th
 by a second name, so that no job has a copy of its own; jobs see a tree only bound read-only.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from datastores import blobs, listings
@@ -58,17 +57,8 @@ def has(version: Version, sub: str) -> bool:
         return start < end or listing.find(sub) is not None
 
 
-@contextmanager
-def _alone(place: Path) -> Iterator[bool]:
-    """Whether nobody else is at it. The lock goes with the process that holds it."""
-    file = os.open(place.with_name(f".{place.name}.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(file)
+def _alone(place: Path) -> AbstractContextManager[bool]:
+    return state.alone(place.with_name(f".{place.name}.lock"))
 
 
 def _lay_out(version: Version, place: Path) -> None:

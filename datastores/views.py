@@ -19,6 +19,7 @@ from datastores.forms import DatastoreForm, NewDatastoreForm
 from datastores.kinds import VERSIONED
 from datastores.models import Datastore, Version
 from datastores.querysets import DatastoreQuerySet
+from datastores.shown import datastore_for
 from projects.models import Project
 from projects.named import BY_SLUG
 
@@ -39,12 +40,7 @@ def _project(request: UserRequest, slug: str, verb: str) -> tuple[Project, list[
 
 def _datastore(request: UserRequest, slug: str, datastore_id: str, verb: str) -> Datastore:
     """The datastore of an address, when the user may do this to it."""
-    rows = Datastore.objects.present().for_programs()
-    found = rows.filter(project__slug=slug, pk=datastore_id).first()
-    if found is None:
-        raise Http404
-    access.require(request.user, f"{found.kind}:{verb}", found)
-    return found
+    return datastore_for(request, datastore_id, verb, project__slug=slug)
 
 
 def _version(

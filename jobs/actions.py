@@ -44,10 +44,9 @@ def submit(
     keep_files: Iterable[str] = (),
 ) -> Job:
     """A new job in the queue; nobody's where a role's key submits it. Raises what `check` raises."""
-    check(project=project, spec=spec, by=by)
+    mounted = check(project=project, spec=spec, by=by)
     if cloned_from:
         access.require(by, "job:get", cloned_from)
-    mounted = data.found(project, spec, by)
     job = _row(project, data.pinned(spec, mounted), by, cloned_from)
     job.waits_for_data = data.waits(mounted)
     try:
@@ -68,17 +67,21 @@ def submit(
     return job
 
 
-def check(*, project: Project, spec: Spec, by: "User | RoleHolder") -> None:
-    """Whether such a job would be taken. Raises SpecErrors for what no host here can ever give, Refusal where no sandbox can be had."""
+def check(*, project: Project, spec: Spec, by: "User | RoleHolder") -> list[data.Found]:
+    """Whether such a job would be taken; the datasets and models that it would have.
+
+    Raises SpecErrors for what no host here can ever give, Refusal where no sandbox can be had.
+    """
     access.require(by, "job:new", project)
     check_fits(spec)
     if lacking := approval.lacking(by, spec.resources.gpu):
         raise SpecErrors([("resources.gpu", lacking)])
     if wrong := attached.errors(project, spec, by):
         raise SpecErrors(wrong)
-    data.found(project, spec, by)
+    mounted = data.found(project, spec, by)
     if wrong := outputs.errors(project, spec, by):
         raise SpecErrors(wrong)
+    return mounted
 
 
 def _recorded(job: Job) -> dict[str, Any]:

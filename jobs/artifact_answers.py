@@ -3,19 +3,17 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 
-from accounts.downloads import one_by_one
+from accounts.downloads import NOTHING_SHOWN, one_by_one
 from api import ranges
 from compute import trees
 from jobs import artifacts, places
 from jobs.models import Job
-
-NOTHING_SHOWN: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 async def file(request: HttpRequest, job: Job, path: str, *, shown: bool = False) -> HttpResponseBase:

@@ -6,8 +6,9 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from accounts.downloads import Sink
 from compute import trees
 from jobs import places
 from jobs.models import Job
@@ -73,37 +74,17 @@ def image_type(path: str, head: bytes) -> str | None:
     return guessed if guessed in IMAGES and head.startswith(IMAGES[guessed]) else None
 
 
-class _Sink:
-    """Where zipfile writes: gathers what has come since it was last emptied; cannot seek, so nothing has to be kept."""
-
-    mode = "wb"
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def write(self, data: Any) -> int:
-        self.parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def empty(self) -> bytes:
-        data, self.parts = b"".join(self.parts), []
-        return data
-
-
 def zipped(root: Path) -> Iterator[bytes]:
     """All regular files below root as a zip, piece by piece in constant memory."""
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[call-overload]
+    sink = Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for entry in trees.walk(root, limit=1_000_000):
             if entry.kind == "file":
                 yield from _pack(archive, sink, root, entry)
     yield sink.empty()
 
 
-def _pack(archive: zipfile.ZipFile, sink: _Sink, root: Path, entry: trees.Entry) -> Iterator[bytes]:
+def _pack(archive: zipfile.ZipFile, sink: Sink, root: Path, entry: trees.Entry) -> Iterator[bytes]:
     # A backslash leads into directories on another system, and perhaps out of where the archive is unpacked.
     name = entry.path.replace("\\", "_")
     info = zipfile.ZipInfo(name, time.gmtime(min(max(entry.modified, EARLIEST), LATEST))[:6])

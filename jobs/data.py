@@ -102,7 +102,7 @@ def _datastore(project: Project, wanted: Wanted, by: "User | RoleHolder") -> Dat
 def choices(project: Project, by: "User | RoleHolder") -> list[tuple[str, str]]:
     """What somebody may attach here, as (what the job file says, in words); for the form."""
     rows = Datastore.objects.present().in_project(project).visible_to(by).order_by("name")[:OFFERED]
-    latest = {one.datastore_id: one for one in Version.objects.latest_of([row.pk for row in rows])}
+    latest = Version.objects.latest_of(rows)
     return [
         (f"{row.name}:/data/{row.name}", f"{row.name} ({row.kind}, version {latest[row.pk].number})")
         for row in rows

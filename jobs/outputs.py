@@ -1,10 +1,9 @@
 """What becomes of a job's output when it has ended well: a new model or dataset, or a version of one that is there."""
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,12 +20,13 @@ from datastores import actions as datastores
 from datastores import blobs, uploads
 from datastores.errors import Impossible
 from datastores.manifests import FILES, BadManifest, Entry
-from datastores.models import Datastore, Upload, Version
+from datastores.models import Datastore, Upload
 from datastores.paths import BadPath
 from jobs import places, transitions
 from jobs.models import Job
 from jobs.spec import Output, Spec
 from jobs.states import JobState, Reason
+from mlteam import state
 from projects.models import Project
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def store(job_id: str) -> None:
         if not alone:
             return
         try:
-            made = [_stored(job, output) for output in Spec.model_validate(job.spec).output]
+            found = _manifest(job)
+            made = [_stored(job, output, *found) for output in Spec.model_validate(job.spec).output]
         except blobs.Unavailable:
             return  # it is asked again
         except UNDONE as error:
@@ -91,36 +92,28 @@ def _end(job: Job, state: JobState, reason: Reason, sentence: str) -> None:
     transitions.move(job, state, reason=reason, sentence=sentence, only_from=frozenset({JobState.UPLOADING}))
 
 
-@contextmanager
-def _alone(job: Job) -> Iterator[bool]:
-    """Whether no other process is at it. The lock goes with the process that holds it."""
-    file = os.open(places.job_directory(job.id) / "output.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(file)
+def _alone(job: Job) -> AbstractContextManager[bool]:
+    return state.alone(places.job_directory(job.id) / "output.lock")
 
 
-def _stored(job: Job, output: Output) -> str:
-    """What it became, in words."""
-    by, root = _submitter(job), places.output_directory(job.id)
-    manifest, places_of = _manifest(job, root)
+def _stored(job: Job, output: Output, manifest: Path, places_of: dict[str, str]) -> str:
+    """What it became, in words. `manifest`: of what the job has left, and `places_of` where its contents are."""
+    by = _submitter(job)
     target = _there(job.project, output.name) or datastores.create(
         project=job.project, kind=output.kind, name=output.name, by=by
     )
     if target.kind != output.kind:
         raise Impossible(f"{output.name} is a {target.kind} by now.")
-    upload = datastores.begin(datastore=target, manifest=manifest, by=by).upload
-    _send(upload, root, places_of)
-    version, _ = _committed(upload, job, by)
+    upload = datastores.begin(datastore=target, manifest=_copy(manifest), by=by).upload
+    _send(upload, places.output_directory(job.id), places_of)
+    note = f"Output of the job {job.name}, {job.urn}"[:1000]
+    version, _ = datastores.commit(upload=upload, note=note, by=by)
     return f"version {version.number} of the {target.kind} {target.name}"
 
 
-def _committed(upload: Upload, job: Job, by: "User | RoleHolder") -> tuple[Version, bool]:
-    return datastores.commit(upload=upload, note=f"Output of the job {job.name}, {job.urn}"[:1000], by=by)
+def _copy(manifest: Path) -> Path:
+    """One to be taken away."""
+    return Path(shutil.copyfile(manifest, manifest.with_suffix(".sent")))
 
 
 def _submitter(job: Job) -> "User | RoleHolder":
@@ -132,9 +125,10 @@ def _submitter(job: Job) -> "User | RoleHolder":
     return RoleHolder(f"{ROLE}{job.by_role_id}", job.by_role_id, job.by_role)
 
 
-def _manifest(job: Job, root: Path) -> tuple[Path, dict[str, str]]:
+def _manifest(job: Job) -> tuple[Path, dict[str, str]]:
     """A manifest of the output, and for each content a path at which it is. Links and whatever is no file are left out."""
     found: dict[str, str] = {}
+    root = places.output_directory(job.id)
     manifest = places.job_directory(job.id) / "output.manifest"
     with manifest.open("wb") as lines:
         for entry in trees.walk(root, limit=FILES):
