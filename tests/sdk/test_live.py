@@ -198,7 +198,8 @@ def test_a_log_is_followed_while_the_server_is_killed(site, tmp_path, kind):
     assert process.stdout
     lines = [process.stdout.readline() for _ in range(8)]
     site.server.kill("web")
-    lines += process.stdout.readlines()  # by the same reader, which may hold lines already that `communicate` would not see
+    # The rest by the same reader: it may hold lines already, which `communicate` would not see.
+    lines += process.stdout.readlines()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     job, *written, end = (line.rstrip("\n") for line in lines)
