@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from billing import payers
-from billing.models import SUMMED, ZERO, Charge, Line, Month, MonthTotal, OwnerMonth, PersonMonth, ProjectMonth
+from billing import payers, sums
+from billing.models import SUMMED, ZERO, Charge, Line, MonthTotal, OwnerMonth, PersonMonth, ProjectMonth
 from billing.prices import HOUR, MILLIONTH, Tariff, floor_hour, month_of, tariff
 
 if TYPE_CHECKING:
@@ -72,9 +71,9 @@ class Use:
             "memory": hours["memory"] * prices.rate("memory", hour),
             "storage": hours["storage"] * prices.stored(hour),
         }
-        sums = {f"{kind}_hours": _rounded(value) for kind, value in hours.items()}
-        sums |= {f"{kind}_cost": _rounded(value) for kind, value in costs.items()}
-        return sums | {"amount": sum((sums[f"{kind}_cost"] for kind in costs), ZERO)}
+        found = {f"{kind}_hours": _rounded(value) for kind, value in hours.items()}
+        found |= {f"{kind}_cost": _rounded(value) for kind, value in costs.items()}
+        return found | {"amount": sum((found[f"{kind}_cost"] for kind in costs), ZERO)}
 
 
 def charge(use: Use) -> None:
@@ -187,24 +186,14 @@ def _add(row: Charge, more: Sums) -> None:
     wait for each other."""
     month, project = {"month": month_of(row.hour)}, {"project_id": row.project_id}
     names = {"project_name": row.project_name}
-    _raise(
-        MonthTotal, more, {**month, **project, "member_id": row.member_id}, {**names, "member_name": row.member_name}
-    )
-    _raise(OwnerMonth, more, {**month, **project, "owner_id": row.owner_id}, names)
-    _raise(ProjectMonth, more, {**month, **project}, {})
-    _raise(PersonMonth, more, {**month, "side": Side.OWNER, "person_id": row.owner_id}, {})
+    member = {"member_id": row.member_id}
+    sums.add(MonthTotal, more, {**project, **member, **month}, {**names, "member_name": row.member_name})
+    sums.add(OwnerMonth, more, {**project, "owner_id": row.owner_id, **month}, names)
+    sums.add(ProjectMonth, more, {**project, **month})
+    sums.add(PersonMonth, more, {"person_id": row.owner_id, "side": Side.OWNER, **month})
     if row.member_id:
-        _raise(PersonMonth, more, {**month, "side": Side.MEMBER, "person_id": row.member_id}, {})
+        sums.add(PersonMonth, more, {"person_id": row.member_id, "side": Side.MEMBER, **month})
     payers.change(row.payer, charged=more["amount"])
-
-
-def _raise(sums: type[Month], more: Sums, of: dict[str, Any], names: dict[str, str]) -> None:
-    """Adds to the sum of a month, project or person; makes it where this is the first row of theirs."""
-    rows: QuerySet = sums._default_manager.filter(**of)
-    raised = {name: F(name) + value for name, value in more.items()}
-    if not rows.update(**names, **raised):
-        sums._default_manager.get_or_create(**of, defaults=names)
-        rows.update(**names, **raised)
 
 
 def _counted(types: tuple[str, ...]) -> str:

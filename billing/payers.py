@@ -9,6 +9,7 @@ from django.db.models import CharField, F, Q, Subquery, Value
 from django.db.models.functions import Coalesce, Concat
 
 from access.prepared import Prepared
+from billing import sums
 from billing.models import ZERO, AccountOwner, Balance, BillingAccount
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ def left_for(owner_id: str) -> Decimal:
 
 def change(payer: str, *, credited: Decimal = ZERO, charged: Decimal = ZERO) -> None:
     """Adds to a payer's sums; call in the transaction that writes the row."""
-    Balance.objects.get_or_create(payer=payer)
-    Balance.objects.filter(payer=payer).update(credited=F("credited") + credited, charged=F("charged") + charged)
+    sums.add(Balance, {"credited": credited, "charged": charged}, {"payer": payer})
 
 
 def with_credit() -> "Solvent":
