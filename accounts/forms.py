@@ -19,6 +19,7 @@ from accounts import attempts, notices, second_step, tokens, wishes
 from accounts.invited import Invited
 from accounts.models import AuthenticatorApp, PersonalToken, User, time_zones
 from accounts.names import fold_email, printable
+from accounts.selects import Select
 
 
 class UserField(forms.CharField):
@@ -104,7 +105,7 @@ class SetupForm(forms.Form):
 class ProfileForm(forms.ModelForm):
     """One's own account."""
 
-    time_zone = forms.ChoiceField(choices=lambda: [(name, name) for name in sorted(time_zones())])
+    time_zone = forms.ChoiceField(choices=lambda: [(name, name) for name in sorted(time_zones())], widget=Select)
 
     class Meta:
         model = User
