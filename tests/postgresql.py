@@ -1,4 +1,4 @@
-"""Runs a command on a PostgreSQL of its own: `python -m tests.postgresql COMMAND …` with DATABASE_URL set for it.
+"""Runs a command on a PostgreSQL of its own: `python -m tests.postgresql COMMAND …` with DATABASE_URL set for it, a migrated database.
 
 The cluster lives in a temporary directory, listens on a socket there and nowhere else, belongs to an unprivileged user
 (PostgreSQL refuses root), and is removed with all its data when the command has ended.
@@ -105,8 +105,11 @@ def _wait(directory: str) -> None:
 
 
 def main() -> int:
-    with cluster() as url:
-        return subprocess.run(sys.argv[1:], env=os.environ | {"DATABASE_URL": url}).returncode
+    with cluster() as url, tempfile.TemporaryDirectory(prefix="mlteam-migrating-") as var:
+        environment = os.environ | {"DATABASE_URL": url}
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(migrate, env=environment | {"MLTEAM_VAR": var}, check=True)
+        return subprocess.run(sys.argv[1:], env=environment).returncode
 
 
 if __name__ == "__main__":

@@ -147,17 +147,21 @@ class Server:
 
 
 def begin_migrated(var: Path) -> None:
-    """Puts a migrated database into a new data directory: the first server of a run makes it, for all others. Those that test how a
-    server begins do without."""
+    """Puts a migrated database into a new data directory. Servers of tests that test how one begins do without."""
+    (var / "db").mkdir(mode=0o700, parents=True)
+    var.chmod(0o711)
+    shutil.copyfile(migrated(), var / "db" / "mlteam.sqlite3")
+
+
+def migrated() -> Path:
+    """A migrated database with nothing in it: who first needs it makes it, for all others."""
     kept = state.ROOT / "var" / "tests" / f"migrated-{_migrations()}.sqlite3"
     kept.parent.mkdir(parents=True, exist_ok=True)
     with kept.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
             _migrate(kept)
-    (var / "db").mkdir(mode=0o700, parents=True)
-    var.chmod(0o711)
-    shutil.copyfile(kept, var / "db" / kept.with_stem("mlteam").name)
+    return kept
 
 
 def _migrations() -> str:

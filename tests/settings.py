@@ -30,3 +30,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "sqlite3" in DATABASES["default"]["ENGINE"]:
     # A file, as in an installation: two connections wait for each other as they would there.
     DATABASES["default"]["TEST"] = {"NAME": f"{VAR}/test.sqlite3"}
+else:
+    DATABASES["default"]["TEST"] = {"TEMPLATE": DATABASES["default"]["NAME"]}  # migrated by tests.postgresql
