@@ -50,3 +50,12 @@ class InLog(logging.Filter):
         given = current() or getattr(getattr(record, "request", None), "reference", "")
         record.reference = f" [reference {given}]" if given else ""
         return True
+
+
+class Refusals(logging.Filter):
+    """Says of a request that was refused in one line that it was: where in the program that was decided is nobody's question."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", 500) < 500:
+            record.exc_info = None
+        return True

@@ -334,10 +334,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}{reference}", "style": "{"}},
-    "filters": {"reference": {"()": "mlteam.reference.InLog"}},
+    "filters": {"reference": {"()": "mlteam.reference.InLog"}, "refusals": {"()": "mlteam.reference.Refusals"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["reference"]}},
     "root": {"handlers": ["console"], "level": env("MLTEAM_LOG_LEVEL", "WARNING")},
     # Redis being away is no error here: hints are lost and found by looking. It would say so each second.
-    "loggers": {"channels_redis": {"level": "CRITICAL"}},
+    "loggers": {"channels_redis": {"level": "CRITICAL"}, "django.request": {"filters": ["refusals"]}},
 }
 MLTEAM_ORGANIZATION = env("MLTEAM_ORGANIZATION", "mlteam")  # the first part of every URN

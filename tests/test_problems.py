@@ -119,3 +119,9 @@ def test_a_contact_is_an_address_or_a_page(contact, good, tmp_path):
     done = subprocess.run(program, env=environment, capture_output=True, text=True)
     assert (done.returncode == 0) is good, done.stderr
     assert good or "MLTEAM_CONTACT" in done.stderr
+
+
+def test_the_log_says_in_a_line_that_a_request_was_refused(as_user, project, stranger, viewer, caplog):
+    assert as_user(viewer).get(f"/p/{project.slug}/audit").status_code == 403
+    assert as_user(stranger).get(f"/p/{project.slug}/audit").status_code == 404
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)] * 2
