@@ -51,7 +51,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "in_use": (409, "Something uses this, so it cannot be removed now; `users` says what."),
     "incomplete": (409, "Some content of the upload has not arrived: ask what is missing, send it, commit again."),
     "gap": (409, "The piece begins after what is here: go on at `received`."),
-    "quota": (409, "There would be more content than the project may have."),
+    "quota": (409, "There would be more content than the project, or the volume, may have."),
     "lost": (410, "The content is no longer in the store; who runs the server is told of it each night."),
     "too_large": (413, "The request is larger than the server takes."),
     "invalid": (422, "Fields or parameters are wrong; `errors` names each."),

@@ -5,6 +5,7 @@ relative to its parent's descriptor with O_NOFOLLOW, files with O_NONBLOCK, and 
 never followed.
 """
 
+import heapq
 import os
 import stat
 import subprocess
@@ -26,12 +27,14 @@ class NotThere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in a tree: `kind` is "file", "link" or "other" (FIFO, socket, device, anything whose name is no UTF-8)."""
+    """One thing in a tree: `kind` is "file", "link" or "other" (FIFO, socket, device, anything whose name is no UTF-8), and where
+    directories are told too "directory". `mode` as stat has it."""
 
     path: str
     kind: str
     size: int
     modified: float
+    mode: int = 0
 
 
 def parts_of(path: str) -> tuple[str, ...]:
@@ -129,6 +132,66 @@ def _kind(mode: int) -> str:
     if stat.S_ISREG(mode):
         return "file"
     return "link" if stat.S_ISLNK(mode) else "other"
+
+
+# The same for trees that can be large
+
+
+def children(root: Path, path: str, *, after: bytes = b"", limit: int) -> tuple[list[Entry], bytes | None]:
+    """What lies in a directory, "" is the root: so many at most, in the order of their names' bytes, after the one with that name. With
+    the name after which there are more. Raises NotThere."""
+    with entered(root, path) as directory:
+        with os.scandir(directory) as entries:
+            names = (os.fsencode(entry.name) for entry in entries)
+            found = heapq.nsmallest(limit + 1, (name for name in names if name > after))
+        shown = [entry for name in found[:limit] if (entry := _entry(directory, os.fsdecode(name), ""))]
+    return shown, found[limit - 1] if len(found) > limit else None
+
+
+@contextmanager
+def entered(root: Path, path: str) -> Iterator[int]:
+    """A descriptor of a directory, "" is the root. Raises NotThere."""
+    directory = _enter(root, list(parts_of(path)) if path else [])
+    try:
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def everything(root: Path, path: str = "", *, depth: int = 64) -> Iterator[Entry]:
+    """All below a directory, directories too, as the disk has them: in no order, however many there are. Raises NotThere."""
+    with entered(root, path) as directory:
+        yield from _everything(directory, "", depth)
+
+
+def _everything(directory: int, prefix: str, depth: int) -> Iterator[Entry]:
+    with os.scandir(directory) as entries:
+        for one in entries:
+            entry = _entry(directory, one.name, prefix)
+            if entry is None:
+                continue
+            yield entry
+            if entry.kind == "directory" and depth:
+                try:
+                    below = os.open(one.name, _DIRECTORY, dir_fd=directory)
+                except OSError:  # swapped for something else, or not ours to read
+                    continue
+                try:
+                    yield from _everything(below, f"{entry.path}/", depth - 1)
+                finally:
+                    os.close(below)
+
+
+def _entry(directory: int, name: str, prefix: str) -> Entry | None:
+    """What has this name now; None where nothing has."""
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return None
+    shown = os.fsencode(name).decode(errors="replace")
+    kind = "directory" if stat.S_ISDIR(found.st_mode) else _kind(found.st_mode)
+    kind = kind if shown == name else "other"
+    return Entry(f"{prefix}{shown}", kind, found.st_size, found.st_mtime, found.st_mode)
 
 
 def hand_over(root: Path, uid: int) -> None:

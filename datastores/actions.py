@@ -1,4 +1,4 @@
-"""What changes datasets and models: one function for each verb. Pages, the API and tasks come through here."""
+"""What changes datasets, models and volumes: one function for each verb. Pages, the API and tasks come through here."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,48 +14,69 @@ from django.utils import timezone
 
 import access
 from access.keys import RoleHolder, person_of
-from datastores import blobs, listings, places, room, uploads
-from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit
+from datastores import blobs, hints, listings, paths, places, room, uploads, volumes
+from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
 from datastores.kinds import VERSIONED, Kind
 from datastores.models import Blob, Datastore, Upload, Version
 from datastores.querysets import made_by
 from datastores.signals import datastore_removing
+from mlteam import state
 from projects import ownership
 from projects.models import Project, record
 from projects.work import note_activity
 
 if TYPE_CHECKING:
-    from accounts.models import User
+    from accounts.models import User as Person
 
 MOST_UPLOADS: Final = 20  # that somebody has begun for one datastore and not ended
 DESCRIPTION: Final = 20_000  # characters
 NOTE: Final = 1000  # characters
 TAKEN: Final = "The project has a datastore of this name. Choose another."
 
-By = "User | RoleHolder"
+By = "Person | RoleHolder"
 
 
 def check_kind(kind: str) -> str:
     """A kind that can be created. Raises Unfit."""
-    if kind == Kind.VOLUME:
-        raise Unfit("kind", "Volumes cannot be created here yet. Choose dataset or model.")
-    if kind not in VERSIONED:
-        raise Unfit("kind", "Choose dataset or model.")
+    if kind not in Kind.values:
+        raise Unfit("kind", "Choose dataset, model or volume.")
     return kind
 
 
 @transaction.atomic
-def create(*, project: Project, kind: str, name: str, description: str = "", by: "User | RoleHolder") -> Datastore:
-    """A new dataset or model, without versions. Raises Unfit, ValidationError by field."""
+def create(
+    *,
+    project: Project,
+    kind: str,
+    name: str,
+    description: str = "",
+    quota: int | None = None,
+    by: "Person | RoleHolder",
+) -> Datastore:
+    """A new dataset or model without versions, or an empty volume that may have `quota` bytes. Raises Unfit, ValidationError by field."""
     access.require(by, f"{check_kind(kind)}:new", project)
-    datastore = Datastore(project=project, kind=kind, name=name.strip(), description=description, **maker(by))
+    more = _quota(kind, quota)
+    datastore = Datastore(project=project, kind=kind, name=name.strip(), description=description, **more, **maker(by))
     _save(datastore, force_insert=True)
     record(by=by, project=project, action=f"{kind}:new", urn=datastore.urn, after=_said(datastore))
     transaction.on_commit(partial(note_activity, project.pk), robust=True)
     return datastore
 
 
-def maker(by: "User | RoleHolder") -> dict[str, Any]:
+def _quota(kind: str, quota: int | None) -> dict[str, Any]:
+    """The fields of a new one. Raises Unfit."""
+    if kind == Kind.VOLUME:
+        return {"quota": volumes.quota_of(quota), "used": 0, "files": 0}
+    _check_has_quota(kind, quota)
+    return {}
+
+
+def _check_has_quota(kind: str, quota: int | None) -> None:
+    if quota is not None and kind != Kind.VOLUME:
+        raise Unfit("quota", "Only a volume has a quota.")
+
+
+def maker(by: "Person | RoleHolder") -> dict[str, Any]:
     """The fields that say who made something."""
     if isinstance(by, RoleHolder):
         return {"by_role": by.name, "by_role_id": by.role_id}
@@ -64,17 +85,24 @@ def maker(by: "User | RoleHolder") -> dict[str, Any]:
 
 @transaction.atomic
 def edit(
-    *, datastore: Datastore, name: str | None = None, description: str | None = None, by: "User | RoleHolder"
+    *,
+    datastore: Datastore,
+    name: str | None = None,
+    description: str | None = None,
+    quota: int | None = None,
+    by: "Person | RoleHolder",
 ) -> None:
-    """Renames or describes it; what is None stays. Raises ValidationError by field."""
+    """Renames or describes it, or gives a volume another quota; what is None stays. Raises Unfit, ValidationError by field."""
     access.require(by, f"{datastore.kind}:set", datastore)
+    _check_has_quota(datastore.kind, quota)
     before = _said(datastore)
+    datastore.quota = datastore.quota if quota is None else volumes.quota_of(quota)
     datastore.name = datastore.name if name is None else name.strip()
     datastore.description = datastore.description if description is None else description
     if _said(datastore) == before:
         return
     datastore.changed_at = timezone.now()
-    _save(datastore, update_fields=["name", "description", "changed_at"])
+    _save(datastore, update_fields=["name", "description", "quota", "changed_at"])
     action = f"{datastore.kind}:set"
     record(by=by, project=datastore.project, action=action, urn=datastore.urn, before=before, after=_said(datastore))
 
@@ -95,17 +123,26 @@ def _save(datastore: Datastore, **how: Any) -> None:
         raise ValidationError({"name": TAKEN}) from None
 
 
-def _said(datastore: Datastore) -> dict[str, str]:
-    return {"name": datastore.name, "description": datastore.description}
+def _said(datastore: Datastore) -> dict[str, Any]:
+    quota = {} if datastore.quota is None else {"quota": datastore.quota}
+    return {"name": datastore.name, "description": datastore.description} | quota
 
 
-def remove(*, datastore: Datastore, by: "User | RoleHolder") -> None:
-    """Takes it away with its versions, for good. Raises InUse. Content that nothing else has goes with a nightly check."""
+def users_of(datastore: Datastore) -> list[User]:
+    """What uses it now."""
+    answers: list[tuple[Any, Any]] = datastore_removing.send(sender=Datastore, datastore=datastore)
+    return [user for _, found in answers for user in found]
+
+
+def remove(*, datastore: Datastore, by: "Person | RoleHolder") -> None:
+    """Takes it away with its versions or, of a volume, its content, for good. Raises InUse.
+
+    Content of versions that nothing else has goes with a nightly check.
+    """
     access.require(by, f"{datastore.kind}:rm", datastore)
     with transaction.atomic():
         ownership.lock(datastore.project)
-        answers: list[tuple[Any, Any]] = datastore_removing.send(sender=Datastore, datastore=datastore)
-        if users := [user for _, found in answers for user in found]:
+        if users := users_of(datastore):
             raise InUse(users)
         begun = list(datastore.uploads.values_list("pk", flat=True))
         if Datastore.objects.filter(pk=datastore.pk, removed_at=None).update(removed_at=timezone.now()):
@@ -114,7 +151,12 @@ def remove(*, datastore: Datastore, by: "User | RoleHolder") -> None:
             for upload_id in begun:
                 transaction.on_commit(partial(places.remove_upload, upload_id), robust=True)
             datastore.versions.all().delete()
-            before = _said(datastore) | {"versions": versions}
+            before = _said(datastore)
+            if datastore.kind == Kind.VOLUME:
+                transaction.on_commit(partial(volumes.remove, datastore.project_id, datastore.pk), robust=True)
+                transaction.on_commit(hints.delete_gone, robust=True)
+            else:
+                before["versions"] = versions
             urn, action = datastore.urn, f"{datastore.kind}:rm"
             record(by=by, project=datastore.project, action=action, urn=urn, before=before)
 
@@ -131,17 +173,15 @@ class Begun:
     missing_bytes: int
 
 
-def check_may_upload(datastore: Datastore, by: "User | RoleHolder") -> None:
-    """Raises Refused or Http404 to whoever may not make a version of it, Impossible for what has none."""
+def check_may_upload(datastore: Datastore, by: "Person | RoleHolder") -> None:
+    """Raises Refused or Http404 to whoever may not make a version of it, or put files into it."""
     access.require(by, f"{datastore.kind}:set", datastore)
-    if datastore.kind not in VERSIONED:
-        raise Impossible("A volume has no versions.")
 
 
-def begin(*, datastore: Datastore, manifest: Path, by: "User | RoleHolder") -> Begun:
-    """A version is to be made of what the manifest says, a file with lines in any order, which is taken away.
+def begin(*, datastore: Datastore, manifest: Path, by: "Person | RoleHolder") -> Begun:
+    """A version is to be made of what the manifest says, or a volume gets these files: a file with lines in any order, which is taken away.
 
-    Where the same has been begun and not ended, that goes on. Raises BadManifest, TooMuch, blobs.Full, Impossible.
+    Where the same has been begun and not ended, that goes on. Raises BadManifest, TooMuch, blobs.Full, Impossible, InTheWay.
     """
     check_may_upload(datastore, by)
     upload = Upload(datastore=datastore, **maker(by))
@@ -154,7 +194,7 @@ def begin(*, datastore: Datastore, manifest: Path, by: "User | RoleHolder") -> B
             begun = upload
             _insert(upload, by)
         missing, missing_bytes = uploads.note_wanted(begun)
-        check_room(datastore.project, missing_bytes)
+        _check_fits(begun, missing_bytes)
     except BaseException:
         Upload.objects.filter(pk=upload.pk).delete()
         places.remove_upload(upload.id)
@@ -166,7 +206,7 @@ def begin(*, datastore: Datastore, manifest: Path, by: "User | RoleHolder") -> B
     return Begun(begun, missing, missing_bytes)
 
 
-def _begun_before(upload: Upload, by: "User | RoleHolder") -> Upload | None:
+def _begun_before(upload: Upload, by: "Person | RoleHolder") -> Upload | None:
     same = upload.datastore.uploads.filter(made_by(by), digest=upload.digest).first()
     if same is None or not (places.upload_directory(same.id) / "manifest").exists():
         return None
@@ -176,7 +216,7 @@ def _begun_before(upload: Upload, by: "User | RoleHolder") -> Upload | None:
 
 
 @transaction.atomic
-def _insert(upload: Upload, by: "User | RoleHolder") -> None:
+def _insert(upload: Upload, by: "Person | RoleHolder") -> None:
     """From here on no blob of the project is deleted: what is found to be there stays."""
     ownership.lock(upload.datastore.project)
     check_may_upload(upload.datastore, by)
@@ -185,6 +225,14 @@ def _insert(upload: Upload, by: "User | RoleHolder") -> None:
     if upload.datastore.uploads.filter(made_by(by)).count() >= MOST_UPLOADS:
         raise Impossible(f"You have begun {MOST_UPLOADS} uploads to it already. Commit or abandon one first.")
     upload.save(force_insert=True)
+
+
+def _check_fits(upload: Upload, more: int) -> None:
+    if upload.datastore.kind != Kind.VOLUME:
+        check_room(upload.datastore.project, more)
+    elif not uploads.laying_mark(upload).exists():
+        volumes.check_room(upload.datastore, upload)
+        room.check(more, here=True)
 
 
 def check_room(project: Project, more: int) -> None:
@@ -198,13 +246,15 @@ def check_room(project: Project, more: int) -> None:
     room.check(more)
 
 
-def commit(*, upload: Upload, note: str = "", by: "User | RoleHolder") -> tuple[Version, bool]:
+def commit(*, upload: Upload, note: str = "", by: "Person | RoleHolder") -> tuple[Version, bool]:
     """The version of an upload that is here whole, and whether it is new: the latest one where that is the same.
 
     Raises Incomplete, ValidationError by field.
     """
     check_mine(upload, by)
     check_may_upload(upload.datastore, by)
+    if upload.datastore.kind not in VERSIONED:
+        raise Impossible("A volume has no versions.")
     _check_text("note", note, NOTE)
     if missing := sum(1 for _ in uploads.lacking(upload)):
         raise Incomplete(missing)
@@ -214,7 +264,7 @@ def commit(*, upload: Upload, note: str = "", by: "User | RoleHolder") -> tuple[
 
 
 @transaction.atomic
-def _committed(upload: Upload, note: str, by: "User | RoleHolder") -> tuple[Version, bool]:
+def _committed(upload: Upload, note: str, by: "Person | RoleHolder") -> tuple[Version, bool]:
     datastore = upload.datastore
     ownership.lock(datastore.project)  # one number after the other; and no check deletes what this is made of
     check_may_upload(datastore, by)  # once more: it may have been taken away
@@ -235,15 +285,77 @@ def _committed(upload: Upload, note: str, by: "User | RoleHolder") -> tuple[Vers
 
 
 @transaction.atomic
-def abandon(*, upload: Upload, by: "User | RoleHolder") -> None:
+def abandon(*, upload: Upload, by: "Person | RoleHolder") -> None:
     """Ends an upload without a version."""
     check_mine(upload, by)
     Upload.objects.filter(pk=upload.pk).delete()
     transaction.on_commit(partial(places.remove_upload, upload.id), robust=True)
 
 
-def check_mine(upload: Upload, by: "User | RoleHolder") -> None:
+def check_mine(upload: Upload, by: "Person | RoleHolder") -> None:
     """An upload is there only for who began it, as long as they may see what it is for. Raises Http404."""
     if not upload.made_by(by):
         raise Http404
     access.require(by, f"{upload.datastore.kind}:get", upload.datastore)
+
+
+# What is in a volume
+
+
+def lay_out(*, upload: Upload, by: "Person | RoleHolder") -> volumes.Laid:
+    """Puts the files of an upload that is here whole into its volume, in the stead of files that are there.
+
+    Where it is interrupted, some are in their place, and the same again goes on. Raises Incomplete, TooMuch, InTheWay, Impossible.
+    """
+    check_mine(upload, by)
+    datastore = upload.datastore
+    check_may_upload(datastore, by)
+    volumes.check_is(datastore)
+    mark = uploads.laying_mark(upload)
+    with state.alone(mark.with_suffix(".lock")) as alone:
+        if not alone:
+            raise Impossible("It is being put into the volume already. Wait a little.")
+        if not mark.exists():
+            if missing := sum(1 for _ in uploads.lacking(upload)):
+                raise Incomplete(missing)
+            volumes.check_room(datastore, upload)
+            mark.touch()
+        laid = volumes.lay_out(upload)
+        _note_laid(upload, laid, by)
+    volumes.measure(datastore, volumes.SOON)
+    return laid
+
+
+@transaction.atomic
+def _note_laid(upload: Upload, laid: volumes.Laid, by: "Person | RoleHolder") -> None:
+    if not Upload.objects.filter(pk=upload.pk).delete()[0]:
+        raise Http404
+    transaction.on_commit(partial(places.remove_upload, upload.id), robust=True)
+    _record_content(upload.datastore, "new", by, after={"files": laid.files, "bytes": laid.bytes})
+
+
+def _record_content(datastore: Datastore, verb: str, by: "Person | RoleHolder", **how: Any) -> None:
+    action = f"{datastore.kind}:content:{verb}"
+    record(by=by, project=datastore.project, action=action, urn=datastore.urn, name=datastore.name, **how)
+    transaction.on_commit(partial(note_activity, datastore.project_id), robust=True)
+
+
+@transaction.atomic
+def make_folder(*, datastore: Datastore, path: str, by: "Person | RoleHolder") -> None:
+    """A folder in a volume, with those above it; no error where it is there. Raises BadPath, InTheWay, Impossible."""
+    access.require(by, f"{datastore.kind}:set", datastore)
+    volumes.check_is(datastore)
+    _record_content(datastore, "new", by, after={"path": paths.clean(path)})
+    volumes.make_folder(datastore, path)
+
+
+def remove_content(*, datastore: Datastore, path: str, by: "Person | RoleHolder") -> None:
+    """Removes a file of a volume, or a folder with all in it; "." is all content. Raises BadPath, trees.NotThere, Impossible."""
+    access.require(by, f"{datastore.kind}:set", datastore)
+    volumes.check_is(datastore)
+    found = "" if path == "." else paths.clean_there(path)
+    with transaction.atomic():
+        _record_content(datastore, "rm", by, before={"path": path})
+        volumes.take_away(datastore, found)
+    hints.delete_gone()
+    volumes.measure(datastore, volumes.SOON)

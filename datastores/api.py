@@ -1,4 +1,5 @@
-"""What programs do with datasets and models. What comes in as bytes is in datastores.transfer, what goes out in datastores.content_api."""
+"""What programs do with datasets, models and volumes. What comes in as bytes is in datastores.transfer, what goes out in
+datastores.content_api and, of volumes, in datastores.volume_api."""
 
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import access
 from api import etags, lists
 from api.callers import ApiRequest
 from api.lists import ByName, In, Listed, Sorted
-from datastores import actions, content_api
+from datastores import actions, content_api, volume_api, volumes
 from datastores.kinds import Kind
 from datastores.models import Datastore
 from datastores.querysets import DatastoreQuerySet
@@ -21,6 +22,7 @@ from projects.api import project_for
 
 router = Router(tags=["data"])
 router.add_router("", content_api.router)
+router.add_router("", volume_api.router)
 
 
 class DatastoreFilter(Schema):
@@ -35,18 +37,21 @@ class DatastoreFilter(Schema):
 
 
 class DatastoreIn(In):
-    """A new dataset or model; `description` is Markdown. Volumes cannot be created yet."""
+    """A new dataset, model or volume; `description` is Markdown. `quota`: bytes that a volume may have, else as many as the server's
+    setting says."""
 
     kind: Literal["dataset", "model", "volume"]
     name: str = Field(max_length=100)
     description: str = Field("", max_length=20_000)
+    quota: int | None = Field(None, ge=1, le=volumes.LARGEST)
 
 
 class DatastoreEdit(In):
-    """What is changed; what is left out stays."""
+    """What is changed; what is left out stays. `quota` is a volume's."""
 
     name: str | None = Field(None, max_length=100)
     description: str | None = Field(None, max_length=20_000)
+    quota: int | None = Field(None, ge=1, le=volumes.LARGEST)
 
 
 class CommitIn(In):
@@ -61,7 +66,7 @@ class CommitIn(In):
 @router.get("/datastores", response=Listed[DatastoreOut])
 @access.route("dataset:get")
 def list_datastores(request: ApiRequest, where: Query[DatastoreFilter], paging: Query[ByName]) -> dict[str, Any]:
-    """The datasets and models that one may read, by name."""
+    """The datasets, models and volumes that one may read, by name."""
     by = request.user
     found = _filtered(Datastore.objects.present().visible_to(by), where, by)
     return lists.page(
@@ -85,7 +90,7 @@ def _filtered(datastores: Any, where: DatastoreFilter, by: Any) -> QuerySet[Data
 @router.post("/projects/{project}/datastores", response={201: DatastoreOut})
 @access.route("dataset:new")
 def new_datastore(request: ApiRequest, project: str, data: DatastoreIn, response: HttpResponse) -> Status:
-    """Creates a dataset or a model, without versions."""
+    """Creates a dataset or a model, without versions, or an empty volume."""
     found = project_for(request, project, f"{actions.check_kind(data.kind)}:new")
     made = actions.create(project=found, by=request.user, **data.dict())
     return Status(201, _told(request, made, response))
@@ -94,14 +99,14 @@ def new_datastore(request: ApiRequest, project: str, data: DatastoreIn, response
 @router.get("/datastores/{datastore}", response=DatastoreOut)
 @access.route("dataset:get")
 def get_datastore(request: ApiRequest, datastore: str, response: HttpResponse) -> dict[str, Any]:
-    """A dataset or a model."""
+    """A dataset, a model or a volume."""
     return _told(request, datastore_for(request, datastore, "get"), response)
 
 
 @router.patch("/datastores/{datastore}", response=DatastoreOut)
 @access.route("dataset:set")
 def set_datastore(request: ApiRequest, datastore: str, data: DatastoreEdit, response: HttpResponse) -> dict[str, Any]:
-    """Renames or describes a dataset or a model."""
+    """Renames or describes a dataset, a model or a volume, or gives a volume another quota."""
     with transaction.atomic():
         found = _locked(request, datastore, "set")
         actions.edit(datastore=found, by=request.user, **data.dict())
@@ -111,7 +116,7 @@ def set_datastore(request: ApiRequest, datastore: str, data: DatastoreEdit, resp
 @router.delete("/datastores/{datastore}", response={204: None})
 @access.route("dataset:rm")
 def remove_datastore(request: ApiRequest, datastore: str) -> Status:
-    """Removes a dataset or a model with all its versions, for good; refused while something uses it."""
+    """Removes a dataset or a model with all its versions, or a volume with its content, for good; refused while something uses it."""
     with transaction.atomic():
         actions.remove(datastore=_locked(request, datastore, "rm"), by=request.user)
     return Status(204, None)
@@ -151,11 +156,17 @@ def get_version(request: ApiRequest, datastore: str, version: str) -> dict[str, 
     return show_version(version_of(datastore_for(request, datastore, "get"), version), request.user)
 
 
-@router.post("/uploads/{upload}/commit", response={200: VersionOut, 201: VersionOut})
+@router.post("/uploads/{upload}/commit", response={200: VersionOut, 201: VersionOut, 204: None})
 @access.route("dataset:set")
 def commit_upload(request: ApiRequest, upload: str, data: CommitIn) -> Status:
-    """Makes a version of an upload that is here whole; answers 200 and the latest version where that is the same."""
+    """Makes a version of an upload that is here whole; answers 200 and the latest version where that is the same.
+
+    An upload to a volume is put into its place there, in the stead of files that are there: 204. Interrupted, it goes on when asked
+    again."""
     found = upload_for(upload, request.user)
+    if found.datastore.kind == Kind.VOLUME:
+        actions.lay_out(upload=found, by=request.user)
+        return Status(204, None)
     version, new = actions.commit(upload=found, note=data.note, by=request.user)
     return Status(201 if new else 200, show_version(version, request.user))
 

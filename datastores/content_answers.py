@@ -21,7 +21,7 @@ LOOKED_AGAIN: Final = 2.0  # seconds between two looks whether somebody may read
 in_files = sync_to_async(thread_sensitive=False)  # makes of a function that touches files one that is waited for
 
 
-async def _while_allowed(request: Any, datastore: Datastore, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def while_allowed(request: Any, datastore: Datastore, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The same pieces, as long as who asks may still read them; then the connection breaks."""
     looked = time.monotonic()
     async for piece in one_by_one(pieces, thread_sensitive=False):
@@ -41,11 +41,12 @@ def _look_again(request: Any, datastore: Datastore) -> None:
 def stream(request: Any, version: Version, pieces: Iterator[bytes], kind: str, **more: str) -> HttpResponseBase:
     """The pieces as they come; `more`: headers, with _ for -."""
     headers = {name.replace("_", "-"): value for name, value in more.items()}
-    sent = _while_allowed(request, version.datastore, pieces)
+    sent = while_allowed(request, version.datastore, pieces)
     return StreamingHttpResponse(sent, content_type=kind, headers=NOTHING_SHOWN | headers)
 
 
-def _attached(name: str) -> str:
+def attached(name: str) -> str:
+    """The header that makes a download of what is answered."""
     return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
 
 
@@ -55,10 +56,10 @@ async def file(request: Any, version: Version, path: str) -> HttpResponseBase:
     project_id, tag = version.datastore.project_id, f'"{entry.sha256}"'
 
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
-        return _while_allowed(request, version.datastore, contents.read(project_id, entry, start, end))
+        return while_allowed(request, version.datastore, contents.read(project_id, entry, start, end))
 
     headers = {"Content-Type": "application/octet-stream", "ETag": tag}
-    headers |= NOTHING_SHOWN | {"Content-Disposition": _attached(path.rpartition("/")[2])}
+    headers |= NOTHING_SHOWN | {"Content-Disposition": attached(path.rpartition("/")[2])}
     response = ranges.answer(request, entry.size, pieces, headers, lambda condition: condition == tag)
     if response.status_code == 416:
         beyond = {"Content-Range": response.headers["Content-Range"]}
@@ -79,7 +80,7 @@ def entry_at(version: Version, path: str) -> Entry:
 async def archive(request: Any, version: Version, folder: str, kind: str) -> HttpResponseBase:
     """All that is below a folder, as one archive. Raises Http404."""
     await in_files(check_folder)(version, folder)
-    named = _attached(contents.file_name(version, folder, kind))
+    named = attached(contents.file_name(version, folder, kind))
     pieces = contents.archived(version, folder, kind)
     return stream(request, version, pieces, contents.FORMATS[kind], Content_Disposition=named)
 

@@ -33,7 +33,7 @@ def _media(kind: str, said: str) -> dict[str, Any]:
     return {"description": said, "content": {kind: {"schema": {"type": "string", "format": "binary"}}}}
 
 
-def _answers(said: str, *kinds: str) -> dict[str, Any]:
+def answers(said: str, *kinds: str) -> dict[str, Any]:
     """For the document: what is answered is bytes of one of these kinds."""
     both = [_media(kind, said)["content"] for kind in kinds]
     return {
@@ -76,7 +76,7 @@ class PackIn(In):
     paths: list[str] = Field(min_length=1, max_length=FILES_OUT)
 
 
-def _position(cursor: str) -> bytes:
+def position(cursor: str) -> bytes:
     try:
         key = listings.position(cursor)
         key.decode()
@@ -110,7 +110,7 @@ def list_content(
         start, end = listing.folder(folder)
         if start == end:
             raise Http404
-        children = listing.children(folder, after=_position(paging.cursor))
+        children = listing.children(folder, after=position(paging.cursor))
         shown = list(islice(children, paging.limit + 1))
     more, shown = len(shown) > paging.limit, shown[: paging.limit]
     following = listings.cursor_of(shown[-1].key) if more else None
@@ -136,7 +136,7 @@ def compare_versions(
     """Which files differ between two versions, by path."""
     found = datastore_for(request, datastore, "get")
     before, now = version_of(found, old), version_of(found, new)
-    after = _position(paging.cursor).decode()
+    after = position(paging.cursor).decode()
     with listings.opened(listings.of(before)) as first, listings.opened(listings.of(now)) as second:
         shown = list(islice(compare.changes(first, second, after=after), paging.limit + 1))
     more, shown = len(shown) > paging.limit, shown[: paging.limit]
@@ -157,7 +157,7 @@ def _there(request: ApiRequest, datastore: str, version: str) -> Version:
     return _version(request, datastore, version)
 
 
-@router.get(f"{VERSION}/manifest", openapi_extra=_answers("The manifest: a line of JSON for each file", LINES))
+@router.get(f"{VERSION}/manifest", openapi_extra=answers("The manifest: a line of JSON for each file", LINES))
 @access.route("dataset:get")
 async def get_manifest(request: ApiRequest, datastore: str, version: str) -> HttpResponseBase:
     """The manifest of a version: `{"path", "sha256", "size", "mode"}` for each file, a line each.
@@ -184,7 +184,7 @@ async def head_file(request: ApiRequest, datastore: str, version: str, path: str
     return await content_answers.file(request, await _there(request, datastore, version), path)
 
 
-@router.post(f"{VERSION}/pack", openapi_extra=_answers("The pack", "application/octet-stream"))
+@router.post(f"{VERSION}/pack", openapi_extra=answers("The pack", "application/octet-stream"))
 @access.route("dataset:get")
 async def get_pack(request: ApiRequest, datastore: str, version: str, data: PackIn) -> HttpResponseBase:
     """Many small files at once, at most 64 MiB: of each its SHA-256 (32 bytes), its size (8 bytes, big-endian) and its content, in the
@@ -209,7 +209,7 @@ def _entries(version: Version, wanted: list[str]) -> list[Entry]:
     return entries
 
 
-@router.get(f"{VERSION}/archive", openapi_extra=_answers("The archive", *contents.FORMATS.values()))
+@router.get(f"{VERSION}/archive", openapi_extra=answers("The archive", *contents.FORMATS.values()))
 @access.route("dataset:get")
 async def get_archive(
     request: ApiRequest,
@@ -223,7 +223,7 @@ async def get_archive(
     return await content_answers.archive(request, found, folder, kind)
 
 
-@router.get("/uploads/{upload}/missing", openapi_extra=_answers("What lacks: a line of JSON for each blob", LINES))
+@router.get("/uploads/{upload}/missing", openapi_extra=answers("What lacks: a line of JSON for each blob", LINES))
 @access.route("dataset:get")
 async def get_missing(request: ApiRequest, upload: str) -> HttpResponseBase:
     """What the server still lacks of an upload: `{"sha256", "size", "received"}` for each blob, a line each."""

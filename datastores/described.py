@@ -35,7 +35,8 @@ def paths(root: str) -> dict[str, Any]:
     """Address -> method -> operation; `root` is what all addresses begin with."""
     begin = _of(
         "begin_upload",
-        "Begins an upload, or goes on with the same one that was begun before: the body is the version's manifest, gzipped perhaps "
+        "Begins an upload to a dataset, model or volume, or goes on with the same one that was begun before: the body is the manifest, "
+        "gzipped perhaps "
         '(Content-Encoding), with a line of JSON for each file in any order: `{"path", "sha256", "size", "mode"}`, mode 420 or 493. '
         "The answer says how much the server lacks.",
         ["datastore"],

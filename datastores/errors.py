@@ -1,6 +1,7 @@
 """What to tell whoever asked when a thing cannot be done."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from projects.errors import Impossible
 
@@ -17,10 +18,12 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """What uses a datastore: its URN, and what it is called."""
+    """What uses a datastore: its URN, and what it is called; whether it writes there; and of what to ask who may see that it does."""
 
     urn: str
     name: str
+    writes: bool = False
+    target: Any = None
 
 
 class InUse(Impossible):

@@ -1,4 +1,4 @@
-"""Datasets and models, their versions, and the blobs that these consist of."""
+"""Datasets, models and volumes, the versions of the first two, and the blobs that these consist of."""
 
 from typing import ClassVar
 
@@ -45,7 +45,7 @@ class Made(models.Model):
 
 
 class Datastore(Made):
-    """A dataset or a model by its name, which is its project's only one."""
+    """A dataset, a model or a volume by its name, which is its project's only one."""
 
     id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="datastores")
@@ -54,6 +54,11 @@ class Datastore(Made):
     description = models.TextField(blank=True, max_length=20_000, help_text="Markdown")
     changed_at = models.DateTimeField(default=timezone.now, help_text="when it was last renamed or described")
     removed_at = models.DateTimeField(null=True, blank=True)
+    # Of a volume alone.
+    quota = models.PositiveBigIntegerField(null=True, blank=True, help_text="bytes that a volume may have")
+    used = models.PositiveBigIntegerField(null=True, editable=False, help_text="bytes of the disk, as last measured")
+    files = models.PositiveBigIntegerField(null=True, editable=False, help_text="how many, as last measured")
+    measured_at = models.DateTimeField(null=True, editable=False, help_text="null: it has changed since")
 
     # What datastores.pages adds for a list.
     latest: "Version | None"
@@ -67,6 +72,9 @@ class Datastore(Made):
         indexes = [
             models.Index(fields=["project", "kind", "name", "id"], condition=Q(removed_at=None), name="datastore_list"),
             models.Index(fields=["name", "id"], condition=Q(removed_at=None), name="datastore_everywhere"),
+            models.Index(
+                fields=["measured_at"], condition=Q(removed_at=None, kind=Kind.VOLUME), name="volume_measured"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -124,7 +132,8 @@ class Blob(models.Model):
 
 
 class Upload(Made):
-    """A version on its way: the manifest is here, and what the server lacks of it arrives. It belongs to who began it.
+    """A version on its way, or files on their way into a volume: the manifest is here, and what the server lacks of it arrives. It
+    belongs to who began it.
 
     While a project has one, none of its blobs is deleted.
     """

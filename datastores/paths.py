@@ -24,6 +24,15 @@ def clean(path: str) -> str:
     return path
 
 
+def clean_there(path: str) -> str:
+    """The same for what a job may have called so: control characters, too. Raises BadPath."""
+    if not path:
+        raise BadPath("A path is empty.")
+    if wrong := _wrong(_control.sub(lambda found: found[0] if found[0] == "\0" else "_", path)):
+        raise BadPath(f"“{shown(path)}” {wrong}.")
+    return path
+
+
 def clean_folder(path: str) -> str:
     """The same for a folder, of which "" is the one with everything."""
     return clean(path) if path else ""

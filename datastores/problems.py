@@ -1,7 +1,8 @@
 """What went wrong with data, as programs are told."""
 
 from api import problems
-from api.problems import Problem, invalid
+from api.problems import NOTHING, Problem, invalid
+from compute import changing, trees
 from datastores import blobs, errors, uploads
 from datastores.manifests import BadManifest
 from datastores.paths import BadPath
@@ -29,6 +30,8 @@ def register() -> None:
         errors.InUse: _in_use,
         errors.Incomplete: lambda error: Problem(409, "incomplete", str(error), missing_blobs=error.missing),
         errors.TooMuch: lambda error: Problem(409, "quota", str(error)),
+        changing.InTheWay: lambda error: Problem(409, "conflict", str(error)),
+        trees.NotThere: lambda error: Problem(404, "not_found", NOTHING),
         uploads.BadPack: lambda error: invalid([("pack", str(error))]),
         uploads.NotWanted: lambda error: invalid([("sha256", "is none that this upload lacks")]),
         uploads.Damaged: _damaged,

@@ -5,7 +5,7 @@ from functools import partial
 
 from django.db import transaction
 
-from datastores import checks, places
+from datastores import checks, places, volumes
 from datastores.kinds import Kind
 from datastores.models import Datastore, Upload
 from projects import signals
@@ -20,7 +20,11 @@ WORDS = {
         f"{kind}:rm": f"Removed a {kind.label.lower()}",
         f"{kind}:version:new": f"Added a version to a {kind.label.lower()}",
     }.items()
+} | {
+    "volume:content:new": "Put files into a volume",
+    "volume:content:rm": "Removed content of a volume",
 }
+del WORDS["volume:version:new"]
 
 
 def connect() -> None:
@@ -42,3 +46,4 @@ def _project_purging(sender: object, *, project: Project, **_: object) -> None:
         transaction.on_commit(partial(places.remove_upload, upload_id), robust=True)
     # Where that is interrupted, the nightly check finds content of a project that is not there.
     transaction.on_commit(partial(checks.delete_all_of, project.pk), robust=True)
+    transaction.on_commit(partial(volumes.remove_all_of, project.pk), robust=True)

@@ -11,10 +11,11 @@ from datastores.blobs import Full
 LEFT: Final = 64 * 2**20  # bytes that stay free, for the database and the logs
 
 
-def check(more: int) -> None:
-    """Whether so many bytes can arrive. Raises Full. In a bucket there is always room; each file passes the disk by itself."""
+def check(more: int, *, here: bool = False) -> None:
+    """Whether so many bytes can arrive. Raises Full. In a bucket there is always room, each file passes the disk by itself; `here`: they
+    stay on this disk anyway."""
     free = shutil.disk_usage(places.uploads()).free
-    if more and not settings.MLTEAM_BLOBS and more + LEFT > free:
+    if more and (here or not settings.MLTEAM_BLOBS) and more + LEFT > free:
         raise Full(f"The server's disk has {said(max(free - LEFT, 0))} left; these would be {said(more)}.")
 
 

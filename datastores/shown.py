@@ -34,7 +34,10 @@ class VersionOut(Out):
 
 
 class DatastoreOut(Out):
-    """A dataset or a model, with its newest version; `description` is Markdown. `mine`: who asks has created it."""
+    """A dataset or a model, with its newest version, or a volume; `description` is Markdown. `mine`: who asks has created it.
+
+    Of a volume alone: `quota`, the bytes that it may have; `used`, the bytes of the disk that it has, and `files`, how many, as last
+    measured."""
 
     id: str
     urn: str
@@ -46,6 +49,9 @@ class DatastoreOut(Out):
     by_role: str | None
     created_at: datetime
     latest: VersionOut | None
+    quota: int | None
+    used: int | None
+    files: int | None
     mine: bool
 
 
@@ -78,7 +84,8 @@ def show_datastores(datastores: Sequence[Datastore], by: Any) -> list[dict[str, 
 
 
 def _show(one: Datastore, by: Any, project: dict[str, str], latest: Version | None) -> dict[str, Any]:
-    plain = {name: getattr(one, name) for name in ("id", "urn", "kind", "name", "description", "created_at")}
+    names = ("id", "urn", "kind", "name", "description", "created_at", "quota", "used", "files")
+    plain = {name: getattr(one, name) for name in names}
     return plain | _maker(one, by) | {"project": project, "latest": show_version(latest, by) if latest else None}
 
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from datastores import checks, trees
+from datastores import checks, trees, volumes
 
 
 @shared_task(name="datastores.tasks.check", ignore_result=True)
@@ -12,3 +12,16 @@ def check() -> None:
         checks.run()
     finally:
         trees.tidy()
+        volumes.delete_gone()
+
+
+@shared_task(name="datastores.tasks.delete_gone", ignore_result=True)
+def delete_gone() -> None:
+    """Deletes what was removed of volumes."""
+    volumes.delete_gone()
+
+
+@shared_task(name="datastores.tasks.measure", ignore_result=True)
+def measure() -> None:
+    """Finds out how much is in volumes."""
+    volumes.measure_stale()

@@ -1,7 +1,9 @@
-"""What arrives for a version that is not there yet: packs of small files, pieces of large ones. Nothing here asks who sends it.
+"""What arrives for a version that is not there yet, or for a volume: packs of small files, pieces of large ones. Nothing here asks who
+sends it.
 
 In an upload's directory lie `manifest` with its index, `wanted` (what the server lacked when it began) and `<sha256>.part` for each
-file that has arrived in part. What is whole and has the right hash goes into the store, and gets its Blob.
+file that has arrived in part. What is whole and has the right hash goes into the store, and gets its Blob; for a volume it waits in
+`whole/` until all is here, and `laying` says that it was, and is being put into its place.
 """
 
 import errno
@@ -14,7 +16,7 @@ import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -26,6 +28,7 @@ from django.utils import timezone
 
 from datastores import blobs, listings, places
 from datastores.errors import Impossible
+from datastores.kinds import Kind
 from datastores.manifests import BadManifest
 from datastores.models import Blob, Upload
 
@@ -115,11 +118,29 @@ def _of_latest(upload: Upload) -> Iterator[tuple[bytes, int]]:
 
 
 def _present(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Which of some blobs the project has, and how large they are."""
+    """Which of some blobs the project has, or the upload where it is for a volume, and how large they are."""
+    if upload.datastore.kind == Kind.VOLUME:
+        return _waiting(upload, hashes)
     rows = Blob.objects.filter(
         project=upload.datastore.project_id, sha256__in=[sha256.hex() for sha256 in hashes], fault=""
     )
     return ((bytes.fromhex(sha256), size) for sha256, size in rows.values_list("sha256", "size"))
+
+
+def _waiting(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:
+    for sha256 in hashes:
+        with suppress(FileNotFoundError):
+            yield sha256, content_of(upload, sha256.hex()).stat().st_size
+
+
+def content_of(upload: Upload, sha256: str) -> Path:
+    """Where content that is whole waits, of an upload to a volume."""
+    return places.upload_directory(upload.id) / "whole" / sha256
+
+
+def laying_mark(upload: Upload) -> Path:
+    """A file that is there as soon as all of an upload to a volume was here, and some of it may be in its place."""
+    return places.upload_directory(upload.id) / "laying"
 
 
 def _in_parts(items: list[Any]) -> Iterator[list[Any]]:
@@ -155,6 +176,8 @@ class Wanted:
 def lacking(upload: Upload) -> Iterator[Lack]:
     """What the server still lacks, and how much of each has arrived."""
     wanted, directory = Wanted(upload), places.upload_directory(upload.id)
+    if laying_mark(upload).exists():
+        return
     for some in _in_parts(list(wanted)):
         present = {sha256 for sha256, _ in _present(upload, [sha256 for sha256, _ in some])}
         for sha256, size in some:
@@ -198,10 +221,9 @@ def receive_pack(upload: Upload, pack: bytes) -> int:
     if wrong:
         raise Damaged(sha256.hex() for sha256 in dict.fromkeys(wrong))
     directory = places.upload_directory(upload.id)
-    project_id, kept = upload.datastore.project_id, blobs.store()
 
     def keep(sha256: bytes) -> None:
-        kept.put(blobs.key_of(project_id, sha256.hex()), _written(directory, contents[sha256]))
+        _keep(upload, sha256.hex(), _written(directory, contents[sha256]))
 
     with full_said():
         for _ in blobs.beside_each_other(keep, contents):
@@ -235,11 +257,19 @@ def _written(directory: Path, content: memoryview) -> Path:
 
 
 def _keep(upload: Upload, sha256: str, file: Path) -> None:
+    if upload.datastore.kind == Kind.VOLUME:
+        place = content_of(upload, sha256)
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        file.replace(place)
+        return
     blobs.store().put(blobs.key_of(upload.datastore.project_id, sha256), file)
 
 
 def _note_kept(upload: Upload, kept: Known) -> None:
     """Rows after bytes: what has a row is there."""
+    if upload.datastore.kind == Kind.VOLUME:
+        touch(upload)
+        return
     project_id, now = upload.datastore.project_id, connection.ops.adapt_datetimefield_value(timezone.now())
     # Not by the model, which takes longer over each row than the disk over its file.
     columns = "INSERT INTO datastores_blob (project_id, sha256, size, checked_at, fault) VALUES (%s, %s, %s, %s, '')"

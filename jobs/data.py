@@ -13,7 +13,7 @@ from datastores.models import Datastore, Version
 from jobs import transitions
 from jobs.models import Job, Mount
 from jobs.spec import Spec, SpecErrors, Wanted
-from jobs.states import WAITING, JobState, Reason
+from jobs.states import UNFINISHED, WAITING, JobState, Reason
 from projects.models import Project
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def choices(project: Project, by: "User | RoleHolder") -> list[tuple[str, str]]:
 def mount(job: Job, those: list[Found]) -> None:
     """Writes down what the job has, and whether that has still to be laid out; with the job's own row, in one transaction."""
     Mount.objects.bulk_create(
-        Mount(job=job, version=one.version, sub=one.wanted.sub, path=one.wanted.path) for one in those
+        Mount(job=job, datastore=one.version.datastore, version=one.version, sub=one.wanted.sub, path=one.wanted.path)
+        for one in those
     )
 
 
@@ -131,7 +132,7 @@ def bring(job_id: str) -> bool:
     if job is None:
         return False
     try:
-        here = all(trees.lay_out(one.version) for one in _mounts(job))
+        here = all(trees.lay_out(one.version) for one in _mounts(job) if one.version)
     except Unusable as error:
         _fail(job, str(error))
         return False
@@ -145,11 +146,11 @@ def _mounts(job: Job) -> list[Mount]:
     """Raises Unusable when something has been removed meanwhile, or is no longer for who submitted the job."""
     if not (wanted := job.spec.get("data")):
         return []
-    mounts = list(job.mounts.select_related("version__datastore__project"))
+    mounts = list(job.mounts.select_related("datastore__project", "version__datastore__project"))
     if len(mounts) != len(wanted):
         raise Unusable("Some of its data has been removed.")
     by = job.created_by  # a role's key has no person whose levels may have changed
-    for datastore in {one.version.datastore for one in mounts} if by else ():
+    for datastore in {one.datastore for one in mounts} if by else ():
         if by and not access.allowed(by, f"{datastore.kind}:get", datastore):
             raise Unusable(f"{by.username} may no longer read the {datastore.kind} {datastore.name}.")
     return mounts
@@ -163,7 +164,7 @@ def places(job: Job) -> list[dict[str, str]]:
     """What the job sees where: host path and path inside. Raises Unusable for what is no longer here."""
     shown = []
     for one in _mounts(job):
-        place: Path | None = trees.find(one.version, one.sub)
+        place: Path | None = trees.find(one.version, one.sub) if one.version else None
         if place is None:
             raise Unusable(f"{one.version} is no longer on this host. Submit it again.")
         shown.append({"source": str(place), "target": one.path})
@@ -172,5 +173,10 @@ def places(job: Job) -> list[dict[str, str]]:
 
 def users_of(datastore: Datastore) -> list[Use]:
     """The jobs that have not ended and have something of it."""
-    jobs = Job.objects.unfinished().filter(mounts__version__datastore=datastore).distinct().select_related("project")
-    return [Use(job.urn, f"job {job.name}") for job in jobs]
+    rows = Mount.objects.filter(datastore=datastore, job__state__in=UNFINISHED).select_related("job__project")
+    found: dict[str, Use] = {}
+    for one in rows.order_by("job__created_at", "job"):
+        known = found.get(one.job_id)
+        writes = one.writes or (known is not None and known.writes)
+        found[one.job_id] = Use(one.job.urn, f"job {one.job.name}", writes, one.job)
+    return list(found.values())

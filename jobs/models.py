@@ -10,7 +10,7 @@ from django.utils import timezone
 from access import Target
 from accounts.ids import new_id
 from compute.models import ComputeResource
-from datastores.models import Version
+from datastores.models import Datastore, Version
 from jobs.querysets import JobQuerySet
 from jobs.states import ACTIVE, FINAL, JobState
 from projects.models import Project
@@ -146,10 +146,13 @@ class Attempt(models.Model):
 
 
 class Mount(models.Model):
-    """What a job has of a dataset or model, for good of just this version: the whole, or the part at `sub`, seen at `path`."""
+    """What a job has of a dataset or model, for good of just this version, or of a volume, which has none: the whole, or the part at
+    `sub`, seen at `path`."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="mounts")
-    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="+")
+    datastore = models.ForeignKey(Datastore, on_delete=models.CASCADE, related_name="+")
+    version = models.ForeignKey(Version, null=True, on_delete=models.CASCADE, related_name="+")
+    writes = models.BooleanField(default=False, help_text="whether the job may change it: a volume alone")
     sub = models.CharField(max_length=4096, blank=True)
     path = models.CharField(max_length=500)
 

@@ -53,6 +53,7 @@ SCHEDULE = {
     "purge": every(60, "projects.tasks.purge"),
     "charge": every(60, "jobs.tasks.charge"),
     "closed": every(300, "accounts.tasks.forget_closed"),
+    "volumes": every(60, "datastores.tasks.measure"),
     "answers": every(600, "api.tasks.forget_answers"),
     # By the clock: a beat that is started anew each day would never reach the end of a day's interval.
     "content": {

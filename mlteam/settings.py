@@ -304,6 +304,12 @@ MLTEAM_DATA_CAP = int(
     env("MLTEAM_DATA_CAP", "0")
 )  # bytes of content that a project may have; 0: as much as there is room
 
+# Volumes
+MLTEAM_VOLUME_QUOTA = int(env("MLTEAM_VOLUME_QUOTA", str(100 * 2**30)))  # bytes of a volume for which nothing is said
+MLTEAM_VOLUME_QUOTA_MOST = int(
+    env("MLTEAM_VOLUME_QUOTA_MOST", "0")
+)  # bytes that one may be given; 0: as many as wanted
+
 # Where the pages' “Report a problem” leads: an email address, or the address of a page.
 MLTEAM_CONTACT = env("MLTEAM_CONTACT").strip()
 if MLTEAM_CONTACT and not re.fullmatch(r"https?://[^\s\"<>]+|[^\s@:/?&\"<>]+@[^\s@:/?&\"<>]+", MLTEAM_CONTACT):

@@ -51,6 +51,24 @@ class Migration(migrations.Migration):
                 ),
                 ("removed_at", models.DateTimeField(blank=True, null=True)),
                 (
+                    "quota",
+                    models.PositiveBigIntegerField(blank=True, help_text="bytes that a volume may have", null=True),
+                ),
+                (
+                    "used",
+                    models.PositiveBigIntegerField(
+                        editable=False, help_text="bytes of the disk, as last measured", null=True
+                    ),
+                ),
+                (
+                    "files",
+                    models.PositiveBigIntegerField(editable=False, help_text="how many, as last measured", null=True),
+                ),
+                (
+                    "measured_at",
+                    models.DateTimeField(editable=False, help_text="null: it has changed since", null=True),
+                ),
+                (
                     "created_by",
                     models.ForeignKey(
                         null=True,
@@ -186,6 +204,14 @@ class Migration(migrations.Migration):
             model_name="datastore",
             index=models.Index(
                 condition=models.Q(("removed_at", None)), fields=["name", "id"], name="datastore_everywhere"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="datastore",
+            index=models.Index(
+                condition=models.Q(("kind", "volume"), ("removed_at", None)),
+                fields=["measured_at"],
+                name="volume_measured",
             ),
         ),
         migrations.AddConstraint(

@@ -23,15 +23,25 @@ class Migration(migrations.Migration):
                 ("sub", models.CharField(blank=True, max_length=4096)),
                 ("path", models.CharField(max_length=500)),
                 (
+                    "writes",
+                    models.BooleanField(default=False, help_text="whether the job may change it: a volume alone"),
+                ),
+                (
                     "job",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE, related_name="mounts", to="jobs.job"
                     ),
                 ),
                 (
+                    "datastore",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="datastores.datastore"
+                    ),
+                ),
+                (
                     "version",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="datastores.version"
+                        null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="datastores.version"
                     ),
                 ),
             ],

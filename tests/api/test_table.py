@@ -32,7 +32,15 @@ GET    /datastores                                         401  200  200  200  2
 DELETE /datastores/{datastore}                             401  404  404  404  404  403  204  403  204  204  204  404  404  403  204
 GET    /datastores/{datastore}                             401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 PATCH  /datastores/{datastore}                             401  404  404  404  404  403  200  403  200  200  200  404  404  403  200
+GET    /datastores/{datastore}/archive                     401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
 GET    /datastores/{datastore}/compare                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+DELETE /datastores/{datastore}/content                     401  404  404  404  404  403  409  403  409  409  409  404  404  403  409
+GET    /datastores/{datastore}/content                     401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
+GET    /datastores/{datastore}/files/{path:path}           401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
+HEAD   /datastores/{datastore}/files/{path:path}           401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
+POST   /datastores/{datastore}/folders                     401  404  404  404  404  403  409  403  409  409  409  404  404  403  409
+GET    /datastores/{datastore}/listing                     401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
+GET    /datastores/{datastore}/users                       401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions                    401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}          401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}/archive  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
@@ -178,6 +186,7 @@ SENT: dict[str, dict[str, object]] = {
     "POST /projects/{project}/datastores": {"kind": "dataset", "name": "new"},
     "PATCH /datastores/{datastore}": {"description": "New"},
     "POST /datastores/{datastore}/versions/{version}/pack": {"paths": ["model.txt"]},
+    "POST /datastores/{datastore}/folders": {"path": "new"},
     "POST /uploads/{upload}/commit": {},
     "POST /projects/{project}/keys": {"name": "new", "type": "wandb", "fields": {"api_key": "0123456789"}},
     "PUT /projects/{project}/keys/{third_party_key}": {"fields": {"token": "hf_9876543210"}},
@@ -215,6 +224,7 @@ FORMS = {"POST /projects/{project}/jobs/with-files": {"spec": '{"name": "digits"
 ASKED = {
     "GET /jobs/{job}/attempts/{int:index}/log/search": "?q=a",
     "GET /datastores/{datastore}/compare": "?old=1",
+    "DELETE /datastores/{datastore}/content": "?path=model.txt",
     "GET /rules/allowed": "?action=job:get&urn={job_urn}",
     "DELETE /projects/{project}": "?confirm=Vision",
     "GET /rules/holders": "?action=job:get&urn={job_urn}",

@@ -68,11 +68,6 @@ def test_a_dataset_lives(program, owner, project, viewer):
     assert entry.origin == "api" and entry.before["name"] == "people"
 
 
-def test_volumes_are_refused_with_a_reason(program, owner, project):
-    asked = program(owner).post(f"/projects/{project.pk}/datastores", {"kind": "volume", "name": "home"})
-    assert "Volumes cannot be created here yet" in problem(asked, 422, "invalid")["detail"]
-
-
 def test_lists_are_filtered_and_cost_the_same(program, owner, project, viewer, stranger, dataset, version):
     model = actions.create(project=project, kind="model", name="Net", description="of faces", by=owner)
     elsewhere = projects.create(name="Elsewhere", by=viewer)

@@ -11,7 +11,7 @@ from django.http import Http404
 import access
 from access import Refused
 from datastores import actions, blobs, listings, places, receivers, room, uploads
-from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
+from datastores.errors import Impossible, Incomplete, InUse, TooMuch, User
 from datastores.manifests import BadManifest
 from datastores.models import Blob, Datastore, Upload, Version
 from datastores.signals import datastore_removing
@@ -65,11 +65,6 @@ def test_a_name_is_its_projects_only_one_while_it_is_there(project, owner, datas
         actions.edit(datastore=other, name="faces", by=owner)
     actions.remove(datastore=dataset, by=owner)
     actions.create(project=project, kind="model", name="faces", by=owner)
-
-
-def test_volumes_cannot_be_created_yet(project, owner):
-    with pytest.raises(Unfit, match="Volumes cannot be created here yet"):
-        actions.create(project=project, kind="volume", name="home", by=owner)
 
 
 def test_what_is_in_use_is_not_removed(dataset, owner):

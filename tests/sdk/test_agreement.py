@@ -68,7 +68,7 @@ NAMES = {
     "VersionOut": "VersionFacts",
 }
 # Read by verbs that hand on something else, or of no use to who has the bytes.
-READ = {"FoundOut", "HoldersOut", "LinesOut", "VerifyOut"}
+READ = {"FoundOut", "HoldersOut", "LinesOut", "VerifyOut", "FolderOut", "VolumeContentOut", "DatastoreUserOut"}
 
 
 @pytest.fixture(scope="module")

@@ -373,7 +373,10 @@ class VersionFacts(Thing):
 
 
 class DatastoreFacts(Ref):
-    """A dataset, a model or a volume (`kind`). `description` is Markdown; `latest` is None while there is no version."""
+    """A dataset, a model or a volume (`kind`). `description` is Markdown; `latest` is None while there is no version.
+
+    Of a volume: `quota`, the bytes that it may have, `used`, those that it has on the disk, and `files`, how many, as last measured.
+    """
 
     project: ProjectRef = ProjectRef()
     kind: str = ""
@@ -382,6 +385,9 @@ class DatastoreFacts(Ref):
     by_role: str | None = None
     created_at: datetime | None = None
     latest: VersionFacts | None = None
+    quota: int | None = None
+    used: int | None = None
+    files: int | None = None
     mine: bool = False
 
 

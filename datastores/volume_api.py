@@ -1,0 +1,148 @@
+"""What is in volumes, for programs: it is there to be changed, while jobs write it too."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from asgiref.sync import sync_to_async
+from django.http import HttpResponseBase
+from ninja import Field, Query, Router, Status
+
+import access
+from api.callers import ApiRequest
+from api.lists import In, Listed, Out
+from compute import trees
+from datastores import actions, contents, listings, paths, volume_answers, volume_contents, volumes
+from datastores.content_api import LINES, PARTS, ContentPaging, answers, position
+from datastores.models import Datastore
+from datastores.shown import datastore_for
+
+router = Router(tags=["data"])
+
+
+class VolumeContentOut(Out):
+    """What lies in a folder of a volume: a file, a folder (`directory`), a link, which nobody here follows, or something other: a FIFO, a
+    socket, or what has a name that is no UTF-8. `size` and `mode` (420 or 493) are a file's."""
+
+    name: str
+    kind: Literal["file", "directory", "link", "other"]
+    size: int
+    mode: int | None
+    modified: datetime
+
+
+class DatastoreUserOut(Out):
+    """What uses a datastore now: a job, by its URN, and whether it writes there. Of one that may not be seen only that it is there."""
+
+    urn: str | None
+    name: str
+    writes: bool
+
+
+class FolderIn(In):
+    """A folder of a volume, by its path."""
+
+    path: str = Field(min_length=1, max_length=4096)
+
+
+class FolderOut(Out):
+    """A folder of a volume."""
+
+    path: str
+
+
+def _volume(request: ApiRequest, datastore: str, verb: str) -> Datastore:
+    found = datastore_for(request, datastore, verb)
+    volumes.check_is(found)
+    return found
+
+
+_there = sync_to_async(_volume)
+
+
+def _folder(path: str) -> str:
+    return paths.clean_there(path) if path not in {"", "."} else ""
+
+
+@router.get("/datastores/{datastore}/content", response=Listed[VolumeContentOut])
+@access.route("dataset:get")
+def list_volume(
+    request: ApiRequest, datastore: str, paging: Query[ContentPaging], path: str = Query("", max_length=4096)
+) -> dict[str, Any]:
+    """What lies in a folder of a volume; without `path` in the whole. By name."""
+    found = _volume(request, datastore, "get")
+    volumes.root_of(found)
+    children, last = trees.children(
+        volumes.place_of(found), _folder(path), after=position(paging.cursor), limit=paging.limit
+    )
+    following = listings.cursor_of(last) if last else None
+    items = [{"name": one.path} | volume_contents.shown(one) for one in children]
+    return {"items": items, "next": following, "previous": None}
+
+
+@router.delete("/datastores/{datastore}/content", response={204: None})
+@access.route("dataset:set")
+def remove_volume_content(request: ApiRequest, datastore: str, path: str = Query(max_length=4096)) -> Status:
+    """Removes a file of a volume, or a folder with all that is in it; `.` is all content. That cannot be undone."""
+    actions.remove_content(datastore=_volume(request, datastore, "set"), path=path, by=request.user)
+    return Status(204, None)
+
+
+@router.post("/datastores/{datastore}/folders", response={201: FolderOut})
+@access.route("dataset:set")
+def new_folder(request: ApiRequest, datastore: str, data: FolderIn) -> Status:
+    """Makes a folder in a volume, with those above it; one that is there stays as it is."""
+    actions.make_folder(datastore=_volume(request, datastore, "set"), path=data.path, by=request.user)
+    return Status(201, {"path": data.path})
+
+
+@router.get("/datastores/{datastore}/users", response=list[DatastoreUserOut])
+@access.route("dataset:get")
+def list_users_of(request: ApiRequest, datastore: str) -> list[dict[str, Any]]:
+    """What uses a dataset, a model or a volume now, and keeps it from being removed: jobs that have not ended."""
+    return [show_use(one, request.user) for one in actions.users_of(datastore_for(request, datastore, "get"))]
+
+
+def show_use(use: Any, by: Any) -> dict[str, Any]:
+    """What uses it, as far as `by` may see that."""
+    seen = use.target is None or access.allowed(by, "job:get", use.target)
+    return {"urn": use.urn if seen else None, "name": use.name if seen else "a job of others", "writes": use.writes}
+
+
+# Bytes
+
+FILE = "/datastores/{datastore}/files/{path:path}"
+
+
+@router.get(FILE, openapi_extra=PARTS)
+@access.route("dataset:get")
+async def get_volume_file(request: ApiRequest, datastore: str, path: str) -> HttpResponseBase:
+    """A file of a volume, or the Range of it that is asked for."""
+    return await volume_answers.file(request, await _there(request, datastore, "get"), paths.clean_there(path))
+
+
+@router.api_operation(["HEAD"], FILE)
+@access.route("dataset:get")
+async def head_volume_file(request: ApiRequest, datastore: str, path: str) -> HttpResponseBase:
+    """How long a file of a volume is."""
+    return await volume_answers.file(request, await _there(request, datastore, "get"), paths.clean_there(path))
+
+
+@router.get("/datastores/{datastore}/listing", openapi_extra=answers("What there is: a line of JSON each", LINES))
+@access.route("dataset:get")
+async def get_listing(request: ApiRequest, datastore: str, path: str = Query("", max_length=4096)) -> HttpResponseBase:
+    """All that is in a volume, or below a folder of it: `{"path", "kind", "size", "mode", "modified"}` for each, a line each, in no
+    order."""
+    found = await _there(request, datastore, "get")
+    return await volume_answers.listing(request, found, _folder(path))
+
+
+@router.get("/datastores/{datastore}/archive", openapi_extra=answers("The archive", *contents.FORMATS.values()))
+@access.route("dataset:get")
+async def get_volume_archive(
+    request: ApiRequest,
+    datastore: str,
+    path: str = Query("", max_length=4096),
+    kind: Literal["tar", "zip"] = Query("tar", alias="format"),
+) -> HttpResponseBase:
+    """All files of a volume, or of a folder of it, as one archive; its paths begin in that folder. Links are left out."""
+    return await volume_answers.archive(request, await _there(request, datastore, "get"), _folder(path), kind)

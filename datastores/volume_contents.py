@@ -1,0 +1,106 @@
+"""What is in a volume, for whoever reads it while jobs may write: the listing of all, archives, single files."""
+
+import json
+import os
+import stat
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from accounts.downloads import Sink
+from compute import trees
+from compute.trees import Entry, NotThere
+from datastores import volumes
+from datastores.contents import BLOCK, gathered
+from datastores.models import Datastore
+
+CHUNK: Final = 256 * 1024
+EARLIEST, LATEST = 315_532_800, 4_354_819_198  # seconds since 1970 that a zip can name: 1980 to 2107
+LAST: Final = 253_402_300_799  # seconds since 1970 at the end of the year 9999
+PLAIN, PROGRAM = 0o644, 0o755
+
+
+def shown(entry: Entry) -> dict[str, Any]:
+    """What is told of one thing; `mode` as in manifests, of files alone."""
+    file = entry.kind == "file"
+    mode = (PROGRAM if entry.mode & stat.S_IXUSR else PLAIN) if file else None
+    size = entry.size if file else 0
+    return {"kind": entry.kind, "size": size, "mode": mode, "modified": _moment(entry.modified)}
+
+
+def _moment(seconds: float) -> datetime:
+    """A file's time; a job can set it to any."""
+    return datetime.fromtimestamp(int(min(max(seconds, 0), LAST)), UTC)
+
+
+def listing(datastore: Datastore, path: str) -> Iterator[bytes]:
+    """All that is below a folder, "" is the whole: a line of JSON each, in no order."""
+    for entry in trees.everything(volumes.place_of(datastore), path):
+        told = shown(entry)
+        told["modified"] = told["modified"].isoformat().replace("+00:00", "Z")
+        line = {"path": f"{path}/{entry.path}" if path else entry.path} | told
+        yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def archived(datastore: Datastore, path: str, kind: str) -> Iterator[bytes]:
+    """All files below a folder as an archive in which paths begin there; links and whatever is no file are left out."""
+    root = volumes.place_of(datastore)
+    return gathered((_tarred if kind == "tar" else _zipped)(root, path))
+
+
+def _files(root: Path, path: str) -> Iterator[tuple[Entry, BinaryIO, int]]:
+    """Each file that is there when it is its turn, open, with its size at that moment."""
+    for entry in trees.everything(root, path):
+        if entry.kind != "file":
+            continue
+        try:
+            with trees.opened(root, f"{path}/{entry.path}" if path else entry.path) as file:
+                yield entry, file, os.fstat(file.fileno()).st_size
+        except NotThere:  # a job took it away since it was listed
+            continue
+
+
+def _tarred(root: Path, path: str) -> Iterator[bytes]:
+    for entry, file, size in _files(root, path):
+        info = tarfile.TarInfo(entry.path)
+        info.size, info.mtime = size, int(min(max(entry.modified, 0), LAST))
+        info.mode = PROGRAM if entry.mode & stat.S_IXUSR else PLAIN
+        yield info.tobuf(tarfile.PAX_FORMAT)
+        left = size
+        while left and (piece := file.read(min(CHUNK, left))):
+            left -= len(piece)
+            yield piece
+        # What a job has cut off meanwhile is zeros, as with tar itself: the size was said before.
+        while left > CHUNK:
+            left -= CHUNK
+            yield bytes(CHUNK)
+        yield bytes(left + -size % BLOCK)
+    yield bytes(2 * BLOCK)
+
+
+def _zipped(root: Path, path: str) -> Iterator[bytes]:
+    sink = Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for entry, file, size in _files(root, path):
+            # A backslash leads into directories on another system, and perhaps out of where the archive is unpacked.
+            moment = time.gmtime(min(max(entry.modified, EARLIEST), LATEST))[:6]
+            info = zipfile.ZipInfo(entry.path.replace("\\", "_"), moment)
+            info.external_attr = (stat.S_IFREG | (PROGRAM if entry.mode & stat.S_IXUSR else PLAIN)) << 16
+            left = size
+            with archive.open(info, "w", force_zip64=True) as target:
+                while left and (piece := file.read(min(CHUNK, left))):
+                    left -= len(piece)
+                    target.write(piece)
+                    yield sink.empty()
+        yield sink.empty()
+    yield sink.empty()
+
+
+def file_name(datastore: Datastore, path: str, kind: str) -> str:
+    """What an archive is called."""
+    last = f"-{Path(path).name}" if path else ""
+    return f"{datastore.name}{last}.{kind}"

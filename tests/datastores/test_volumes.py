@@ -1,0 +1,514 @@
+"""Volumes: what is in them, what goes in and out, how much they may have; jobs change them at the same time."""
+
+import io
+import json
+import os
+import shutil
+import tarfile
+import threading
+import zipfile
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from compute import changing, trees
+from datastores import actions, checks, hints, places, tasks, uploads, volume_contents, volumes
+from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
+from datastores.models import Blob, Datastore, Upload
+from datastores.signals import datastore_removing
+from mlteam import state
+from projects.models import AuditEntry
+from tests.api.conftest import ROOT
+from tests.api.test_door import problem
+from tests.datastores.conftest import body_of
+from tests.datastores.pushing import begin, hash_of, manifest, packed
+
+pytestmark = pytest.mark.django_db
+
+FILES = {
+    ".DS_Store": b"",
+    "AAA/Accelerometer Data 2019-06-28 14-00-01.txt": b"first",
+    "BBB/BBB-1/x": b"same",
+    "BBB/ü/日本 語.txt": b"same",
+    "run.sh": b"#!/bin/sh\n",
+}
+MODES = {"run.sh": 493}
+
+
+@pytest.fixture(autouse=True)
+def var(settings, monkeypatch, tmp_path):
+    monkeypatch.setattr(hints, "delete_gone", lambda: None)  # no worker listens
+    settings.VAR = tmp_path / "var"
+    monkeypatch.setattr(state, "VAR", tmp_path / "var")
+    return tmp_path / "var"
+
+
+@pytest.fixture
+def volume(project, owner) -> Datastore:
+    return actions.create(project=project, kind="volume", name="home", quota=2**20, by=owner)
+
+
+def lines(files: dict[str, bytes]) -> bytes:
+    return b"".join(
+        json.dumps({"path": path, "sha256": hash_of(data), "size": len(data), "mode": MODES.get(path, 420)}).encode()
+        + b"\n"
+        for path, data in files.items()
+    )
+
+
+def put(volume, files, by) -> None:
+    begun = begin(volume, lines(files), by)
+    uploads.receive_pack(begun.upload, packed(*set(files.values())))
+    actions.lay_out(upload=begun.upload, by=by)
+
+
+@pytest.fixture
+def filled(volume, owner) -> Path:
+    put(volume, FILES, owner)
+    return volumes.place_of(volume)
+
+
+def content(root: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(root)): one.read_bytes() for one in root.rglob("*") if one.is_file()}
+
+
+# A volume and its quota
+
+
+def test_a_volume_lives(program, owner, viewer, project, settings):
+    asks = program(owner)
+    made = asks.post(f"/projects/{project.pk}/datastores", {"kind": "volume", "name": "home"})
+    assert made.status_code == 201, made.content
+    one = made.json()
+    assert (one["kind"], one["quota"], one["used"], one["files"]) == ("volume", settings.MLTEAM_VOLUME_QUOTA, 0, 0)
+    assert one["urn"] == f"{project.urn}:volume:{one['id']}" and one["latest"] is None
+    address = f"/datastores/{one['id']}"
+    assert asks.patch(address, {"quota": 5000}).json()["quota"] == 5000
+    assert AuditEntry.objects.filter(action="volume:set").latest("id").after["quota"] == 5000
+    settings.MLTEAM_VOLUME_QUOTA_MOST = 4000
+    assert "at most 3.9 KiB" in problem(asks.patch(address, {"quota": 4001}), 422, "invalid")["errors"][0]["message"]
+    assert problem(asks.patch(address, {"quota": 0}), 422, "invalid")
+    assert problem(program(viewer).patch(address, {"quota": 1}), 403, "not_granted")
+    dataset = {"kind": "dataset", "name": "d", "quota": 5}
+    assert problem(asks.post(f"/projects/{project.pk}/datastores", dataset), 422, "invalid")["errors"][0]["field"]
+    assert asks.get(f"{address}/content").json()["items"] == []
+    assert asks.get(f"{address}/versions").json()["items"] == []
+    assert asks.delete(address).status_code == 204
+
+
+def test_what_is_in_it_goes_with_it(volume, owner, filled, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.remove(datastore=volume, by=owner)
+    assert not filled.exists()
+    tasks.delete_gone()
+    assert list((filled.parent / ".gone").iterdir()) == []
+
+
+def test_it_is_kept_while_something_uses_it(volume, owner, filled, program):
+    use = User("urn:x", "job x", True)
+    asked = lambda **_: [use]  # noqa: E731
+    datastore_removing.connect(asked)
+    try:
+        with pytest.raises(InUse):
+            actions.remove(datastore=volume, by=owner)
+        shown = program(owner).get(f"/datastores/{volume.pk}/users").json()
+        assert shown == [{"urn": "urn:x", "name": "job x", "writes": True}]
+    finally:
+        datastore_removing.disconnect(asked)
+    assert content(filled) == FILES
+
+
+def test_a_project_that_is_purged_leaves_none(project, filled):
+    volumes.remove_all_of(project.pk)
+    assert not filled.parent.exists()
+
+
+# What goes in
+
+
+def test_files_are_put_in_their_places(volume, owner, filled):
+    assert content(filled) == FILES
+    assert {path: (filled / path).stat().st_mode & 0o777 for path in FILES} == {
+        path: MODES.get(path, 0o644) for path in FILES
+    }
+    if os.getuid() == 0:
+        assert {one.lstat().st_uid for one in [filled, *filled.rglob("*")]} == {volumes.owner()}
+    assert not Blob.objects.exists() and not Upload.objects.exists()
+    volume.refresh_from_db()
+    assert volume.files == 5 and volume.used >= 4 * 4096 and volume.measured_at
+    entry = AuditEntry.objects.get(action="volume:content:new")
+    assert entry.after == {"files": 5, "bytes": sum(map(len, FILES.values()))}
+    put(volume, {"run.sh": b"new"}, owner)
+    assert content(filled) == FILES | {"run.sh": b"new"}
+
+
+def test_an_upload_is_refused_beyond_the_quota(volume, owner, filled):
+    with pytest.raises(TooMuch, match=r"of the 1\.0 MiB that it may have"):
+        begin(volume, manifest({"large": bytes(2**20)}), owner)
+    assert not Upload.objects.exists()
+    volume.quota = 200_000
+    volume.save()
+    put(volume, {"a": bytes(100_000)}, owner)
+    put(volume, {"a": bytes(range(250)) * 400}, owner)  # in the stead of what is there
+    begun = begin(volume, manifest({"b": bytes(60_000)}), owner)
+    uploads.receive_pack(begun.upload, packed(bytes(60_000)))
+    (filled / "by a job").write_bytes(bytes(100_000))
+    with pytest.raises(TooMuch):
+        actions.lay_out(upload=begun.upload, by=owner)
+    (filled / "by a job").unlink()
+    actions.lay_out(upload=begun.upload, by=owner)
+    assert (filled / "b").stat().st_size == 60_000
+
+
+def test_what_is_in_the_way_is_named(volume, owner, filled):
+    with pytest.raises(changing.InTheWay, match=r"folder called .AAA."):
+        begin(volume, manifest({"AAA": b"x"}), owner)
+    with pytest.raises(changing.InTheWay, match=r"called .run\.sh. that is no folder"):
+        put(volume, {"run.sh/x": b"x"}, owner)
+    with pytest.raises(changing.InTheWay):
+        volumes.make_folder(volume, "run.sh")
+    assert content(filled) == FILES
+
+
+def test_an_upload_that_is_not_whole_puts_nothing(volume, owner):
+    begun = begin(volume, lines(FILES), owner)
+    uploads.receive_pack(begun.upload, packed(b"first"))
+    with pytest.raises(Incomplete):
+        actions.lay_out(upload=begun.upload, by=owner)
+    assert not list(volumes.root_of(volume).iterdir())
+    again = begin(volume, lines(FILES), owner)
+    assert again.upload.pk == begun.upload.pk and hash_of(b"first") not in {
+        one.sha256 for one in uploads.lacking(again.upload)
+    }
+    with pytest.raises(Impossible, match="no versions"):
+        actions.commit(upload=begun.upload, by=owner)
+
+
+def test_a_server_killed_in_between_goes_on(volume, owner, monkeypatch):
+    begun = begin(volume, lines(FILES), owner)
+    uploads.receive_pack(begun.upload, packed(*set(FILES.values())))
+    placed, place = [], changing.place
+
+    def dies(*args):
+        if len(placed) == 3:
+            raise KeyboardInterrupt
+        placed.append(args)
+        place(*args)
+
+    monkeypatch.setattr(changing, "place", dies)
+    with pytest.raises(KeyboardInterrupt):
+        actions.lay_out(upload=begun.upload, by=owner)
+    monkeypatch.setattr(changing, "place", place)
+    assert not list(uploads.lacking(begun.upload))
+    actions.lay_out(upload=begun.upload, by=owner)
+    assert content(volumes.place_of(volume)) == FILES
+    assert not (places.uploads() / begun.upload.pk).exists() or not Upload.objects.exists()
+
+
+def test_over_the_wire(wire, volume, owner, program, transactional_db):
+    from accounts import tokens
+
+    token = tokens.make(user=owner, name="w", scope="all", days=1)
+    data = os.urandom(300_000)
+    begun = wire("POST", f"/datastores/{volume.pk}/uploads", manifest({"a/b.bin": data, "c": b""}), token=token)
+    assert (begun.status, begun.json["missing_bytes"]) == (201, 300_000)
+    upload = begun.json["id"]
+    at = f"/uploads/{upload}/blobs/{hash_of(data)}"
+    wire("PUT", at, data, token=token, cut=150_000)
+    received = wire("PUT", at, b"", token=token).json["received"]
+    assert wire("PUT", at, data[received:], token=token, query=f"offset={received}").json["received"] == 300_000
+    assert wire("PUT", f"/uploads/{upload}/pack", packed(b""), token=token).status == 200
+    assert program(owner).post(f"/uploads/{upload}/commit", {}).status_code == 204
+    assert content(volumes.place_of(volume)) == {"a/b.bin": data, "c": b""}
+
+
+# What is in it
+
+
+def test_folders_are_listed_by_name(program, viewer, volume, filled):
+    os.mkfifo(filled / "fifo")
+    (filled / "link").symlink_to("/etc/passwd")
+    (filled / "line\nbreak").write_bytes(b"1")
+    (filled / os.fsdecode(b"\xff\xfe")).write_bytes(b"1")
+    asks = program(viewer)
+    address = f"/datastores/{volume.pk}/content"
+    found = asks.get(address).json()["items"]
+    assert [(one["name"], one["kind"], one["size"], one["mode"]) for one in found] == [
+        (".DS_Store", "file", 0, 420),
+        ("AAA", "directory", 0, None),
+        ("BBB", "directory", 0, None),
+        ("fifo", "other", 0, None),
+        ("line\nbreak", "file", 1, 420),
+        ("link", "link", 0, None),
+        ("run.sh", "file", 10, 493),
+        ("��", "other", 0, None),
+    ]
+    seen, cursor = [], ""
+    while cursor is not None:
+        answer = asks.get(address, limit=3, cursor=cursor).json()
+        seen += answer["items"]
+        cursor = answer["next"]
+    assert seen == found
+    assert [one["name"] for one in asks.get(f"{address}?path=BBB/ü").json()["items"]] == ["日本 語.txt"]
+    for wrong in ("nothing", "run.sh", "link", "fifo"):
+        assert problem(asks.get(f"{address}?path={quote(wrong)}"), 404, "not_found")
+    for wrong in ("..", "/etc", "AAA/../..", "a//b", "x" * 300):
+        assert problem(asks.get(f"{address}?path={quote(wrong)}"), 422, "invalid")
+
+
+def test_all_is_listed_for_a_program(program, viewer, volume, filled):
+    (filled / "AAA" / "link").symlink_to("/etc")
+    asks = program(viewer)
+    answer = asks.get(f"/datastores/{volume.pk}/listing")
+    told = {one["path"]: one for one in map(json.loads, body_of(answer).splitlines())}
+    folders = {"AAA", "BBB", "BBB/BBB-1", "BBB/ü"}
+    assert set(told) == set(FILES) | folders | {"AAA/link"}
+    assert told["run.sh"] | {"modified": ""} == {
+        "path": "run.sh", "kind": "file", "size": 10, "mode": 493, "modified": ""}  # fmt: skip
+    assert told["AAA/link"]["kind"] == "link" and told["AAA"]["kind"] == "directory"
+    part = body_of(asks.get(f"/datastores/{volume.pk}/listing?path=BBB/ü")).splitlines()
+    assert [json.loads(one)["path"] for one in part] == ["BBB/ü/日本 語.txt"]
+
+
+def test_files_and_parts_of_them_come_out(program, viewer, volume, filled):
+    asks = program(viewer)
+    at = f"/datastores/{volume.pk}/files/{quote('AAA/Accelerometer Data 2019-06-28 14-00-01.txt')}"
+    whole = asks.get(at)
+    assert body_of(whole) == b"first" and whole["Content-Disposition"].startswith("attachment")
+    ask = lambda span: asks.client.get(  # noqa: E731
+        f"{ROOT}{at}", headers=asks.headers | {"Range": span, "If-Range": whole["ETag"]}
+    )
+    part = ask("bytes=1-2")
+    assert (part.status_code, body_of(part), part["Content-Range"]) == (206, b"ir", "bytes 1-2/5")
+    assert problem(ask("bytes=9-"), 416, "bad_request")
+    os.mkfifo(filled / "fifo")
+    (filled / "link").symlink_to("run.sh")
+    for wrong in ("fifo", "link", "AAA", "nothing"):
+        assert problem(asks.get(f"/datastores/{volume.pk}/files/{wrong}"), 404, "not_found")
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_archives(program, viewer, volume, filled, kind):
+    os.mkfifo(filled / "BBB" / "fifo")
+    (filled / "BBB" / "link").symlink_to("/etc")
+    answer = program(viewer).get(f"/datastores/{volume.pk}/archive?path=BBB&format={kind}")
+    data = io.BytesIO(body_of(answer))
+    assert f"home-BBB.{kind}" in answer["Content-Disposition"]
+    if kind == "tar":
+        with tarfile.open(fileobj=data) as archive:
+            found = {one.name: archive.extractfile(one).read() for one in archive}
+    else:
+        with zipfile.ZipFile(data) as archive:
+            found = {name: archive.read(name) for name in archive.namelist()}
+    assert found == {"BBB-1/x": b"same", "ü/日本 語.txt": b"same"}
+
+
+def test_a_file_that_is_cut_while_it_is_packed_spoils_no_archive(volume, filled, monkeypatch):
+    monkeypatch.setattr(volume_contents, "CHUNK", 1000)
+    (filled / "BBB" / "log").write_bytes(b"x" * 10_000)
+    pieces = volume_contents._tarred(filled, "")
+    data = b""
+    for piece in pieces:
+        data += piece
+        if piece == b"x" * 1000:
+            os.truncate(filled / "BBB" / "log", 1500)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        found = {one.name: archive.extractfile(one).read() for one in archive}
+    assert set(found) == {*FILES, "BBB/log"} and len(found["BBB/log"]) == 10_000
+    assert found["run.sh"] == FILES["run.sh"]
+
+
+# What goes out of it
+
+
+def test_the_dialogue_about_removing(program, owner, viewer, volume, filled):
+    asks = program(owner)
+    at = f"/datastores/{volume.pk}/content"
+
+    def remove(path, by=asks):
+        return by.delete(f"{at}?path={quote(path)}")
+
+    assert problem(remove("AAA", program(viewer)), 403, "not_granted")
+    assert remove("AAA").status_code == 204
+    assert [one["name"] for one in asks.get(at).json()["items"]] == [".DS_Store", "BBB", "run.sh"]
+    assert remove("BBB/ü/日本 語.txt").status_code == 204
+    assert problem(remove("BBB/ü/日本 語.txt"), 404, "not_found")
+    for wrong in ("..", "/", "/etc", "BBB/../..", "./BBB", "", "BBB/."):
+        assert problem(remove(wrong), 422, "invalid"), wrong
+    assert content(filled).keys() == {".DS_Store", "BBB/BBB-1/x", "run.sh"}
+    (filled / os.fsdecode(b"\xff\xfe")).write_bytes(b"1")
+    (filled / "link").symlink_to("/etc")
+    assert remove(".").status_code == 204
+    assert asks.get(at).json()["items"] == [] and filled.is_dir() and Path("/etc/passwd").exists()
+    assert asks.get(f"/datastores/{volume.pk}").json()["used"] == 0
+    entries = AuditEntry.objects.filter(action="volume:content:rm").order_by("id")
+    assert [entry.before["path"] for entry in entries] == ["AAA", "BBB/ü/日本 語.txt", "."]
+    volumes.delete_gone()
+    assert not list((filled.parent / ".gone").iterdir())
+
+
+def test_folders_are_made(program, owner, viewer, volume):
+    asks = program(owner)
+    at = f"/datastores/{volume.pk}/folders"
+    assert asks.post(at, {"path": "a b/ü"}).json() == {"path": "a b/ü"}
+    assert asks.post(at, {"path": "a b/ü"}).status_code == 201
+    assert (volumes.place_of(volume) / "a b" / "ü").is_dir()
+    assert problem(asks.post(at, {"path": "../x"}), 422, "invalid")
+    assert problem(program(viewer).post(at, {"path": "x"}), 403, "not_granted")
+
+
+def test_what_has_versions_is_not_changed_in_place(program, owner, dataset):
+    asks = program(owner)
+    for asked in (
+        asks.get(f"/datastores/{dataset.pk}/content"),
+        asks.delete(f"/datastores/{dataset.pk}/content?path=."),
+        asks.post(f"/datastores/{dataset.pk}/folders", {"path": "x"}),
+    ):
+        assert "versions, which never change" in problem(asked, 409, "conflict")["detail"]
+
+
+# While jobs change it
+
+
+@pytest.fixture
+def swapping(filled, tmp_path):
+    """Something that swaps a directory for a link that leads out, and a file for a FIFO, again and again, as a job could."""
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "secret").write_bytes(b"secret")
+    (outside / "deep" / "secret").write_bytes(b"secret")
+    stop = threading.Event()
+
+    def swap() -> None:
+        name = filled / "swap"
+        while not stop.is_set():
+            for make in (
+                lambda: (name / "deep").mkdir(parents=True),
+                lambda: name.symlink_to(outside),
+                lambda: os.mkfifo(name),
+                lambda: (name.mkdir(), (name / "deep").symlink_to(outside / "deep"), os.mkfifo(name / "secret")),
+            ):
+                try:
+                    make()
+                    _gone(name)
+                except OSError:
+                    _gone(name)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    yield outside
+    stop.set()
+    thread.join()
+    assert {str(one.relative_to(outside)) for one in outside.rglob("*")} == {"secret", "deep", "deep/secret"}
+    assert (outside / "secret").read_bytes() == (outside / "deep" / "secret").read_bytes() == b"secret"
+    assert {one.lstat().st_uid for one in outside.rglob("*")} == {os.getuid()}
+
+
+def _gone(name: Path) -> None:
+    if name.is_dir() and not name.is_symlink():
+        shutil.rmtree(name, ignore_errors=True)
+    else:
+        name.unlink(missing_ok=True)
+
+
+def test_nothing_leads_out_however_names_are_swapped(volume, owner, filled, swapping, tmp_path):
+    gone = volumes._beside(volume.project_id, ".gone")
+    for number in range(150):
+        source = tmp_path / f"new{number}"
+        source.write_bytes(b"new")
+        for act in (
+            lambda: trees.children(filled, "swap", limit=10)[0],
+            lambda: [one.path for one in trees.everything(filled)],
+            lambda: _read(filled, "swap/secret"),
+            lambda: _read(filled, "swap/deep/secret"),
+            lambda source=source: changing.place(filled, "swap/deep/secret", source, volumes.owner()),
+            lambda: changing.make_folder(filled, "swap/deep/er", volumes.owner()),
+            lambda: changing.take_away(filled, "swap/secret", gone),
+            lambda: changing.take_away(filled, "swap/deep", gone),
+            lambda: changing.replaced(filled, "swap/deep/secret"),
+            lambda: list(volume_contents.archived(volume, "", "tar")),
+        )[number % 5 :: 5]:
+            try:
+                found = act()
+            except (trees.NotThere, changing.InTheWay):
+                continue
+            assert b"secret" not in (found if isinstance(found, bytes) else b"")
+            if isinstance(found, list) and found and isinstance(found[0], bytes):
+                with tarfile.open(fileobj=io.BytesIO(b"".join(found))) as archive:
+                    assert all(archive.extractfile(one).read() != b"secret" for one in archive)
+    volumes.delete_gone()
+
+
+def _read(root: Path, path: str) -> bytes:
+    with trees.opened(root, path) as file:
+        return file.read()
+
+
+def test_a_job_that_writes_on_while_it_is_emptied(volume, owner, filled):
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set() and number < 3000:
+            number += 1
+            (filled / f"{number}").write_bytes(b"x")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        actions.remove_content(datastore=volume, path=".", by=owner)
+    finally:
+        stop.set()
+        thread.join()
+    actions.remove_content(datastore=volume, path=".", by=owner)
+    assert not list(filled.iterdir())
+
+
+# How much is in it
+
+
+def test_what_jobs_write_is_measured(volume, filled):
+    (filled / "large").write_bytes(bytes(100_000))
+    os.link(filled / "large", filled / "again")
+    with (filled / "sparse").open("wb") as file:
+        file.truncate(2**30)
+    volume.measured_at = None
+    Datastore.objects.filter(pk=volume.pk).update(measured_at=None)
+    tasks.measure()
+    volume.refresh_from_db()
+    assert 100_000 < volume.used < 250_000 and volume.files == 7 and not volumes.is_full(volume)
+    (filled / "large").write_bytes(bytes(2**20))
+    assert volumes.measure(volume) and volumes.is_full(volume)
+
+
+def test_folders_nested_endlessly_count_as_full(volume, filled):
+    here = os.open(filled, os.O_RDONLY)
+    for _ in range(150):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert volumes.measure(volume) and volumes.is_full(volume)
+    volumes.take_away(volume, "d")
+    assert volumes.measure(volume) and not volumes.is_full(volume)
+    volumes.delete_gone()
+    assert not list((filled.parent / ".gone").iterdir())
+
+
+def test_what_is_left_of_killed_servers_goes(volume, owner, filled, project):
+    (filled.parent / ".new").mkdir(exist_ok=True)
+    (filled.parent / ".new" / "a234567a234567a7.x").write_bytes(b"half")
+    (filled.parent / "a234567a234567a7").mkdir()
+    checks.run()
+    tasks.check()
+    assert {one.name for one in filled.parent.iterdir()} - {".gone", ".new"} == {volume.pk}
+    assert content(filled) == FILES and not list((filled.parent / ".new").iterdir())
+
+
+def test_a_quota_that_makes_no_sense_is_refused(project, owner, volume):
+    with pytest.raises(Unfit):
+        actions.create(project=project, kind="volume", name="x", quota=-1, by=owner)
+    with pytest.raises(Unfit):
+        actions.edit(datastore=volume, quota=volumes.LARGEST + 1, by=owner)
