@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import sysconfig
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,12 @@ from typing import Any
 import psutil
 from django.conf import settings
 
+from mlteam import state
+
+TRIAL = """import sys
+sys.path.insert(0, sys.argv[1])
+from runner import volumes
+print(volumes.trial(sys.argv[2], *map(int, sys.argv[3:])))"""  # in a process of its own, whose mounts may change
 RESERVED_MIB = 1024  # memory that is left to the server and the system
 
 
@@ -24,6 +31,7 @@ class Facts:
     network: str  # "own" or "host"
     bwrap: str = ""
     slirp4netns: str = ""
+    volumes: str = ""  # why jobs can have none here; "": they can
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -37,14 +45,33 @@ def facts() -> Facts:
         return Facts(
             "bare",
             "host",
+            volumes="jobs run without a sandbox",
             problems=["Jobs run without a sandbox (MLTEAM_UNSANDBOXED): a job can read and change this server."],
         )
     bwrap = which_bwrap()
     trouble = _no_sandbox(bwrap)
     if trouble:
         return Facts("none", "host", problems=[trouble])
-    slirp, trouble = shutil.which("slirp4netns") or "", _no_network()
-    return Facts("sandbox", "host" if trouble else "own", bwrap, slirp, [trouble] if trouble else [])
+    slirp, trouble, volumes = shutil.which("slirp4netns") or "", _no_network(), _no_volumes()
+    said = [f"Jobs cannot have volumes: {volumes}."] if volumes else []
+    network = "host" if trouble else "own"
+    return Facts("sandbox", network, bwrap, slirp, volumes, [trouble, *said] if trouble else said)
+
+
+def _no_volumes() -> str:
+    """Why jobs cannot have volumes here, with the remedy; "" when one was mapped. Only root has to: it gives each job a user of its own."""
+    if os.geteuid():
+        return ""
+    directory, first = state.directory("volumes", 0o711), settings.MLTEAM_UID_BASE
+    words = [sys.executable, "-I", "-S", "-c", TRIAL, str(state.ROOT), str(directory), str(first - 1), str(first)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    if done.returncode == 0 and not done.stdout.strip():
+        return ""
+    why = done.stdout.strip() or done.stderr.strip().rpartition("\n")[2]
+    return (
+        f"idmapped mounts do not work at {state.VAR} ({why}); they need Linux 5.12 and, there, ext4, XFS, Btrfs or tmpfs. "
+        "Set MLTEAM_VAR to a directory of such a disk, or run mlteam as an ordinary user"
+    )
 
 
 def _no_network() -> str:

@@ -105,6 +105,8 @@ def edit(
     _save(datastore, update_fields=["name", "description", "quota", "changed_at"])
     action = f"{datastore.kind}:set"
     record(by=by, project=datastore.project, action=action, urn=datastore.urn, before=before, after=_said(datastore))
+    if before.get("quota") != datastore.quota:
+        transaction.on_commit(partial(volumes.note_quota, datastore), robust=True)
 
 
 def _check_text(field: str, text: str, longest: int) -> None:

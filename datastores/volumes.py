@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -109,9 +109,30 @@ def measure_stale() -> None:
         measure(one)
 
 
+def note_quota(datastore: Datastore) -> Path:
+    """Tells the runners of jobs what a volume may have now, in a file."""
+    file = _beside(datastore.project_id, ".quotas") / datastore.pk
+    state.write_atomically(file, str(datastore.quota or LARGEST))
+    return file
+
+
+def note_written(datastores: Any) -> None:
+    """Jobs have written there: these are measured soon. Takes a query of their ids."""
+    Datastore.objects.filter(pk__in=datastores).update(measured_at=None)
+
+
 def is_full(datastore: Datastore) -> bool:
     """Whether it has, as last measured, all that it may have."""
     return (datastore.used or 0) >= (datastore.quota or LARGEST)
+
+
+def has_folder(datastore: Datastore, path: str) -> bool:
+    """Whether there is such a folder now."""
+    try:
+        with trees.entered(place_of(datastore), path):
+            return True
+    except trees.NotThere:
+        return False
 
 
 def check_room(datastore: Datastore, upload: Upload) -> None:
@@ -187,6 +208,7 @@ def take_away(datastore: Datastore, path: str) -> None:
 
 def remove(project_id: str, datastore_id: str) -> None:
     """A volume that is no more goes, with all that is in it."""
+    (_beside(project_id, ".quotas") / datastore_id).unlink(missing_ok=True)
     with suppress(trees.NotThere):
         changing.take_away(_of_project(project_id), datastore_id, _beside(project_id, ".gone"))
 

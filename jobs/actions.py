@@ -282,6 +282,7 @@ def sentence_of(report: dict[str, Any]) -> str:
         Reason.BUDGET: "Its budget was used up.",
         Reason.TIME_LIMIT: "Ran into its time limit.",
         Reason.OUT_OF_MEMORY: "Used more memory than it asked for.",
+        Reason.VOLUME_FULL: "Filled a volume.",
         Reason.SUPERVISOR_LOST: "Its sandbox was killed from outside.",
         Reason.COULD_NOT_START: "The command could not be started.",
         Reason.ENVIRONMENT: "Its Python packages could not be installed.",

@@ -1,14 +1,17 @@
-"""Datasets and models that a job has: which version is meant, who may, where the job sees it, and laying it out before it starts."""
+"""Datasets, models and volumes that a job has: which version is meant, who may, where the job sees it, and laying it out before it
+starts."""
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import access
 from accounts.models import User
-from datastores import blobs, trees
+from compute import host
+from datastores import blobs, room, trees, volumes
 from datastores.errors import User as Use
+from datastores.kinds import Kind
 from datastores.models import Datastore, Version
 from jobs import transitions
 from jobs.models import Job, Mount
@@ -31,15 +34,20 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A version that a job asks for, and how."""
+    """A version that a job asks for, or a volume, which has none; and how."""
 
     wanted: Wanted
-    version: Version
+    datastore: Datastore
+    version: Version | None = None
 
     @property
     def pinned(self) -> str:
         """The same with the version's number."""
-        return self.wanted.pinned(self.version.number)
+        return self.wanted.pinned(self.version.number) if self.version else self.wanted.of_volume
+
+    @property
+    def writes(self) -> bool:
+        return self.version is None and self.wanted.mode != "ro"
 
 
 def found(project: Project, spec: Spec, by: "User | RoleHolder") -> list[Found]:
@@ -48,7 +56,7 @@ def found(project: Project, spec: Spec, by: "User | RoleHolder") -> list[Found]:
     for text in spec.data:
         wanted = Wanted.of(text)
         try:
-            result.append(Found(wanted, _version(project, wanted, by)))
+            result.append(_found(project, wanted, by))
         except Unusable as error:
             wrong.append(("data", f"{text}: {error}"))
     if wrong:
@@ -61,8 +69,30 @@ def pinned(spec: Spec, those: list[Found]) -> Spec:
     return spec.model_copy(update={"data": [one.pinned for one in those]}) if those else spec
 
 
-def _version(project: Project, wanted: Wanted, by: "User | RoleHolder") -> Version:
+def _found(project: Project, wanted: Wanted, by: "User | RoleHolder") -> Found:
     datastore = _datastore(project, wanted, by)
+    if datastore.kind != Kind.VOLUME:
+        return Found(wanted, datastore, _version(datastore, wanted))
+    found = Found(wanted, datastore)
+    if wanted.version:
+        raise Unusable("a volume has no versions")
+    if trouble := host.facts().volumes:
+        raise Unusable(f"no job here can have a volume: {trouble}")
+    if found.writes and not access.allowed(by, "volume:set", datastore):
+        raise Unusable("you may read this volume, but not change it (volume:set): write :ro after the path")
+    if found.writes and volumes.is_full(datastore):
+        raise Unusable(_full(datastore))
+    if wanted.sub and not volumes.has_folder(datastore, wanted.sub):
+        raise Unusable(f"there is no folder {wanted.sub} in this volume")
+    return found
+
+
+def _full(datastore: Datastore) -> str:
+    most = room.said(datastore.quota or 0)
+    return f"the volume {datastore.name} is full, it may have {most}: remove content, raise its quota, or write :ro after the path"
+
+
+def _version(datastore: Datastore, wanted: Wanted) -> Version:
     if wanted.mode == "rw":
         raise Unusable(f"a {datastore.kind} never changes; it can only be read (:ro)")
     rows = datastore.versions.order_by("-number")
@@ -96,7 +126,7 @@ def _datastore(project: Project, wanted: Wanted, by: "User | RoleHolder") -> Dat
     for datastore in sorted(rows, key=lambda one: one.project_id != project.pk):
         if access.allowed(by, f"{datastore.kind}:get", datastore):
             return datastore
-    raise Unusable("there is no such dataset or model in this project that you may read")
+    raise Unusable("there is no such dataset, model or volume in this project that you may read")
 
 
 def choices(project: Project, by: "User | RoleHolder") -> list[tuple[str, str]]:
@@ -104,23 +134,40 @@ def choices(project: Project, by: "User | RoleHolder") -> list[tuple[str, str]]:
     rows = Datastore.objects.present().in_project(project).visible_to(by).order_by("name")[:OFFERED]
     latest = Version.objects.latest_of(rows)
     return [
-        (f"{row.name}:/data/{row.name}", f"{row.name} ({row.kind}, version {latest[row.pk].number})")
+        (f"{row.name}:/data/{row.name}", f"{row.name} ({_kind_of(row, latest.get(row.pk))})")
         for row in rows
-        if row.pk in latest and Wanted.fits(row.name)
+        if (row.pk in latest or row.kind == Kind.VOLUME) and Wanted.fits(row.name)
     ]
+
+
+def _kind_of(datastore: Datastore, latest: Version | None) -> str:
+    return f"{datastore.kind}, version {latest.number}" if latest else datastore.kind
+
+
+def written(job: Job) -> list[Wanted]:
+    """The volumes that the job may write, as its spec says it: what has versions is pinned there."""
+    every = [Wanted.of(text) for text in job.spec.get("data", [])]
+    return [one for one in every if one.version is None and one.mode != "ro"]
 
 
 def mount(job: Job, those: list[Found]) -> None:
     """Writes down what the job has, and whether that has still to be laid out; with the job's own row, in one transaction."""
     Mount.objects.bulk_create(
-        Mount(job=job, datastore=one.version.datastore, version=one.version, sub=one.wanted.sub, path=one.wanted.path)
+        Mount(
+            job=job,
+            datastore=one.datastore,
+            version=one.version,
+            writes=one.writes,
+            sub=one.wanted.sub,
+            path=one.wanted.path,
+        )
         for one in those
     )
 
 
 def waits(those: list[Found]) -> bool:
     """Whether something has to be laid out before a job with these can start."""
-    return not all(trees.stands(one.version) for one in those)
+    return not all(trees.stands(one.version) for one in those if one.version)
 
 
 # Before it starts
@@ -150,9 +197,10 @@ def _mounts(job: Job) -> list[Mount]:
     if len(mounts) != len(wanted):
         raise Unusable("Some of its data has been removed.")
     by = job.created_by  # a role's key has no person whose levels may have changed
-    for datastore in {one.datastore for one in mounts} if by else ():
-        if by and not access.allowed(by, f"{datastore.kind}:get", datastore):
-            raise Unusable(f"{by.username} may no longer read the {datastore.kind} {datastore.name}.")
+    for datastore, writes in {(one.datastore, one.writes) for one in mounts} if by else ():
+        verb, said = ("set", "change") if writes else ("get", "read")
+        if by and not access.allowed(by, f"{datastore.kind}:{verb}", datastore):
+            raise Unusable(f"{by.username} may no longer {said} the {datastore.kind} {datastore.name}.")
     return mounts
 
 
@@ -160,15 +208,34 @@ def _fail(job: Job, sentence: str) -> None:
     transitions.move(job, JobState.FAILED, reason=Reason.DATA, sentence=sentence, only_from=WAITING)
 
 
-def places(job: Job) -> list[dict[str, str]]:
-    """What the job sees where: host path and path inside. Raises Unusable for what is no longer here."""
-    shown = []
-    for one in _mounts(job):
-        place: Path | None = trees.find(one.version, one.sub) if one.version else None
-        if place is None:
-            raise Unusable(f"{one.version} is no longer on this host. Submit it again.")
-        shown.append({"source": str(place), "target": one.path})
-    return shown
+def places(job: Job) -> list[dict[str, Any]]:
+    """What the job sees where, as docs/runner-protocol.md says it. Raises Unusable for what is no longer here, and for a full volume."""
+    return [_place(one) if one.version else _place_of_volume(one) for one in _mounts(job)]
+
+
+def _place(mount: Mount) -> dict[str, Any]:
+    assert mount.version
+    place: Path | None = trees.find(mount.version, mount.sub)
+    if place is None:
+        raise Unusable(f"{mount.version} is no longer on this host. Submit it again.")
+    return {"source": str(place), "target": mount.path}
+
+
+def _place_of_volume(mount: Mount) -> dict[str, Any]:
+    datastore = mount.datastore
+    if trouble := host.facts().volumes:
+        raise Unusable(f"No job here can have a volume: {trouble}")
+    root = volumes.root_of(datastore)
+    if mount.writes:
+        volumes.measure(datastore, volumes.SOON)
+        if volumes.is_full(datastore):
+            raise Unusable(f"{_full(datastore)[:1].upper()}{_full(datastore)[1:]}.")
+    told = {"sub": mount.sub, "writes": mount.writes, "owner": volumes.owner(), "name": datastore.name}
+    return {
+        "source": str(root),
+        "target": mount.path,
+        "volume": told | {"quota_file": str(volumes.note_quota(datastore))},
+    }
 
 
 def users_of(datastore: Datastore) -> list[Use]:

@@ -62,10 +62,10 @@ def start(attempt: Attempt) -> None:
         runner.launch(directory, lock)
 
 
-def _mounts_before(directory: Path) -> list[dict[str, str]] | None:
+def _mounts_before(directory: Path) -> list[dict[str, Any]] | None:
     """What an earlier runner of the attempt was told that the job sees, whatever became of that; None for the first."""
     try:
-        told: list[dict[str, str]] = json.loads((directory / "attempt.json").read_bytes())["mounts"]
+        told: list[dict[str, Any]] = json.loads((directory / "attempt.json").read_bytes())["mounts"]
     except FileNotFoundError:
         return None
     return told
@@ -194,7 +194,7 @@ def _fill_work(job: Path) -> None:
     draft.rename(job / "work")
 
 
-def _config(attempt: Attempt, mounts: list[dict[str, str]]) -> dict[str, Any]:
+def _config(attempt: Attempt, mounts: list[dict[str, Any]]) -> dict[str, Any]:
     """attempt.json, as docs/runner-protocol.md says it."""
     job, spec, facts = attempt.job, Spec.model_validate(attempt.job.spec), host.facts()
     directory = places.job_directory(job.id)

@@ -11,6 +11,7 @@ from billing import usage
 from billing.money import in_words
 from compute import trees
 from jobs import artifacts, logs, queue, rows
+from jobs.data import written
 from jobs.models import Attempt, Job
 from jobs.spec import Spec
 from jobs.states import FINAL, JobState, Reason
@@ -50,6 +51,7 @@ def detail_context(user: "User", job: Job, *, tab: str, chosen: str = "") -> dic
         "attempt": attempt,
         "tab": tab,
         "log": _log(job, attempt),
+        "written": ", ".join(f"{one.name} ({one.path})" for one in written(job)),
         "error": error_of(job, attempt) if job.state == JobState.FAILED and tab == "log" else None,
         "difference": difference(job) if job.state == JobState.FAILED and tab == "log" else "",
         "facts": facts(job, attempt) + cost(job),

@@ -144,13 +144,14 @@ def _apart(texts: list[str]) -> list[str]:
         if after == before:
             raise ValueError(f"two things cannot both be at {after}")
         if after.startswith(f"{before}/"):
-            raise ValueError(f"{after} would lie inside {before}, which is read-only")
+            raise ValueError(f"{after} would lie inside {before}, where other data is")
     return texts
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a job wants of a dataset or model: `[OWNER:]NAME[@VERSION][/SUB]:/PATH[:ro|rw]`. No version is the latest one."""
+    """What a job wants of a dataset, model or volume: `[OWNER:]NAME[@VERSION][/SUB]:/PATH[:ro|rw]`. No version is the latest one; no mode
+    is rw for a volume, and ro for what has versions."""
 
     owner: str
     name: str
@@ -172,7 +173,7 @@ class Wanted:
             version=int(version) if version and version != "latest" else None,
             sub=_part(match["sub"] or ""),
             path=_place(match["path"]),
-            mode=match["mode"] or "ro",
+            mode=match["mode"] or "",
         )
 
     @classmethod
@@ -185,8 +186,16 @@ class Wanted:
 
     def pinned(self, version: int) -> str:
         """The same, of just this version."""
+        return self._said(f"@{version}")
+
+    @property
+    def of_volume(self) -> str:
+        """The same, of a volume."""
+        return self._said("") + (":ro" if self.mode == "ro" else "")
+
+    def _said(self, version: str) -> str:
         owner, sub = f"{self.owner}:" if self.owner else "", f"/{self.sub}" if self.sub else ""
-        return f"{owner}{self.name}@{version}{sub}:{self.path}"
+        return f"{owner}{self.name}{version}{sub}:{self.path}"
 
 
 def _target(text: str) -> str:

@@ -38,6 +38,7 @@ class Reason(models.TextChoices):
     KEY = "key"
     DATA = "data"
     UPLOAD = "upload"
+    VOLUME_FULL = "volume_full"
 
 
 ACTIVE: Final = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.UPLOADING, JobState.CANCELLING})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
+from datastores import volumes
 from jobs import charges, events, hints
 from jobs.models import Attempt, Job, Move
 from jobs.states import FINAL, INTERRUPTIONS, MOVES, UNFINISHED, JobState, Reason, outcome
@@ -82,6 +83,7 @@ def ended(
             return
         transaction.on_commit(partial(charges.charge_ended, attempt.pk), robust=True)
         job = attempt.job
+        volumes.note_written(job.mounts.filter(writes=True).values("datastore"))
         job.refresh_from_db()
         if reason in INTERRUPTIONS and job.restartable and job.state != JobState.CANCELLING:
             restart(job, attempt, sentence)

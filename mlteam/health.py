@@ -106,6 +106,9 @@ def sandbox() -> Iterator[Finding]:
     if facts.isolation == "sandbox":
         yield Finding("ok", "Sandbox", facts.bwrap)
         yield Finding("ok", "Network of jobs", "a namespace each" if facts.network == "own" else "the host's")
+        if not facts.volumes:
+            how = "each job sees them as its own" if os.geteuid() == 0 else "all jobs run as the server's user"
+            yield Finding("ok", "Volumes", how)
     for problem in facts.problems:
         yield Finding("wrong" if facts.isolation == "none" else "note", "Isolation", problem)
     if facts.network == "own" and not Path("/dev/net/tun").exists():

@@ -69,9 +69,18 @@ class Runner:
         self.output = self.delivery = self.start_fifo = None
         self.statuses = {}  # of ended children, by pid
         self.next_look = self.next_sample = 0.0
+        self.watch = self._watch()
         self.kill_at = self.keeper = self.sandbox = None
         self.last_pump = 0.0
         self.cut = state.phase in ("spawned", "ready") and not self._held()
+
+    def _watch(self):
+        """What measures the volumes that the job writes, if it has any."""
+        if not any("volume" in mount for mount in self.config.mounts):
+            return None
+        from runner import volumes
+
+        return volumes.Watch(self.config.mounts)
 
     def _told_to_end(self, *_):
         """The host is going down: everything is told so, and killed a little later."""
@@ -283,6 +292,7 @@ class Runner:
     def _patience(self):
         now = time.monotonic()
         deadlines = [self.next_look, self.next_sample] + ([self.kill_at] if self.kill_at else [])
+        deadlines += [self.watch.due] if self.watch and self.state.phase != "packages" else []
         return min(max(min(deadlines) - now, 0.0), LOOK)
 
     def _turn(self, root):
@@ -298,6 +308,8 @@ class Runner:
         if now >= self.next_sample:
             self.next_sample = now + SAMPLE
             self._sample(root)
+        if root and self.watch and now >= self.watch.due:
+            self._measure()
         if self.kill_at and now >= self.kill_at:
             self._kill()
 
@@ -368,6 +380,13 @@ class Runner:
         self.state.peak = self.memory.peak
         if exceeded and (self.state.stopping or {}).get("reason") != "out_of_memory":
             self.state.save(stopping={"reason": "out_of_memory", "kill_at": time.time()})
+            self._kill()
+
+    def _measure(self):
+        """A volume that the job has filled ends it: others would find no room."""
+        said = self.watch.look()
+        if said and not self.state.stopping:
+            self.state.save(stopping={"reason": "volume_full", "kill_at": time.time(), "message": said})
             self._kill()
 
     def _reap(self):
@@ -460,6 +479,7 @@ class Runner:
         """The job has ended: all its output into the spool, and the report to be delivered."""
         self._start_delivery()
         self.output.drain()
+        message = message or (self.state.stopping or {}).get("message", "")
         report = {
             "reason": reason, "exit_status": exit_status, "signal": signal, "message": message,
             "started_at": self.state.started_at, "ended_at": time.time(), "peak_memory_mib": self.memory.peak // (1 << 20),

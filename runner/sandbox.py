@@ -94,7 +94,7 @@ def arguments(config, *, command, venv, network, located, descriptors):
     argv += ["--bind", located[config.work], WORK, "--bind", located[config.output], OUTPUT]
     argv += _extras(config, venv, located)
     for mount in config.mounts:
-        argv += ["--ro-bind", located[mount["source"]], mount["target"]]
+        argv += _bound(mount, located, descriptors)
     for place in config.key_files:
         argv += ["--perms", "0400", "--ro-bind-data", str(descriptors[place]), place]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/"]  # memory that no limit of the job's would count
@@ -104,6 +104,39 @@ def arguments(config, *, command, venv, network, located, descriptors):
     argv += ["--block-fd", str(descriptors["block"])]
     argv += ["--json-status-fd", str(descriptors["status"]), "--", *command]
     return argv
+
+
+def _bound(mount, located, descriptors):
+    volume, target = mount.get("volume"), mount["target"]
+    if volume is None:
+        return ["--ro-bind", located[mount["source"]], target]
+    kind = "bind" if volume["writes"] else "ro-bind"
+    if target in descriptors:  # by what was opened: a name in a volume may be a link by now
+        return [f"--{kind}-fd", str(descriptors[target]), target]
+    return [f"--{kind}", located[_key(mount)], target]
+
+
+def _key(mount):
+    """A volume among the places: two parts of one are two."""
+    return f"volume:{mount['target']}"
+
+
+def _volumes(config):
+    """Key -> what makes a mount of a volume that the job's user owns."""
+    from runner import volumes
+
+    def maker(source, volume):
+        return lambda: volumes.mapped(volumes.opened(source, volume["sub"]), volume["owner"], config.uid)
+
+    return {_key(one): maker(one["source"], one["volume"]) for one in config.mounts if "volume" in one}
+
+
+def _opened_volumes(config):
+    """Where a job sees a volume -> a descriptor of it, where all is of one user anyway."""
+    from runner import volumes
+
+    shown = [one for one in config.mounts if "volume" in one]
+    return {one["target"]: volumes.opened(one["source"], one["volume"]["sub"]) for one in shown}
 
 
 def _system():
@@ -174,10 +207,13 @@ def become(attempt, config, *, command, venv, network):
         descriptors[name] = _holding(text)
     for place, text in config.key_files.items():
         descriptors[place] = _holding(text)
+    if os.getuid():
+        descriptors.update(_opened_volumes(config))
     for number in descriptors.values():
         os.set_inheritable(number, True)
-    paths = [*shown(config, venv), *(mount["source"] for mount in config.mounts), stage.program_root(config.bwrap)]
-    located = stage.reachable(paths) if os.getuid() == 0 else {path: path for path in paths}
+    versions = [mount["source"] for mount in config.mounts if "volume" not in mount]
+    paths = [*shown(config, venv), *versions, stage.program_root(config.bwrap)]
+    located = stage.reachable(paths, _volumes(config)) if os.getuid() == 0 else {path: path for path in paths}
     program = stage.relocated(config.bwrap, located)
     bound(config)
     if os.getuid() == 0:

@@ -25,11 +25,17 @@ def relocated(program, located):
     return located[root] + program[len(root) :]
 
 
-def reachable(paths):
-    """Bind `paths` where everybody can go; answers path -> place. For a root without the right to mount, the paths themselves."""
+def reachable(paths, volumes=()):
+    """Bind `paths` where everybody can go; answers path -> place. For a root without the right to mount, the paths themselves.
+
+    `volumes`: functions that make a mount which is nowhere yet, by the key under which its place is answered. Raises OSError.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEWNS) or _mount(libc, None, "/", None, _REC | _SLAVE):
+        if volumes:
+            raise PermissionError("the server may not mount anything, and so no job can have a volume")
         return {path: path for path in paths}
+    trees = {key: make() for key, make in dict(volumes).items()}
     opened = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in paths if not path.startswith("/usr")}
     base = next(path for path in ("/mnt", "/tmp", "/run") if os.path.isdir(path))  # noqa: S108
     _check(_mount(libc, "tmpfs", base, "tmpfs", _NOSUID | _NODEV, "mode=755"), base)
@@ -38,7 +44,18 @@ def reachable(paths):
         located[path] = f"{base}/{number}"
         _place(libc, path, file, located[path])
         os.close(file)
+    for number, (key, tree) in enumerate(trees.items(), len(opened)):
+        located[key] = f"{base}/{number}"
+        _put(tree, located[key])
     return located
+
+
+def _put(tree, place):
+    from runner import volumes
+
+    os.mkdir(place)
+    volumes.put(tree, place)
+    os.close(tree)
 
 
 def _place(libc, path, file, place):

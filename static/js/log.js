@@ -358,9 +358,15 @@ class LogView {
   showEmpty() {
     const element = this.part("empty");
     element.hidden = this.logSize > 0 || this.locked || !(this.end || this.state);
-    if (this.end) element.textContent = "This attempt printed nothing. Where its command sends its output to a file (command > file), the output is in that file.";
+    if (this.end) element.textContent = this.printedNothing();
     else if (this.state?.state === "queued") element.textContent = "The log begins when the job starts.";
     else element.textContent = "Nothing printed yet.";
+  }
+
+  printedNothing() {
+    const { written } = this.root.dataset;
+    const said = "This attempt printed nothing. Where its command sends its output to a file (command > file), the output is in that file";
+    return written ? `${said}: in a volume, say, of which it has ${written}.` : `${said}.`;
   }
 
   // Drawing

@@ -1,0 +1,161 @@
+"""Volumes in jobs: who may, what a job is told, and what is said of a full one."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from compute import host
+from datastores import actions as datastores
+from datastores import volumes
+from datastores.errors import InUse
+from datastores.models import Datastore
+from jobs import actions, data, engine, places, queue
+from jobs.models import Job
+from jobs.states import JobState, Reason
+from projects.members import set_permissions
+from projects.models import Project
+from tests.api.conftest import program  # noqa: F401 - a fixture
+from tests.datastores.conftest import dataset, kept  # noqa: F401 - fixtures
+from tests.jobs.test_data import submit, var, version, wrong  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.django_db
+
+NONE = {"job": "all", "dataset": "none", "model": "none", "volume": "none"}
+
+
+@pytest.fixture
+def volume(project, owner, var) -> Datastore:  # noqa: F811
+    made = datastores.create(project=project, kind="volume", name="home", quota=2**20, by=owner)
+    (volumes.root_of(made) / "ü 1").mkdir()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _volumes_work(monkeypatch):
+    facts = replace(host.facts(), volumes="")
+    monkeypatch.setattr(host, "facts", lambda: facts)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "writes"),
+    [
+        ("home:/home/toolkit", "home:/home/toolkit", True),
+        ("home/ü 1/:/v:rw", "home/ü 1:/v", True),
+        ("home@latest:/v:ro", "home:/v:ro", False),
+    ],
+)
+def test_a_volume_is_written_unless_something_else_is_said(submit, owner, volume, text, kept, writes):  # noqa: F811
+    job = submit(owner, text, "faces:/data")
+    assert job.spec["data"] == [kept, "faces@1:/data"]
+    mount = job.mounts.get(datastore=volume)
+    assert (mount.version, mount.writes) == (None, writes)
+    alone = submit(owner, text)
+    assert not alone.waits_for_data  # there is nothing to be laid out
+
+
+def test_what_one_may_not_have_is_said(project, owner, collaborator, volume, submit):  # noqa: F811
+    assert "volume:set): write :ro" in wrong(project, collaborator, "home:/v")
+    assert submit(collaborator, "home:/v:ro").mounts.get().writes is False
+    assert "has no versions" in wrong(project, owner, "home@3:/v")
+    assert "no folder nothing in this volume" in wrong(project, owner, "home/nothing:/v")
+    shutil.rmtree(volumes.place_of(volume) / "ü 1")
+    (volumes.place_of(volume) / "ü 1").symlink_to("/etc")
+    assert "no folder ü 1" in wrong(project, owner, "home/ü 1:/v")
+    set_permissions(project, collaborator, NONE)
+    assert "no such" in wrong(project, collaborator, "home:/v:ro")
+
+
+def test_ones_own_personal_one_comes_along(collaborator, submit, var):  # noqa: F811
+    personal = Project.objects.get(owner=collaborator, personal=True)
+    home = datastores.create(project=personal, kind="volume", name="home", by=collaborator)
+    assert submit(collaborator, "personal:home:/v").mounts.get().datastore == home
+
+
+def test_where_it_cannot_be_had_that_is_said(project, owner, volume, monkeypatch, submit, resource):  # noqa: F811
+    job = submit(owner, "home:/v")
+    facts = replace(host.facts(), volumes="idmapped mounts do not work here")
+    monkeypatch.setattr(host, "facts", lambda: facts)
+    assert "can have a volume: idmapped mounts" in wrong(project, owner, "home:/v:ro")
+    [attempt] = queue.place(resource)
+    engine.start(attempt)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.DATA) and "idmapped" in job.sentence
+
+
+def test_its_runner_is_told_all_of_it(submit, owner, volume, resource, monkeypatch):  # noqa: F811
+    submit(owner, "home/ü 1:/v", "home:/all:ro")
+    [attempt] = queue.place(resource)
+    monkeypatch.setattr("runner.launch", lambda *_: None)
+    engine.start(attempt)
+    told = json.loads((places.attempt_directory(attempt.job_id, 0) / "attempt.json").read_text())["mounts"]
+    root = volumes.place_of(volume)
+    quota_file = told[0]["volume"]["quota_file"]
+    same = {"owner": volumes.owner(), "name": "home", "quota_file": quota_file}
+    assert told == [
+        {"source": str(root), "target": "/all", "volume": {"sub": "", "writes": False, **same}},
+        {"source": str(root), "target": "/v", "volume": {"sub": "ü 1", "writes": True, **same}},
+    ]
+    with open(quota_file) as file:
+        assert file.read() == str(2**20)
+
+
+def test_a_raised_quota_is_told(volume, owner, django_capture_on_commit_callbacks):
+    file = volumes.note_quota(volume)
+    with django_capture_on_commit_callbacks(execute=True):
+        datastores.edit(datastore=volume, quota=2**21, by=owner)
+    assert file.read_text() == str(2**21)
+
+
+def test_a_full_one_takes_no_more(submit, project, owner, volume, resource):  # noqa: F811
+    job = submit(owner, "home:/v")
+    (volumes.place_of(volume) / "large").write_bytes(b"x" * 2**20)
+    [attempt] = queue.place(resource)
+    engine.start(attempt)
+    job.refresh_from_db()
+    assert job.reason == Reason.DATA
+    assert job.sentence.startswith("The volume home is full, it may have 1.0 MiB: remove content")
+    assert "is full" in wrong(project, owner, "home:/v")
+    assert submit(owner, "home:/v:ro")
+
+
+def test_a_job_that_filled_one_has_failed_and_says_so(submit, owner, volume, resource):  # noqa: F811
+    job = submit(owner, "home:/v")
+    [attempt] = queue.place(resource)
+    volumes.measure(volume)
+    said = "The volume home has more than the 1.0 MiB that it may have."
+    actions.attempt_ended(attempt.pk, {"reason": "volume_full", "message": said, "log": {}})
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.VOLUME_FULL)
+    assert job.sentence == f"Filled a volume. {said}"
+    volume.refresh_from_db()
+    assert volume.measured_at is None  # what is in it is counted soon
+
+
+def test_it_stays_while_a_job_has_it_and_says_which(submit, owner, volume, program, project, join, make_user):  # noqa: F811
+    job = submit(owner, "home:/v", "home/ü 1:/w:ro")
+    with pytest.raises(InUse, match="job job"):
+        datastores.remove(datastore=volume, by=owner)
+    at = f"/datastores/{volume.pk}/users"
+    assert program(owner).get(at).json() == [{"urn": job.urn, "name": "job job", "writes": True}]
+    blind = join(project, make_user("bob"), NONE | {"job": "none", "volume": "read"}).user
+    assert program(blind).get(at).json() == [{"urn": None, "name": "a job of others", "writes": True}]
+    actions.stop(job=job, by=owner)
+    assert program(owner).get(at).json() == []
+    datastores.remove(datastore=volume, by=owner)
+    assert Job.objects.get(pk=job.pk).mounts.count() == 2
+
+
+def test_who_may_no_longer_change_it_has_no_job_that_does(submit, project, collaborator, volume, resource):  # noqa: F811
+    set_permissions(project, collaborator, dict.fromkeys(NONE, "all"))
+    job = submit(collaborator, "home:/v")
+    set_permissions(project, collaborator, NONE | {"volume": "read"})
+    [attempt] = queue.place(resource)
+    engine.start(attempt)
+    job.refresh_from_db()
+    assert "may no longer change the volume home" in job.sentence
+
+
+def test_the_form_offers_volumes(project, owner, volume):
+    assert ("home:/data/home", "home (volume)") in data.choices(project, owner)
