@@ -49,6 +49,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "not_confirmed": (409, "To remove this, say its name: `?confirm=NAME`."),
     "changed": (412, "Somebody changed the thing since you read it: read it again."),
     "in_use": (409, "Something uses this, so it cannot be removed now; `users` says what."),
+    "other_base": (409, "What changed was told of a version that is not the latest: send the whole manifest."),
     "incomplete": (409, "Some content of the upload has not arrived: ask what is missing, send it, commit again."),
     "gap": (409, "The piece begins after what is here: go on at `received`."),
     "quota": (409, "There would be more content than the project, or the volume, may have."),

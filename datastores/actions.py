@@ -14,7 +14,7 @@ from django.utils import timezone
 
 import access
 from access.keys import RoleHolder, person_of
-from datastores import blobs, hints, listings, paths, places, room, uploads, volumes
+from datastores import blobs, deltas, hints, listings, paths, places, room, uploads, volumes
 from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
 from datastores.kinds import VERSIONED, Kind
 from datastores.models import Blob, Datastore, Upload, Version
@@ -180,22 +180,23 @@ def check_may_upload(datastore: Datastore, by: "Person | RoleHolder") -> None:
     access.require(by, f"{datastore.kind}:set", datastore)
 
 
-def begin(*, datastore: Datastore, manifest: Path, by: "Person | RoleHolder") -> Begun:
+def begin(*, datastore: Datastore, manifest: Path, by: "Person | RoleHolder", base: str = "") -> Begun:
     """A version is to be made of what the manifest says, or a volume gets these files: a file with lines in any order, which is taken away.
 
-    Where the same has been begun and not ended, that goes on. Raises BadManifest, TooMuch, blobs.Full, Impossible, InTheWay.
+    With the digest of the latest version as its `base`, it has only what is different from that. Where the same has been begun and not
+    ended, that goes on. Raises BadManifest, OtherBase, TooMuch, blobs.Full, Impossible, InTheWay.
     """
     check_may_upload(datastore, by)
     upload = Upload(datastore=datastore, **maker(by))
     target = places.upload_directory(upload.id) / "manifest"
     try:
-        summary = listings.write(manifest, target)
+        summary, changed = _written(datastore, manifest, target, base)
         upload.digest, upload.files, upload.bytes = summary.digest, summary.files, summary.bytes
         begun = _begun_before(upload, by)
         if begun is None:
             begun = upload
             _insert(upload, by)
-        missing, missing_bytes = uploads.note_wanted(begun)
+        missing, missing_bytes = uploads.note_wanted(begun, changed)
         _check_fits(begun, missing_bytes)
     except BaseException:
         Upload.objects.filter(pk=upload.pk).delete()
@@ -206,6 +207,24 @@ def begin(*, datastore: Datastore, manifest: Path, by: "Person | RoleHolder") ->
     if begun is not upload:
         places.remove_upload(upload.id)
     return Begun(begun, missing, missing_bytes)
+
+
+def _written(
+    datastore: Datastore, manifest: Path, target: Path, base: str
+) -> tuple[listings.Summary, list[tuple[bytes, int]] | None]:
+    """The whole manifest, at `target`; and the hashes and sizes of what is new in it, where that is known."""
+    if not base:
+        return listings.write(manifest, target), None
+    latest = datastore.versions.order_by("-number").first()
+    if latest is None or latest.digest != base:
+        raise deltas.OtherBase
+    latest.datastore = datastore
+    try:
+        before = listings.of(latest)
+    except blobs.Missing:
+        raise deltas.OtherBase from None
+    summary, changed = deltas.write(before, manifest, target)
+    return summary, list(deltas.known(changed))
 
 
 def _begun_before(upload: Upload, by: "Person | RoleHolder") -> Upload | None:

@@ -10,7 +10,7 @@ import mmap
 import os
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,18 @@ class Listing:
         """The line of a file, the first is 0."""
         return self._lines[self._record(number)[0] : self._record(number + 1)[0]]
 
+    def lines(self, start: int, end: int) -> bytes:
+        """The lines of the files from one number to another (exclusive)."""
+        return self._lines[self._record(start)[0] : self._record(end)[0]]
+
+    def records(self, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
+        """Of each of these files: where its line begins, the bytes of all files before it, its SHA-256."""
+        return RECORD.iter_unpack(self._index[start * RECORD.size : end * RECORD.size])
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Where a file's line begins, and the bytes of all files before it."""
+        return self._record(number)[:2]
+
     def entry(self, number: int) -> Entry:
         return manifests.read(self.line(number))
 
@@ -99,7 +111,7 @@ class Listing:
         """How many bytes these files have."""
         return self._record(end)[1] - self._record(start)[1]
 
-    def hashes(self) -> Iterator[tuple[bytes, int]]:
+    def hashes(self) -> Generator[tuple[bytes, int]]:
         """SHA-256 and size of each file, in their order."""
         records = RECORD.iter_unpack(self._index)
         _, before, sha256 = next(records)

@@ -62,10 +62,10 @@ def read(line: bytes) -> Entry:
     return Entry(**json.loads(line))
 
 
-def parsed(lines: Iterable[bytes]) -> Iterator[Numbered]:
-    """The entries of lines in any order, each checked by itself. Raises BadManifest."""
+def parsed(lines: Iterable[bytes], first: int = 1) -> Iterator[Numbered]:
+    """The entries of lines in any order, each checked by itself. Raises BadManifest. `first`: the number of the first line."""
     total = length = files = 0
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, first):
         length += len(line)
         if length > LONGEST:
             raise BadManifest(f"Line {number}: the manifest is longer than {LONGEST // 2**20} MiB.")

@@ -3,7 +3,7 @@
 from api import problems
 from api.problems import NOTHING, Problem, invalid
 from compute import changing, trees
-from datastores import blobs, errors, uploads
+from datastores import blobs, deltas, errors, uploads
 from datastores.manifests import BadManifest
 from datastores.paths import BadPath
 
@@ -29,6 +29,7 @@ def register() -> None:
         errors.Unfit: lambda error: invalid([(error.field, str(error))]),
         errors.InUse: _in_use,
         errors.Incomplete: lambda error: Problem(409, "incomplete", str(error), missing_blobs=error.missing),
+        deltas.OtherBase: lambda error: Problem(409, "other_base", str(error)),
         errors.TooMuch: lambda error: Problem(409, "quota", str(error)),
         changing.InTheWay: lambda error: Problem(409, "conflict", str(error)),
         trees.NotThere: lambda error: Problem(404, "not_found", NOTHING),

@@ -1,7 +1,7 @@
 """Bytes that come in: a raw ASGI application for manifests, packs and pieces, outside Django's middleware, which would keep a whole
 body before it asks who sends it.
 
-    POST /api/v1/datastores/<id>/uploads                   a manifest, gzipped perhaps
+    POST /api/v1/datastores/<id>/uploads[?base=DIGEST]     a manifest, gzipped perhaps, or what is different from that of the latest version
     PUT  /api/v1/uploads/<id>/pack                         many small files
     PUT  /api/v1/uploads/<id>/blobs/<sha256>?offset=N      a piece of a large one
 
@@ -201,10 +201,13 @@ def upload_for(upload_id: str, by: By) -> Upload:
 
 async def _manifest(scope: Scope, body: Body, datastore_id: str) -> tuple[int, Any]:
     by, datastore = await in_thread(_datastore, scope, datastore_id)
+    base = _asked(scope, "base")
+    if base and not manifests.is_hash(base):
+        raise problems.invalid([("base", "is the digest of a version: 64 lower-case hexadecimal digits")])
     draft = places.uploads() / f"{os.urandom(10).hex()}.manifest"
     try:
         await _take(body, draft)
-        begun = await in_thread(actions.begin, datastore=datastore, manifest=draft, by=by)
+        begun = await in_thread(actions.begin, datastore=datastore, manifest=draft, by=by, base=base)
     finally:
         draft.unlink(missing_ok=True)
     upload = begun.upload
@@ -220,6 +223,15 @@ def _datastore(scope: Scope, datastore_id: str) -> tuple[By, Datastore]:
         raise Problem(404, "not_found", problems.NOTHING)
     actions.check_may_upload(datastore, by)
     return by, datastore
+
+
+def _asked(scope: Scope, name: str) -> str:
+    """The one parameter that an address may have; "" where it has none. Raises Problem for others."""
+    asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    given = asked.pop(name, [""])[-1]
+    if asked:
+        raise problems.invalid((other[:100], f"is none of {name}") for other in asked)
+    return given
 
 
 async def _take(body: Body, file: Path) -> None:
@@ -273,10 +285,7 @@ async def _pack(scope: Scope, body: Body, upload_id: str) -> tuple[int, Any]:
 
 
 async def _piece(scope: Scope, body: Body, upload_id: str, sha256: str) -> tuple[int, Any]:
-    asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    given = asked.pop("offset", ["0"])[-1]
-    if asked:
-        raise problems.invalid((name[:100], "is none of offset") for name in asked)
+    given = _asked(scope, "offset") or "0"
     if not given.isascii() or not given.isdigit() or len(given) > 18:
         raise Problem(400, "bad_request", "Say where the piece begins: ?offset=N, a number of bytes.")
     upload, here, size = await in_thread(_known_piece, scope, upload_id, sha256)

@@ -16,7 +16,7 @@ import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -79,14 +79,20 @@ class Lack:
 # What the server lacks
 
 
-def note_wanted(upload: Upload) -> tuple[int, int]:
-    """Writes down what the project lacks of the upload's manifest: how many blobs, and their bytes. Raises BadManifest."""
+def note_wanted(upload: Upload, changed: Iterable[tuple[bytes, int]] | None = None) -> tuple[int, int]:
+    """Writes down what the project lacks of the upload's manifest: how many blobs, and their bytes. Raises BadManifest.
+
+    `changed`: SHA-256 and size of what the latest version has not at the same path, where that is known.
+    """
     directory = places.upload_directory(upload.id)
-    with listings.opened(directory / "manifest") as listing:
-        wanted = _distinct(listing)
-    for sha256, size in _of_latest(upload):
-        if wanted.get(sha256) == size:
-            del wanted[sha256]
+    if changed is not None and not _has_faults(upload):
+        wanted = _distinct(changed)
+    else:
+        with listings.opened(directory / "manifest") as listing, closing(listing.hashes()) as hashes:
+            wanted = _distinct(hashes)
+        for sha256, size in _of_latest(upload):
+            if wanted.get(sha256) == size:
+                del wanted[sha256]
     for some in _in_parts(list(wanted)):
         for sha256, size in _present(upload, some):
             if wanted[sha256] != size:
@@ -98,9 +104,9 @@ def note_wanted(upload: Upload) -> tuple[int, int]:
     return len(wanted), sum(wanted.values())
 
 
-def _distinct(listing: listings.Listing) -> Known:
+def _distinct(hashes: Iterable[tuple[bytes, int]]) -> Known:
     known: Known = {}
-    for number, (sha256, size) in enumerate(listing.hashes(), 1):
+    for number, (sha256, size) in enumerate(hashes, 1):
         if known.setdefault(sha256, size) != size:
             raise BadManifest(f"Line {number}: another line gives this sha256 another size.")
     return known
@@ -109,12 +115,16 @@ def _distinct(listing: listings.Listing) -> Known:
 def _of_latest(upload: Upload) -> Iterator[tuple[bytes, int]]:
     """What the latest version has and no check has missed: nearly all of the next one, mostly, and need not be asked for."""
     latest = upload.datastore.versions.order_by("-number").first()
-    faults = Blob.objects.filter(project=upload.datastore.project_id).exclude(fault="")
-    if latest is None or faults.exists():
+    if latest is None or _has_faults(upload):
         return
     latest.datastore = upload.datastore
     with listings.opened(listings.of(latest)) as listing:
         yield from listing.hashes()
+
+
+def _has_faults(upload: Upload) -> bool:
+    """Whether a check has missed something of the project: then nothing counts as there because a version has it."""
+    return Blob.objects.filter(project=upload.datastore.project_id).exclude(fault="").exists()
 
 
 def _present(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:

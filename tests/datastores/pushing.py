@@ -25,10 +25,10 @@ def packed(*contents: bytes) -> bytes:
     return b"".join(uploads.RECORD.pack(digest, size) + content for digest, size, content in records)
 
 
-def begin(datastore: Datastore, lines: bytes, by: Any) -> actions.Begun:
+def begin(datastore: Datastore, lines: bytes, by: Any, base: str = "") -> actions.Begun:
     file = places.uploads() / f"{hash_of(lines)}.manifest"
     file.write_bytes(lines)
-    return actions.begin(datastore=datastore, manifest=file, by=by)
+    return actions.begin(datastore=datastore, manifest=file, by=by, base=base)
 
 
 def push(datastore: Datastore, files: dict[str, bytes], by: Any, note: str = "") -> Version:

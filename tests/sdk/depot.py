@@ -20,6 +20,8 @@ class Depot:
         self.blobs: dict[str, bytes] = {}
         self.partial: dict[str, bytes] = {}
         self.versions: list[bytes] = []
+        self.begun: list[tuple[bytes, str]] = []  # what uploads began with: lines, and the base
+        self.begun: list[tuple[bytes, str]] = []  # what uploads began with: lines, and the base
         self.manifest = b""
         self.put: list[tuple[str, int, int]] = []  # pack or checksum, offset, bytes
         self.fault: Callable[[Asked], Says | None] = lambda asked: None
@@ -33,8 +35,7 @@ class Depot:
             case "GET", ["datastores", _]:
                 return Says(data={**FACTS, "latest": self._version(len(self.versions)) if self.versions else None})
             case "POST", ["datastores", _, "uploads"]:
-                self.manifest = gzip.decompress(asked.body)
-                return Says(201, self._upload())
+                return self._begin(gzip.decompress(asked.body), dict(asked.query).get("base", ""))
             case "GET", ["uploads", _, "missing"]:
                 return Says(body=b"".join(json.dumps(one).encode() + b"\n" for one in self.missing()))
             case "PUT", ["uploads", _, "pack"]:
@@ -66,6 +67,20 @@ class Depot:
         ordered = sorted(entries, key=lambda one: str(one["path"]).encode())
         lines = [json.dumps({"mode": 420, **one}, ensure_ascii=False).encode() + b"\n" for one in ordered]
         self.versions.append(b"".join(lines))
+
+    def _begin(self, lines: bytes, base: str) -> Says:
+        self.begun.append((lines, base))
+        self.manifest = lines
+        if base:
+            latest = self.versions[-1] if self.versions else b""
+            if _hash(latest) != base:
+                return Says(409, {"code": "other_base", "detail": "Another version is the latest."})
+            said = [json.loads(line) for line in lines.splitlines()]
+            kept = {json.loads(line)["path"]: line for line in latest.splitlines(keepends=True)}
+            for one, line in zip(said, lines.splitlines(keepends=True), strict=True):
+                kept[one["path"]] = b"" if "removed" in one else line
+            self.manifest = b"".join(kept[path] for path in sorted(kept, key=str.encode))
+        return Says(201, self._upload())
 
     def missing(self) -> list[dict[str, Any]]:
         wanted = {one["sha256"]: one["size"] for one in map(json.loads, self.manifest.splitlines())}

@@ -1,6 +1,8 @@
 """Pushing and pulling against a server that breaks off, loses and lies; `test_live_data` has the real one."""
 
 import asyncio
+import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -100,6 +102,39 @@ def test_the_second_push_sends_what_changed(depot, dataset, data):
     assert len(depot.versions) == 1
     third = dataset.push(data)
     assert (third.new, third.version.number, third.files, third.bytes) == (True, 2, 1, 7)
+
+
+def test_of_many_files_only_what_is_different_is_told(depot, dataset, data):
+    for number in range(20):
+        (data / f"{number} ü").write_text(f"{number}")
+    dataset.push(data)
+    (data / "3 ü").write_text("three")
+    (data / "4 ü").unlink()
+    assert dataset.push(data).files == 1
+    lines, base = depot.begun[-1]
+    assert base == hashlib.sha256(depot.versions[0]).hexdigest()
+    said = {one["path"]: one for one in map(json.loads, lines.splitlines())}
+    assert said.keys() == {"3 ü", "4 ü"} and said["4 ü"] == {"path": "4 ü", "removed": True}
+    assert said["3 ü"]["size"] == 5
+    assert len(depot.versions[1].splitlines()) == len(depot.versions[0].splitlines()) - 1
+
+    depot.holds({"somebody": b"else"})
+    (data / "3 ü").write_text("four")
+    third = dataset.push(data)
+    assert (third.version.number, third.files) == (4, 1)
+    assert [bool(base) for _, base in depot.begun] == [False, True, True, False]
+    assert len(depot.versions[3].splitlines()) == len(depot.versions[1].splitlines())
+
+
+@pytest.mark.parametrize("kept", [b"no manifest\n" * 30, b'{"path":1}\n', b"\xff"])
+def test_what_is_kept_of_the_last_push_is_only_a_help(depot, dataset, data, tmp_path, kept):
+    for number in range(20):
+        (data / f"{number}").write_text(f"{number}")
+    dataset.push(data)
+    (memory,) = (tmp_path / "cache" / "mlteam" / "pushed").iterdir()
+    memory.write_bytes(kept)
+    (data / "3").write_text("three")
+    assert (dataset.push(data).version.number, memory.read_bytes()) == (2, depot.versions[1])
 
 
 def test_the_same_is_awaited(depot, loopback, data, tmp_path):

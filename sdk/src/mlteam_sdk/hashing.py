@@ -227,28 +227,13 @@ class Memory:
         return found if isinstance(found, dict) and all(map(_is_row, found.values())) else {}
 
     def save(self, rows: dict[str, list[Any]]) -> None:
-        """Keeps these and no others, and forgets folders that nobody read for a long time."""
-        with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self.path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="ascii") as file:
-                    file.write(json.dumps(rows, separators=(",", ":")))
-                Path(name).replace(self.path)
-            except OSError:
-                Path(name).unlink(missing_ok=True)
-            self._forget_others()
+        """Keeps these and no others."""
+        keep(self.path, json.dumps(rows, separators=(",", ":")).encode())
 
     def forget(self) -> None:
         """Trusts none of them any more."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
-
-    def _forget_others(self) -> None:
-        long_ago = time.time() - KEPT_DAYS * 86400
-        for other in self.path.parent.iterdir():
-            if other.stat().st_mtime < long_ago:
-                other.unlink()
 
 
 def _is_row(row: Any) -> bool:
@@ -264,3 +249,20 @@ def cache_directory() -> Path:
     if os.name == "nt" and (said := os.environ.get("LOCALAPPDATA")):
         return Path(said) / "mlteam" / "cache"
     return Path.home() / ".cache" / "mlteam"
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Puts something into the cache directory, and forgets what lies beside it and nobody kept anew for a long time."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+        long_ago = time.time() - KEPT_DAYS * 86400
+        for other in path.parent.iterdir():
+            if other.stat().st_mtime < long_ago:
+                other.unlink()

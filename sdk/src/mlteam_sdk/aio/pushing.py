@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlteam_sdk import asking, folders, manifests
+from mlteam_sdk import asking, folders, manifests, pushed
 from mlteam_sdk.aio import driver, ranges
 from mlteam_sdk.asking import Ask
 from mlteam_sdk.errors import Conflict, ConnectionFailed, Damaged, Invalid, MLTeamError
@@ -55,20 +55,25 @@ class Pushing:
     def __init__(self, client: "MLTeam", path: str, reading: Reading, on_progress: OnProgress | None) -> None:
         self._client, self._path, self._reading, self._on_progress = client, path, reading, on_progress
         self._root = reading.folder.root
+        self._pushed = pushed.Memory(path.rpartition("/")[2])
+        self._manifest = b""
         self._upload = ""
         self._meter = Meter(None, "sending", 0, 0)
         self.files = self.bytes = 0
 
     async def run(self, note: str) -> tuple[Any, bool]:
         """What the server says of the version that has these files, and whether it is new."""
+        self._manifest = await driver.aside(manifests.text, self._reading.entries)
         upload = await self._begin()
         self._upload = asking.path("uploads", upload.id)
         try:
-            return await self._finish(upload, note)
+            told = await self._finish(upload, note)
         except Changed:  # what is pushed next is another folder: nothing goes on from here
             with suppress(MLTeamError):
                 await self._client.delete(self._upload)
             raise
+        await driver.aside(self._pushed.save, self._manifest)
+        return told
 
     async def _finish(self, upload: Upload, note: str) -> tuple[Any, bool]:
         for _ in range(ROUNDS):
@@ -86,10 +91,17 @@ class Pushing:
         raise ConnectionFailed("The server does not keep what it is sent. Try again, or tell who runs it.")
 
     async def _begin(self) -> Upload:
-        manifest = await driver.aside(manifests.text, self._reading.entries)
-        content = await driver.aside(gzip.compress, manifest, 1)
+        """By what is different from the last push from here, if that is still the latest version; else by the whole manifest."""
+        old = await driver.aside(self._pushed.load)
+        if (different := await driver.aside(pushed.changes, old, self._manifest)) is not None:
+            with suppress(Conflict):
+                return await self._begin_with(different, base=pushed.digest(old))
+        return await self._begin_with(self._manifest)
+
+    async def _begin_with(self, lines: bytes, **params: str) -> Upload:
+        content = await driver.aside(gzip.compress, lines, 1)
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
-        ask = Ask("POST", f"{self._path}/uploads", content=content, headers=headers, twice=True)
+        ask = Ask("POST", f"{self._path}/uploads", params, content=content, headers=headers, twice=True)
         return Upload.model_validate(await self._client.ask(ask.slowly()))
 
     async def _missing(self) -> list[Lacking]:

@@ -1,0 +1,62 @@
+"""What was last pushed to a datastore from here, so that the next push says only what is different from it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from mlteam_sdk.hashing import cache_directory, keep
+
+WORTH: Final = 4  # times shorter than the whole, or the whole is sent
+
+
+class Memory:
+    """The manifest of the last version that was made from here, kept in the cache directory of whoever runs this.
+
+    It is only a help: what cannot be read or kept is not there, and a server that has another latest version says so.
+    """
+
+    def __init__(self, datastore_id: str, directory: Path | None = None) -> None:
+        self.path = (directory or cache_directory()) / "pushed" / f"{datastore_id}.jsonl"
+
+    def load(self) -> bytes:
+        """The manifest; nothing where there is none."""
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""
+
+    def save(self, manifest: bytes) -> None:
+        """Keeps this one."""
+        keep(self.path, manifest)
+
+
+def digest(manifest: bytes) -> str:
+    """By which a server knows the manifest of a version."""
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def changes(old: bytes, new: bytes) -> bytes | None:
+    """What makes the old manifest the new one, a line for each path; None where it is hardly shorter than that."""
+    if not old:
+        return None
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    known, wanted = set(before), set(after)
+    added = [line for line in after if line not in known]
+    gone = [line for line in before if line not in wanted]
+    if (len(added) + len(gone)) * WORTH > len(after):
+        return None
+    try:
+        paths = {_path(line) for line in added}
+        removed = [path for path in map(_path, gone) if path not in paths]
+    except (ValueError, KeyError, TypeError):  # what is kept here is no manifest
+        return None
+    return b"".join([*added, *map(_removal, removed)])
+
+
+def _path(line: bytes) -> Any:
+    return json.loads(line)["path"]
+
+
+def _removal(path: str) -> bytes:
+    return json.dumps({"path": path, "removed": True}, ensure_ascii=False).encode() + b"\n"
