@@ -210,14 +210,17 @@ class Adapter(HTTPAdapter):
         return super().send(request, *args, **options)
 
 
-def session() -> requests.Session:
-    """A session of requests that reaches nothing but what `reachable` lets it; for requests itself and for Google's libraries."""
+def session(at_once: int = 10) -> requests.Session:
+    """A session of requests that reaches nothing but what `reachable` lets it; for requests itself and for Google's libraries.
+
+    `at_once`: connections to one host that it keeps.
+    """
     made = requests.Session()
     made.trust_env = False  # no proxies, and no passwords out of somebody's .netrc
     made.verify = certificates()
     made.adapters.clear()
-    made.mount("https://", Adapter())
-    made.mount("http://", Adapter())
+    made.mount("https://", Adapter(pool_maxsize=at_once))
+    made.mount("http://", Adapter(pool_maxsize=at_once))
     return made
 
 
@@ -258,6 +261,11 @@ def explain(error: BaseException, host: str) -> str:
         if found := next((one for one in causes if isinstance(one, kind)), None):
             return said.format(host=host, error=found)
     return f"The connection to {host} broke off. Try again; if it stays, ask whoever runs that service."
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether nothing was reached because the server does not go there, or does not trust who answers: later it is the same."""
+    return any(isinstance(one, Unreachable | ssl.SSLCertVerificationError) for one in _causes(error))
 
 
 _SENTENCES: Final[tuple[tuple[type[BaseException], str], ...]] = (

@@ -1,0 +1,64 @@
+"""Questions over HTTP: what goes wrong on the way to an answer, and the bytes of one."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from datastores.remote.errors import Refused, Trouble, Unavailable
+from datastores.remote.sources import CHUNK
+from mlteam import outside
+
+PATIENCE: Final = (10.0, 60.0)  # seconds to connect, and between two parts of an answer
+FAILURES: Final = (requests.RequestException, HTTPError, OSError)
+
+
+def ask(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    """The beginning of an answer, whose content is still to be read; redirects are not followed. Raises Trouble.
+
+    By the session's adapter: the session itself would read the whole content of a redirect, however long that is.
+    """
+    patience = options.pop("timeout", PATIENCE)
+    try:
+        asked = session.prepare_request(requests.Request(method, url, **options))
+        return session.get_adapter(url).send(asked, stream=True, timeout=patience, verify=session.verify)
+    except (*FAILURES, ValueError) as error:
+        raise broken(error, urlsplit(url).netloc) from error
+
+
+def broken(error: BaseException, host: str) -> Trouble:
+    """Why there is no answer, or only the beginning of one."""
+    if isinstance(error, ValueError):
+        return Refused(f"{host} cannot be asked: that is no address.")
+    said = outside.explain(error, host)
+    return Refused(said) if outside.is_refusal(error) else Unavailable(said)
+
+
+def passes(status: int) -> bool:
+    """Whether such a status may be another one later."""
+    return status in {408, 425, 429} or (status >= 500 and status not in {501, 505})
+
+
+def after(answer: requests.Response) -> float:
+    """Seconds that a service wants to be left alone."""
+    said = answer.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() else 0.0
+
+
+def pieces(answer: requests.Response, skip: int, size: int | None, host: str) -> Iterator[bytes]:
+    """The content as it is sent, without the first `skip` bytes, `size` of it or all. Raises Unavailable where it breaks off."""
+    left = sys.maxsize if size is None else size
+    try:
+        while left and (piece := answer.raw.read(min(CHUNK, left + skip), decode_content=False)):
+            if skip:
+                skip, piece = max(skip - len(piece), 0), piece[skip:]
+            left -= len(piece)
+            if piece:
+                yield piece
+    except FAILURES as error:
+        raise broken(error, host) from error
+    if size is not None and left:
+        raise Unavailable(f"The connection to {host} broke off. Try again; if it stays, ask whoever runs that service.")
