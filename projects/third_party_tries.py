@@ -217,7 +217,7 @@ def _gcp(values: Values, asks: Asks) -> str:
     try:
         account.refresh(Request(asks.session))  # type: ignore[no-untyped-call]
     except RefreshError as error:
-        raise NotTaken(_refused_by_google(str(error))) from None
+        raise NotTaken(refused_by_google(str(error))) from None
     except TransportError as error:
         raise OSError from error
     except (
@@ -226,11 +226,12 @@ def _gcp(values: Values, asks: Asks) -> str:
         RecursionError,
         TypeError,
     ):  # the library takes it for granted what Google answers
-        raise NotTaken(_refused_by_google("")) from None
+        raise NotTaken(refused_by_google("")) from None
     return f"Google gives a token to {_named(info['client_email'])}. What it may read and write, its roles there say."
 
 
-def _refused_by_google(error: str) -> str:
+def refused_by_google(error: str) -> str:
+    """Why Google gave no token, of what its library says."""
     if "account not found" in error.lower():
         return "Google knows no such service account: it was deleted. Make another, and replace the key."
     if "disabled" in error.lower():

@@ -37,5 +37,9 @@ class Unavailable(Trouble):
         self.after = after
 
 
+class Damaged(Unavailable):
+    """What has come is not what the service keeps: it has to come once more from its beginning."""
+
+
 class Stopped(Exception):
     """Whoever waits for the transfer has stopped it."""

@@ -20,7 +20,7 @@ from datastores import paths, room
 from datastores.blobs import Full
 from datastores.manifests import FILES
 from datastores.remote.beside import Watched, Work, run
-from datastores.remote.errors import Changed, Refused, TooLarge, Unavailable
+from datastores.remote.errors import Changed, Damaged, Refused, TooLarge, Unavailable
 from datastores.remote.journals import Journal
 from datastores.remote.progress import Progress, check
 from datastores.remote.retrying import Tries, again
@@ -209,6 +209,8 @@ class _Fetch:
                 try:
                     arriving.go_on(tries)
                     return arriving.is_right()
+                except Damaged:
+                    return False
                 except Unavailable as error:
                     tries.wait(error)
                     if not item.version:
@@ -249,17 +251,17 @@ class _Arriving:
     """A file that comes from its beginning to its end, behind what is here of it."""
 
     def __init__(self, fetch: _Fetch, item: Item, part: Path, file: FileIO) -> None:
-        self.fetch, self.item, self.file, self.at, self.sum = fetch, item, file, file.tell(), Sum(item)
+        self.fetch, self.item, self.part, self.file, self.at = fetch, item, part, file, file.tell()
+        self.sum, self.at_once = Sum(item), True
         fetch.progress.add(self.at)
-        if self.at:
-            self.sum.read(part)
 
     def go_on(self, tries: Tries) -> None:
         """Asks for the rest. Raises Unavailable where it breaks off."""
         size, source = self.item.size, self.fetch.source
+        self.at_once = self.at_once and not self.at
         if size and self.at == size:
             return
-        for piece in source.read(self.item, self.at) if self.at else source.read(self.item):
+        for piece in source.read(self.item, self.at):
             check(self.fetch.progress)
             write(self.file, piece)
             self.sum.update(piece)
@@ -274,9 +276,12 @@ class _Arriving:
     def begin_anew(self) -> None:
         self.file.truncate(0)
         self.fetch.progress.add(-self.at)
-        self.at, self.sum = 0, Sum(self.item)
+        self.at, self.sum, self.at_once = 0, Sum(self.item), True
 
     def is_right(self) -> bool:
+        if not self.at_once:  # what came of it by itself nobody has compared yet
+            self.sum = Sum(self.fetch.source.looked_up(self.item))
+            self.sum.read(self.part)
         return self.item.size in (None, self.at) and not self.sum.differs()
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,10 +18,10 @@ from typing import Any, BinaryIO, Final
 from compute import trees
 from datastores import paths
 from datastores.remote.beside import Watched, Work, run
-from datastores.remote.errors import Changed, Denied, Exists, Refused, Unavailable
+from datastores.remote.errors import Changed, Denied, Exists, Refused, Trouble, Unavailable
 from datastores.remote.fetching import full_said
 from datastores.remote.journals import Journal
-from datastores.remote.progress import Progress, check
+from datastores.remote.progress import Counted, Progress, check
 from datastores.remote.retrying import Tries, again
 from datastores.remote.sources import Sendable, Target
 from mlteam import state
@@ -57,6 +57,22 @@ def send(root: Path, entries: Iterable[trees.Entry], target: Target, progress: P
     return Sent(len(files), sum(entry.size for entry in files))
 
 
+def abandon(target: Target, journal: Path) -> None:
+    """Forgets what a send would go on with, also where it is sent to, as far as that may be asked."""
+    if not journal.exists():
+        return
+    send = _Send(journal, [], target, Counted(), journal)
+    send.journal = Journal(journal)
+    try:
+        send.recall()
+        for path in send.noted:
+            with suppress(Trouble):
+                target.abandon(path, _Notes(send, path, Tries(send.progress)))
+    finally:
+        send.journal.close()
+    journal.unlink(missing_ok=True)
+
+
 class _Send:
     def __init__(self, root: Path, files: list[trees.Entry], target: Target, progress: Progress, journal: Path) -> None:
         self.root, self.files, self.target, self.path = root, files, target, journal
@@ -72,7 +88,7 @@ class _Send:
             self._check_name(entry.path)
         self.journal = Journal(self.path)
         try:
-            self._recall()
+            self.recall()
             again(self._check_nothing_there, self.progress)
             run(self._works(), self.target.at_once, self.progress)
         finally:
@@ -85,7 +101,7 @@ class _Send:
             raise Refused(f"A file cannot be sent under its name: {error}") from None
         self.target.check_name(path)
 
-    def _recall(self) -> None:
+    def recall(self) -> None:
         for line in self.journal.lines():
             said = json.loads(line)
             path = said["path"]

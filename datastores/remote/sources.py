@@ -14,7 +14,7 @@ class Item:
 
     `version`: what tells it from what is there later, "" where nothing does: then it cannot be gone on with. `parts`: whether parts of it
     can be read beside each other. `sums`: checksums that the service has, by name: hexadecimal md5, crc32c, crc32, sha256; `etag` of an
-    object in S3 that was sent in parts.
+    object in S3 that was sent in parts. `name`: what the service calls it, where that is not what stands below the address.
     """
 
     path: str
@@ -22,6 +22,7 @@ class Item:
     version: str
     parts: bool = True
     sums: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
 
 class Source(Protocol):
@@ -81,5 +82,8 @@ class Target(Protocol):
 
         `ours`: we may have sent it before; then it is no error that it is there with these very bytes. Raises Exists.
         """
+
+    def abandon(self, path: str, notes: Notes) -> None:
+        """Lets go of what has arrived of a large file that is not sent any further, where it may."""
 
     def close(self) -> None: ...

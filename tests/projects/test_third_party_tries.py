@@ -120,7 +120,7 @@ def test_a_service_account_that_was_deleted_or_whose_key_was_gets_none(account):
     other = account | {"client_email": "gone@vision.iam.gserviceaccount.com"}
     assert tried("gcp", credentials=json.dumps(other)) == (
         False,
-        third_party_tries._refused_by_google("account not found"),
+        third_party_tries.refused_by_google("account not found"),
     )
     known = services.PUBLIC["reader@vision.iam.gserviceaccount.com"]
     another = rsa.generate_private_key(65537, 2048).public_key()
