@@ -15,9 +15,9 @@ from django.db import transaction
 import access
 from access.keys import person_of
 from compute import host, resources, trees
-from jobs import approval, attached, charges, data, engine, events, logs, outputs, places, transitions
+from jobs import approval, attached, charges, data, engine, events, logs, outputs, places, transfers, transitions
 from jobs.hints import bring, look, store
-from jobs.models import Attempt, Job, Move
+from jobs.models import Attempt, Job, Move, Transfer
 from jobs.querysets import JobQuerySet, words_of
 from jobs.spec import Resources, Spec, SpecErrors
 from jobs.states import UNFINISHED, WAITING, JobState, Reason
@@ -48,13 +48,14 @@ def submit(
     if cloned_from:
         access.require(by, "job:get", cloned_from)
     job = _row(project, data.pinned(spec, mounted), by, cloned_from)
-    job.waits_for_data = data.waits(mounted)
+    job.waits_for_data = data.waits(mounted) or bool(spec.input)
     try:
         job.files = _store_files(job, files, cloned_from, keep_files)
         with transaction.atomic():
             access.require(by, "job:new", project)  # once more: it may have been taken away while files were stored
             job.save(force_insert=True)
             data.mount(job, mounted)
+            Transfer.objects.bulk_create(transfers.planned(job, spec))
             Move.objects.create(job=job, state=job.state, reason=job.reason, at=job.created_at, by=job.created_by)
             clone = {"cloned_from": cloned_from.urn} if cloned_from else {}
             record(by=by, project=project, action="job:new", urn=job.urn, after=_recorded(job), **clone)
@@ -88,7 +89,12 @@ def _recorded(job: Job) -> dict[str, Any]:
     """What the audit trail says of a new job. Not its command and variables: those can hold secrets."""
     amounts = {"cpu": job.cpu_milli / 1000, "mem_gib": job.memory_mib / 1024, "gpu": job.gpu}
     attached_to_it = {name: job.spec[name] for name in ("keys", "data") if job.spec.get(name)}
-    return {"name": job.name, **amounts, "bid": job.bid, "files": len(job.files), **attached_to_it}
+    carried = {
+        "input": [one["from"] for one in job.spec.get("input", ())],
+        "output": [one["to"] for one in job.spec.get("output", ())],
+    }
+    elsewhere = {name: [transfers.shown(one) for one in those] for name, those in carried.items() if those}
+    return {"name": job.name, **amounts, "bid": job.bid, "files": len(job.files), **attached_to_it, **elsewhere}
 
 
 def _row(project: Project, spec: Spec, by: "User | RoleHolder", cloned_from: Job | None) -> Job:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
 import access
+from datastores.remote.addresses import Address
+from datastores.remote.errors import Refused
+from datastores.remote.keys import OPENS, Key, check_fits
 from projects import sealing
 from projects.errors import Impossible
 from projects.models import Project, ThirdPartyKey, record
@@ -74,21 +77,51 @@ def choices(project: Project, by: "User") -> list[tuple[str, str]]:
     return [(name, f"{name} ({kind})") for name, kind in rows]
 
 
+def opening(project: Project, by: "User") -> list[tuple[str, str]]:
+    """The keys that somebody may have a bucket opened with, by name and type; for the form."""
+    kinds = {kind for fitting in OPENS.values() for kind in fitting}
+    return [(name, said) for name, said in choices(project, by) if said.rpartition("(")[2].rstrip(")") in kinds]
+
+
 def errors(project: Project, spec: "Spec", by: "User | RoleHolder") -> list[tuple[str, str]]:
     """What is wrong with the keys of a spec, as (field, sentence): none of that name, not for `by`, or two for one variable."""
-    if not spec.keys:
+    opening = _opening(spec)
+    if not spec.keys and not opening:
         return []
     if not access.allowed(by, "key:use", project):
-        return [("keys", "You may not use the keys of this project (key:use).")]
-    found = _found(project, spec.keys)
-    wrong = [("keys", f"this project has no key called {name}") for name in spec.keys if name not in found]
+        fields = dict.fromkeys(["keys"] * bool(spec.keys) + [field for field, *_ in opening])
+        return [(field, "You may not use the keys of this project (key:use).") for field in fields]
+    found = _found(project, [*spec.keys, *(name for _, _, name in opening)])
+    wrong = [("keys", _none_called(name)) for name in spec.keys if name not in found]
     taken: dict[str, str] = dict.fromkeys(spec.environment_vars, "environmentVars")
-    for key in found.values():
+    for key in (found[name] for name in spec.keys if name in found):
         for name in _sets(key):
             if name in taken and taken[name] != key.name:
                 wrong.append(("keys", f"{name} would be set by {taken[name]} and by the key {key.name}"))
             taken[name] = key.name
-    return wrong
+    return wrong + [(field, said) for field, *what in opening if (said := _unfit(found, *what))]
+
+
+def _opening(spec: "Spec") -> list[tuple[str, str, str]]:
+    """The keys with which buckets are opened for a job, which it does not see itself: (field, address, name)."""
+    inputs = [(f"input.{number}.key", one.source, one.key or "") for number, one in enumerate(spec.input)]
+    outputs = [(f"output.{number}.key", one.to, one.key or "") for number, one in enumerate(spec.output)]
+    return [one for one in inputs + outputs if one[2]]
+
+
+def _none_called(name: str) -> str:
+    return f"this project has no key called {name}"
+
+
+def _unfit(found: dict[str, ThirdPartyKey], address: str, name: str) -> str:
+    """Why the key of this name does not open the address; "" where it may."""
+    if name not in found:
+        return _none_called(name)
+    try:
+        check_fits(Address.of(address), found[name].type)
+    except Refused as refused:
+        return str(refused)
+    return ""
 
 
 def _sets(key: ThirdPartyKey) -> Iterator[str]:
@@ -105,31 +138,51 @@ def _sets(key: ThirdPartyKey) -> Iterator[str]:
 
 def given(job: "Job", spec: "Spec", *, directory: str) -> tuple[Given, list[ThirdPartyKey]]:
     """What the job's keys are to it now, with their files below `directory`, and the keys. Raises Missing."""
-    found = _found(job.project, spec.keys)
-    if gone := [name for name in spec.keys if name not in found]:
-        raise Missing(f"It needs the key {gone[0]}, which has been removed from the project meanwhile.")
-    if job.created_by and not access.allowed(job.created_by, "key:use", job.project):
-        raise Missing(f"{job.created_by.username} may no longer use the keys of this project, which the job needs.")
-    keys = [found[name] for name in spec.keys]
+    keys = _usable(job, spec.keys)
     made = Given()
     secrets: list[str] = []
     for key in keys:
-        try:
-            values = sealing.unseal(key.sealed, key.pk)
-        except Impossible as error:
-            raise Missing(f"It needs the key {key.name}. {error}") from None
-        secrets += _give(made, key, values, directory)
+        secrets += _give(made, key, _unsealed(key), directory)
     made.masks = masks_of(secrets, whole=made.files.values())
     return made, keys
 
 
+def opener(job: "Job", name: str, **what: object) -> Key:
+    """A key with which the server itself fetches or sends something for the job; the trail says so, and for `what`. Raises Missing."""
+    [key] = _usable(job, [name])
+    made = Key(key.name, key.type, {**key.about, **_unsealed(key)})
+    record_use(job, key, **what)
+    return made
+
+
+def _usable(job: "Job", names: list[str]) -> list[ThirdPartyKey]:
+    """The keys of these names as they are now, if they may still be used for the job. Raises Missing."""
+    found = _found(job.project, names)
+    if gone := [name for name in names if name not in found]:
+        raise Missing(f"It needs the key {gone[0]}, which has been removed from the project meanwhile.")
+    if job.created_by and not access.allowed(job.created_by, "key:use", job.project):
+        raise Missing(f"{job.created_by.username} may no longer use the keys of this project, which the job needs.")
+    return [found[name] for name in names]
+
+
+def _unsealed(key: ThirdPartyKey) -> Values:
+    try:
+        return sealing.unseal(key.sealed, key.pk)
+    except Impossible as error:
+        raise Missing(f"It needs the key {key.name}. {error}") from None
+
+
 def note_use(attempt: "Attempt", keys: Iterable[ThirdPartyKey]) -> None:
     """The trail says that an attempt was given these keys."""
-    job = attempt.job
     for key in keys:
-        more = {"key": key.name, "type": key.type, "job": job.name, "job_urn": job.urn, "attempt": attempt.index}
-        role = {"role": job.by_role} if job.by_role else {}
-        record(by=job.created_by, project=job.project, action="key:use", urn=key.urn, **more, **role)
+        record_use(attempt.job, key, attempt=attempt.index)
+
+
+def record_use(job: "Job", key: ThirdPartyKey, **what: object) -> None:
+    """The trail says that a key was used for a job, and for what."""
+    more = {"key": key.name, "type": key.type, "job": job.name, "job_urn": job.urn, **what}
+    role = {"role": job.by_role} if job.by_role else {}
+    record(by=job.created_by, project=job.project, action="key:use", urn=key.urn, **more, **role)
 
 
 def _give(made: Given, key: ThirdPartyKey, values: Values, directory: str) -> list[str]:

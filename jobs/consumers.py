@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db.models import Sum
 from django.http import Http404
 from django.template.loader import render_to_string
 
@@ -308,14 +309,15 @@ class JobConsumer(FragmentConsumer):
         await super().run()
 
     def look(self) -> set[str]:
-        changed_at = Job.objects.filter(pk=self.part("job_id")).values_list("changed_at", flat=True).first()
-        before, self._seen = self._seen, changed_at
-        return {self.part("job_id")} if changed_at != before else set()
+        seen = Job.objects.filter(pk=self.part("job_id")).values_list("changed_at", Sum("transfers__bytes")).first()
+        before, self._seen = self._seen, seen
+        return {self.part("job_id")} if seen != before else set()
 
     def render(self, changed: set[str]) -> str:
         if not changed:
             return ""
-        return render_to_string("jobs/_status.html", {**pages.status_context(self.user, self.find()), "oob": True})
+        context = {**pages.status_context(self.user, self.find()), "oob": True}
+        return "".join(render_to_string(f"jobs/{name}.html", context) for name in ("_status", "_carried"))
 
 
 @access.route("project:get")

@@ -13,7 +13,7 @@ from datastores import blobs, room, trees, volumes
 from datastores.errors import User as Use
 from datastores.kinds import Kind
 from datastores.models import Datastore, Version
-from jobs import transitions
+from jobs import inputs, transitions
 from jobs.models import Job, Mount
 from jobs.spec import Spec, SpecErrors, Wanted
 from jobs.states import UNFINISHED, WAITING, JobState, Reason
@@ -179,7 +179,7 @@ def bring(job_id: str) -> bool:
     if job is None:
         return False
     try:
-        here = all(trees.lay_out(one.version) for one in _mounts(job) if one.version)
+        here = all(trees.lay_out(one.version) for one in _mounts(job) if one.version) and inputs.fetch(job)
     except Unusable as error:
         _fail(job, str(error))
         return False

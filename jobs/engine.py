@@ -18,7 +18,7 @@ from django.db.models import F
 
 import runner
 from compute import host, trees
-from jobs import attached, data, places, transitions
+from jobs import attached, data, inputs, places, transitions
 from jobs.models import Attempt, Job
 from jobs.spec import Spec
 from jobs.states import Reason
@@ -48,9 +48,9 @@ def start(attempt: Attempt) -> None:
         mounts = _mounts_before(directory)
         if mounts is None:
             try:
-                mounts = data.places(attempt.job)
+                mounts = data.places(attempt.job) + inputs.mounts(attempt.job)
                 _attach(attempt, directory)
-            except data.Unusable as missing:
+            except (data.Unusable, inputs.NotHere) as missing:
                 _give_up(attempt, Reason.DATA, str(missing))
                 return
             except attached.Missing as missing:
@@ -161,8 +161,7 @@ def rests(attempt: Attempt) -> bool:
 
 def _directory(attempt: Attempt) -> Path:
     """The attempt's directory, made when it is missing."""
-    state.directory("jobs", 0o711)
-    places.job_directory(attempt.job_id).mkdir(mode=0o711, exist_ok=True)
+    places.make_job_directory(attempt.job_id)
     directory = places.attempt_directory(attempt.job_id, attempt.index)
     directory.mkdir(mode=0o700, exist_ok=True)
     return directory
@@ -247,7 +246,16 @@ def _environment(attempt: Attempt, spec: Spec) -> dict[str, str]:
         if host.facts().isolation == "sandbox"
         else str(places.output_directory(attempt.job_id)),
         "MLTEAM_URL": settings.MLTEAM_URL,
+        **_input(attempt, spec),
     }
+
+
+def _input(attempt: Attempt, spec: Spec) -> dict[str, str]:
+    """Where the job finds the first of its inputs; nothing where it has none."""
+    if not spec.input:
+        return {}
+    inside = host.facts().isolation == "sandbox"
+    return {"MLTEAM_INPUT": spec.input[0].to if inside else str(inputs.place_of(attempt.job_id, 0))}
 
 
 def _packages(spec: Spec) -> dict[str, Any] | None:

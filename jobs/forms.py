@@ -9,7 +9,7 @@ from django.forms.utils import ErrorDict
 from pydantic import ValidationError
 
 from jobs.models import Job
-from jobs.spec import Resources, Spec, SpecErrors, load_yaml, parse
+from jobs.spec import Input, Output, Resources, Spec, SpecErrors, load_yaml, parse
 
 # Field of the form -> path in the job file.
 PATHS = {
@@ -20,6 +20,7 @@ PATHS = {
     "packages": "packages.pip",
     "keys": "keys",
     "data": "data",
+    "input": "input",
     "output": "output",
     "cpu": "resources.cpu",
     "mem": "resources.mem",
@@ -53,6 +54,41 @@ class KeysField(forms.MultipleChoiceField):
 
     def valid_value(self, value: Any) -> bool:
         return True
+
+
+class RowsWidget(forms.Widget):
+    """Rows of the same few fields, of which a page shows one more than are filled; a row is sent as one value of each field's name.
+
+    `parts`: what a row has: the key in the job file -> the name of its field.
+    """
+
+    def __init__(self, parts: dict[str, str]) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[dict[str, Any]]:
+        if not hasattr(data, "getlist"):  # what a form began with, as if it was sent
+            return list(data.get(name, ()))
+        sent = {part: data.getlist(field) for part, field in self.parts.items()}
+        rows = [
+            {part: values[number].strip() for part, values in sent.items() if number < len(values)}
+            for number in range(max(map(len, sent.values())))
+        ]
+        return [{part: value for part, value in row.items() if value} for row in rows]
+
+
+class RowsField(forms.Field):
+    """Rows as mappings, without those in which nothing is said but what goes without saying. `main`: the key that says it."""
+
+    widget: RowsWidget
+
+    def __init__(self, main: str, parts: dict[str, str], **options: Any) -> None:
+        super().__init__(required=False, widget=RowsWidget(parts), **options)
+        self.main = main
+
+    def clean(self, value: Any) -> list[dict[str, Any]]:
+        rows = [row | ({"always": True} if row.get("always") else {}) for row in value or []]
+        return [row for row in rows if set(row) & {self.main, "key"}]
 
 
 class JobForm(forms.Form):
@@ -92,10 +128,18 @@ class JobForm(forms.Form):
         help_text="NAME[@version][/part]:/path, one in a line; the job reads them there. "
         "personal:NAME is of your Personal project: then whoever can open this job can see what it reads.",
     )
-    output = forms.CharField(
-        required=False,
+    input = RowsField(
+        "from",
+        {"from": "input_from", "to": "input_to", "key": "input_key"},
+        label="Inputs from elsewhere",
+        help_text="gs://BUCKET/PATH, s3://BUCKET/PATH or https://…, fetched before the job starts; it reads them at its path. "
+        "The key stays with the server.",
+    )
+    output = RowsField(
+        "to",
+        {"to": "output", "key": "output_key", "existing": "output_existing", "always": "output_always"},
         label="Output becomes",
-        help_text="model:NAME or dataset:NAME, new or a new version. Artifacts stay in any case.",
+        help_text="model:NAME or dataset:NAME, new or a new version; gs:// or s3://BUCKET/PATH with a key. Artifacts stay in any case.",
     )
     cpu = forms.CharField(required=False, label="CPU cores")
     mem = forms.CharField(required=False, label="Memory (GiB)")
@@ -114,6 +158,7 @@ class JobForm(forms.Form):
     job_yml = forms.FileField(required=False, label="job.yml")
 
     spec: Spec
+    opening: tuple[tuple[str, str], ...] | list[tuple[str, str]] = ()
 
     def clean(self) -> dict[str, Any]:
         """Builds the spec; its errors go to the fields that they are about."""
@@ -128,6 +173,23 @@ class JobForm(forms.Form):
         chosen = self["keys"].value() or []
         gone = [(name, f"{name} (not in this project)") for name in chosen if name not in dict(choices)]
         self.fields["keys"].choices = [*choices, *gone]  # type: ignore[attr-defined]
+
+    def offer_opening(self, choices: list[tuple[str, str]]) -> None:
+        """The keys that open buckets, as (name, in words)."""
+        self.opening = choices
+
+    def rows(self, field: str) -> list[dict[str, Any]]:
+        """What a field of rows shows: those that are filled, or an empty one; each with the keys that may be chosen for it."""
+        typed = [row for row in self[field].value() or [] if set(row) - {"existing", "always"}]
+        return [self.row(**one) for one in typed or [{}]]
+
+    def row(self, **filled: Any) -> dict[str, Any]:
+        """One row with what is filled in it."""
+        row = dict.fromkeys(("from", "to", "key", "existing", "always"), "") | filled
+        gone = (
+            [(row["key"], f"{row['key']} (not in this project)")] if row["key"] not in {"", *dict(self.opening)} else []
+        )
+        return row | {"offered": [*self.opening, *gone]}
 
     def resources(self) -> Resources:
         """The amounts that were typed, as far as they make sense; the defaults where they do not."""
@@ -149,7 +211,7 @@ class JobForm(forms.Form):
             field = next((name for name, known in PATHS.items() if path == known or path.startswith(f"{known}.")), None)
             if path == "files" or (field is None and path == "job.yml"):
                 field = "files" if path == "files" else "job_yml"
-            self.add_error(field, message if field else f"{path}: {message}")
+            self.add_error(field, _in_row(path, message) if field else f"{path}: {message}")
 
     def _uploaded(self) -> Any:
         """The data of an uploaded job.yml, when it alone is what was submitted."""
@@ -169,13 +231,19 @@ class JobForm(forms.Form):
         return data
 
 
+def _in_row(path: str, message: str) -> str:
+    """What is wrong, with the row of the field in which it is."""
+    kind, *rest = path.split(".")
+    if kind not in {"input", "output"} or not rest:
+        return message
+    return f"{kind.capitalize()} {int(rest[0]) + 1}{''.join(f', {part}' for part in rest[1:])}: {message}"
+
+
 def _read(field: str, value: Any) -> Any:
     if field == "command":
         return _command(value or "")
     if field in {"environment", "packages", "data"}:
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
-    if field == "output":
-        return [{"to": one.strip()} for one in (value or "").split(",") if one.strip()]
     if field == "tags":
         return [tag.strip() for tag in (value or "").split(",") if tag.strip()]
     if field in {"cpu", "mem", "gpu", "max_run_time", "bid"}:
@@ -227,7 +295,8 @@ def initial_of(spec: Spec) -> dict[str, Any]:
         "packages": "\n".join(spec.packages.pip),
         "keys": spec.keys,
         "data": "\n".join(spec.data),
-        "output": ", ".join(output.to for output in spec.output),
+        "input": [_row(one) for one in spec.input],
+        "output": [_row(one) for one in spec.output],
         "cpu": f"{spec.resources.cpu:g}",
         "mem": f"{spec.resources.mem:g}",
         "gpu": str(spec.resources.gpu),
@@ -238,6 +307,10 @@ def initial_of(spec: Spec) -> dict[str, Any]:
         "tags": ", ".join(spec.tags),
         "line_buffered": spec.line_buffered,
     }
+
+
+def _row(one: Input | Output) -> dict[str, Any]:
+    return one.model_dump(by_alias=True, exclude_none=True, mode="json")
 
 
 def initial_from_last(job: Job | None) -> dict[str, Any]:

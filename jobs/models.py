@@ -161,6 +161,52 @@ class Mount(models.Model):
         constraints = [models.UniqueConstraint(fields=["job", "path"], name="mount_once")]
 
 
+class TransferState(models.TextChoices):
+    WAITING = "waiting", "Waiting"
+    RUNNING = "running", "Under way"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+class Transfer(models.Model):
+    """One input that is fetched for a job, or one output that is sent to a bucket, and how far that is.
+
+    Amounts are those of the whole transfer, however often it was interrupted; what there is in all is known when it has been listed.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="transfers")
+    outward = models.BooleanField(help_text="whether it is an output")
+    number = models.PositiveSmallIntegerField(help_text="its place in the spec's list, from 0")
+    address = models.CharField(max_length=2048)
+    path = models.CharField(max_length=500, blank=True, help_text="where the job sees an input")
+    key = models.CharField(max_length=60, blank=True, help_text="the name of the project's key that is used")
+    state = models.CharField(max_length=8, choices=TransferState.choices, default=TransferState.WAITING)
+    files = models.PositiveBigIntegerField(default=0)
+    bytes = models.PositiveBigIntegerField(default=0)
+    all_files = models.PositiveBigIntegerField(null=True)
+    all_bytes = models.PositiveBigIntegerField(null=True)
+    rate = models.FloatField(null=True, help_text="bytes in a second, lately")
+    begun_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    sentence = models.CharField(max_length=500, blank=True, help_text="why it failed and what to do, for people")
+    tries = models.PositiveSmallIntegerField(
+        default=0, help_text="how often nothing came of it since the last progress"
+    )
+    here = models.BooleanField(default=False, help_text="whether something of an input lies on the host")
+
+    class Meta:
+        ordering = ["outward", "number"]
+        constraints = [models.UniqueConstraint(fields=["job", "outward", "number"], name="transfer_once")]
+        indexes = [models.Index(fields=["job"], condition=Q(here=True), name="inputs_here")]
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that it will take yet; None where that cannot be told."""
+        if self.state != TransferState.RUNNING or not self.rate or self.all_bytes is None:
+            return None
+        return max(0, self.all_bytes - self.bytes) / self.rate
+
+
 class Move(models.Model):
     """One change of state, with its time and reason: a job's history."""
 

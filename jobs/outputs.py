@@ -1,4 +1,4 @@
-"""What becomes of a job's output when it has ended well: a new model or dataset, or a version of one that is there."""
+"""What becomes of a job's output when it has ended: a new model or dataset, a version of one that is there, objects in a bucket."""
 
 import hashlib
 import os
@@ -22,10 +22,11 @@ from datastores.errors import Impossible
 from datastores.manifests import FILES, BadManifest, Entry
 from datastores.models import Datastore, Upload
 from datastores.paths import BadPath
-from jobs import places, transitions
-from jobs.models import Job
-from jobs.spec import Output, Spec
-from jobs.states import JobState, Reason
+from datastores.remote.errors import Stopped, Unavailable
+from jobs import bucket_outputs, places, transitions
+from jobs.models import Attempt, Job, Transfer, TransferState
+from jobs.spec import Output, Spec, due
+from jobs.states import JobState, Reason, outcome
 from mlteam import state
 from projects.models import Project
 
@@ -43,7 +44,9 @@ UNDONE: Final = (
 
 def errors(project: Project, spec: Spec, by: "User | RoleHolder") -> list[tuple[str, str]]:
     """What is wrong with where a spec's output shall go, as (field, sentence)."""
-    found = [_error(project, output, by) for output in spec.output]
+    found = [
+        "" if output.in_bucket or output.to == "artifacts" else _error(project, output, by) for output in spec.output
+    ]
     return [(f"output.{number}.to", said) for number, said in enumerate(found) if said]
 
 
@@ -69,7 +72,7 @@ def _there(project: Project, name: str) -> Datastore | None:
 
 
 def store(job_id: str) -> None:
-    """Makes versions of what a job has left, and ends it. Killed in between, it is asked again and goes on."""
+    """Stores what a job has left where its spec says, and ends it. Killed in between, it is asked again and goes on."""
     job = Job.objects.select_related("project", "created_by").filter(pk=job_id, state=JobState.UPLOADING).first()
     if job is None:
         return
@@ -77,15 +80,53 @@ def store(job_id: str) -> None:
         if not alone:
             return
         try:
-            found = _manifest(job)
-            made = [_stored(job, output, *found) for output in Spec.model_validate(job.spec).output]
-        except blobs.Unavailable:
+            made = _all_stored(job)
+        except (blobs.Unavailable, Stopped, Unavailable):
             return  # it is asked again
-        except UNDONE as error:
+        except (*UNDONE, *bucket_outputs.UNDONE) as error:
             said = " ".join(error.messages) if isinstance(error, ValidationError) else str(error) or NOT_THERE
             _end(job, JobState.FAILED, Reason.UPLOAD, f"Its output is kept here, but could not be stored: {said}")
             return
-        _end(job, JobState.SUCCEEDED, Reason.EXITED, f"Its output became {' and '.join(made)}.")
+        _end_as_it_ended(job, made)
+
+
+def _all_stored(job: Job) -> list[str]:
+    """What all its outputs became, in words; those that were sent before are not sent again."""
+    spec, attempt = Spec.model_validate(job.spec), _last(job)
+    succeeded = outcome(attempt.reason, attempt.exit_status) == JobState.SUCCEEDED
+    outputs = [(number, spec.output[number]) for number in due(job.spec, succeeded=succeeded)]
+    if not _has_files(job):
+        if succeeded:
+            raise Impossible("The job wrote no files to $MLTEAM_OUTPUT.")
+        return []
+    found = _manifest(job) if any(not output.in_bucket for _, output in outputs) else None
+    made = []
+    for number, output in outputs:
+        if output.in_bucket:
+            made.append(bucket_outputs.send(job, number, output, attempt))
+        elif found:
+            made.append(_stored(job, output, *found))
+    return made
+
+
+def _last(job: Job) -> Attempt:
+    """The attempt of which the output is."""
+    attempt: Attempt = job.attempts.order_by("-index")[0]
+    return attempt
+
+
+def _has_files(job: Job) -> bool:
+    entries = trees.walk(places.output_directory(job.id), limit=FILES)
+    return any(entry.kind == "file" for entry in entries)
+
+
+def _end_as_it_ended(job: Job, made: list[str]) -> None:
+    """All is stored: the job ends as its command did."""
+    attempt = _last(job)
+    became = f"Its output became {' and '.join(made)}." if made else ""
+    state = outcome(attempt.reason, attempt.exit_status)
+    said = became if state == JobState.SUCCEEDED else f"{attempt.sentence} {became}".strip()
+    _end(job, state, Reason(attempt.reason), said)
 
 
 def _end(job: Job, state: JobState, reason: Reason, sentence: str) -> None:
@@ -174,6 +215,9 @@ def store_again(job: Job) -> bool:
     again = Job.objects.filter(pk=job.pk, state=JobState.FAILED, reason=Reason.UPLOAD)
     sentence = "Its output is stored once more."
     failed = frozenset({JobState.FAILED})
+    if again:
+        rows = Transfer.objects.filter(job=job, outward=True).exclude(state=TransferState.DONE)
+        rows.update(state=TransferState.WAITING, tries=0, sentence="")
     return bool(again) and transitions.move(
         job, JobState.UPLOADING, reason=Reason.UPLOAD, sentence=sentence, only_from=failed
     )

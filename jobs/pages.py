@@ -10,7 +10,7 @@ import access
 from billing import usage
 from billing.money import in_words
 from compute import trees
-from jobs import artifacts, logs, queue, rows
+from jobs import artifacts, logs, queue, rows, transfers
 from jobs.data import written
 from jobs.models import Attempt, Job
 from jobs.spec import Spec
@@ -38,6 +38,18 @@ def status_context(user: "User", job: Job) -> dict[str, Any]:
             "store": job.reason == Reason.UPLOAD and job.final and bool(held.decide("job:stop", job)),
         },
         "waiting": queue.explain(job) if job.state == JobState.QUEUED else None,
+        "under_way": transfers.under_way([job]).get(job.pk, "") if job.state == JobState.UPLOADING else "",
+        **carried_context(job),
+    }
+
+
+def carried_context(job: Job) -> dict[str, Any]:
+    """What _carried.html shows: the job's inputs, and its outputs in buckets, with how far each is."""
+    rows = transfers.of([job.pk]).get(job.pk, [])
+    return {
+        "carried": [
+            {"row": row, "address": transfers.shown(row.address), "words": transfers.in_words([row])} for row in rows
+        ]
     }
 
 

@@ -15,7 +15,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from compute.models import ComputeResource, Gpu
-from jobs import approval, engine, holds, transitions
+from jobs import approval, engine, holds, transfers, transitions
 from jobs.models import Attempt, Job
 from jobs.states import JobState, Reason
 
@@ -210,7 +210,8 @@ def explanations(jobs: Iterable[Job]) -> dict[str, Waiting]:
         return {}
     held, resource, found = holds.holds(), ComputeResource.objects.order_by("-seen_at").first(), positions()
     room = _Room.of(resource) if resource else None
-    return {job.id: _explained(job, held, room, found.get(job.id)) for job in listed}
+    fetching = transfers.explained(job for job in listed if job.waits_for_data)
+    return {job.id: _explained(job, held, room, found.get(job.id), fetching.get(job.id, "")) for job in listed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +244,13 @@ class _Room:
         return f"Waits for {' and '.join(lacking)}." if lacking else ""
 
 
-def _explained(job: Job, held: holds.Holds, room: _Room | None, position: int | None) -> Waiting:
+def _explained(job: Job, held: holds.Holds, room: _Room | None, position: int | None, fetching: str) -> Waiting:
     if sentence := approval.waits(job):
         return Waiting(sentence, None)
     if hold := holds.hold_of(job, held):
         return Waiting(hold.sentence, None)
     if job.waits_for_data:
-        return Waiting("Waits until its datasets and models are laid out on the host.", None)
+        return Waiting(fetching or "Waits until its datasets and models are laid out on the host.", None)
     if room is None:
         return Waiting("Waits for a compute resource: no worker has reported yet.", None)
     if sentence := room.closed or room.lacking(job):

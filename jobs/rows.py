@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs import logs, queue
+from jobs import logs, queue, transfers
 from jobs.models import Job
 from jobs.states import JobState
 from projects.models import Project
@@ -21,11 +21,12 @@ def prepare(jobs: Iterable[Job], project: Project) -> list[Job]:
     rows = list(jobs)
     places_in_queue = queue.positions() if any(job.state == JobState.QUEUED for job in rows) else {}
     address = reverse("jobs:list", args=[project.slug])
+    carried = transfers.under_way(rows)
     for job in rows:
         job.address = f"{address}/{job.id}"
         job.uses = uses(job)
         job.elapsed = elapsed(job)
-        job.last_line = last_line(job)
+        job.last_line = carried.get(job.id) or last_line(job)
         job.position = places_in_queue.get(job.id)
     return rows
 

@@ -16,8 +16,8 @@ from api import etags
 from api.callers import ApiRequest
 from api.lists import Out
 from billing import usage
-from jobs import logs, queue, rows
-from jobs.models import Attempt, Job, Move
+from jobs import logs, queue, rows, transfers
+from jobs.models import Attempt, Job, Move, Transfer
 from jobs.queue import Waiting
 from jobs.spec import Spec
 from jobs.states import JobState
@@ -59,6 +59,29 @@ class AttemptOut(Out):
     log: LogOut
 
 
+class TransferOut(Out):
+    """An input that is fetched (`direction` in) or an output that is sent to a bucket (out), and how far it is.
+
+    `bytes` and `files` of `all_bytes` and `all_files`, which are null until they are known; `rate` bytes in a second, lately; `left`
+    seconds that it will take yet; `path` where the job sees an input; `sentence` why it failed, or waits for another try.
+    """
+
+    direction: Literal["in", "out"]
+    address: str
+    path: str | None
+    key: str | None
+    state: Literal["waiting", "running", "done", "failed"]
+    files: int
+    all_files: int | None
+    bytes: int
+    all_bytes: int | None
+    rate: float | None
+    left: float | None
+    begun_at: datetime | None
+    ended_at: datetime | None
+    sentence: str
+
+
 class JobFacts(Out):
     """What every answer says of a job.
 
@@ -96,6 +119,7 @@ class JobFacts(Out):
     files: list[str]
     url: str
     cost: str | None
+    transfers: list[TransferOut]
 
 
 class JobItem(JobFacts):
@@ -158,7 +182,12 @@ def _facts(jobs: Sequence[Job], by: Any) -> list[dict[str, Any]]:
     projects = {job.project_id: job.project for job in jobs}
     refs, costs = show_refs(projects.values()), usage.costs_of(job.pk for job in jobs)
     waiting = queue.explanations(job for job in jobs if job.state == JobState.QUEUED)
-    return [_fact(job, by, refs[job.project_id], waiting.get(job.pk), costs) for job in jobs]
+    carried = transfers.of(job.pk for job in jobs if job.spec.get("input") or job.spec.get("output"))
+    return [
+        _fact(job, by, refs[job.project_id], waiting.get(job.pk), costs)
+        | {"transfers": [show_transfer(row) for row in carried.get(job.pk, ())]}
+        for job in jobs
+    ]
 
 
 PLAIN = (
@@ -185,6 +214,18 @@ def _fact(
         "cloned_from": job.cloned_from_id,
         "url": absolute(reverse("jobs:detail", args=[job.project.slug, job.pk])),
         "cost": f"{costs[job.pk]:f}" if costs is not None else None,
+    }
+
+
+def show_transfer(row: Transfer) -> dict[str, Any]:
+    """One input or output of a job."""
+    plain = ("address", "state", "files", "all_files", "bytes", "all_bytes", "rate", "left", "begun_at", "ended_at")
+    return {
+        **{name: getattr(row, name) for name in plain},
+        "direction": "out" if row.outward else "in",
+        "path": row.path or None,
+        "key": row.key or None,
+        "sentence": row.sentence,
     }
 
 

@@ -4,14 +4,26 @@ The keys are those of the job file; of them these are what a host without contai
 """
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
+
+from datastores.remote.addresses import BUCKETS, Address
 
 LARGEST: Final = 256 * 1024  # bytes of a job.yml
 LONGEST_WORD: Final = 128 * 1024 - 1  # bytes that the kernel takes as one word of a command, or one variable
@@ -20,10 +32,12 @@ LONGEST_WORD: Final = 128 * 1024 - 1  # bytes that the kernel takes as one word 
 ELSEWHERE: Final = {
     "image": "containers",
     "interactive": "notebook sessions",
-    "input": "bucket inputs",
     "nodes": "a cluster",
     "gpuModel": "a choice of GPU types",
 }
+
+INPUT: Final = "/input"  # where a job sees what it says no place for
+LONGEST_ADDRESS: Final = 2048  # characters
 
 # What a job has there already.
 RESERVED: Final = frozenset(
@@ -139,13 +153,17 @@ def _wanted(text: str) -> str:
 
 def _apart(texts: list[str]) -> list[str]:
     """Raises ValueError for two things at one place, or one inside another."""
-    places = sorted(Wanted.of(text).path for text in texts)
-    for before, after in pairwise(places):
+    check_apart(Wanted.of(text).path for text in texts)
+    return texts
+
+
+def check_apart(places: Iterable[str]) -> None:
+    """Raises ValueError where two of these paths are the same, or one is inside another."""
+    for before, after in pairwise(sorted(places, key=lambda place: place.split("/"))):
         if after == before:
             raise ValueError(f"two things cannot both be at {after}")
         if after.startswith(f"{before}/"):
             raise ValueError(f"{after} would lie inside {before}, where other data is")
-    return texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +218,27 @@ class Wanted:
 
 def _target(text: str) -> str:
     kind, _, name = text.partition(":")
-    if kind in {"gs", "s3"}:
-        raise ValueError("no compute resource here offers bucket outputs; expected model:NAME or dataset:NAME")
+    if kind in BUCKETS:
+        return _address(text, BUCKETS)
+    if text == "artifacts":
+        return text
     if kind not in {"model", "dataset"} or not Wanted.fits(name) or len(name) > 100:
-        raise ValueError("expected model:NAME or dataset:NAME")
+        raise ValueError("expected gs://BUCKET/PATH, s3://BUCKET/PATH, model:NAME, dataset:NAME or artifacts")
+    return text
+
+
+def _source(text: str) -> str:
+    return _address(text, {*BUCKETS, "https", "http"})  # what of http is refused, and why, Address says
+
+
+def _address(text: str, schemes: Collection[str]) -> str:
+    """Raises ValueError for what is no address of one of these schemes, with what is wrong with it."""
+    text = text.strip()
+    if text.partition(":")[0] not in schemes:
+        raise ValueError("expected an address: gs://BUCKET/PATH, s3://BUCKET/PATH or https://HOST/PATH")
+    if len(text) > LONGEST_ADDRESS:
+        raise ValueError(f"expected at most {LONGEST_ADDRESS} characters")
+    Address.of(text)
     return text
 
 
@@ -218,7 +253,7 @@ def _part(sub: str) -> str:
 def _place(path: str) -> str:
     """Where the job sees something: an absolute path that hides nothing of the system."""
     parts = [part for part in path.split("/") if part]
-    if not parts or {".", ".."} & set(parts) or len(path) > 500:
+    if not path.startswith("/") or not parts or {".", ".."} & set(parts) or len(path) > 500 or not path.isprintable():
         raise ValueError("expected an absolute path such as /data, without “..”")
     if parts[0] in RESERVED or parts == ["work"]:
         raise ValueError(f"/{parts[0]} is taken: choose a path such as /data/{parts[-1]}")
@@ -245,10 +280,46 @@ class Packages(_Strict):
     pip: list[Annotated[str, AfterValidator(_requirement)]] = []
 
 
+class Input(_Strict):
+    """What is fetched before the job starts, and seen by it at `to`, to be read: `gs://`, `s3://` (public ones without a key), `https://`."""
+
+    source: Annotated[str, AfterValidator(_source)] = Field(alias="from")
+    to: Annotated[str, AfterValidator(_place)] = INPUT
+    key: Annotated[str, AfterValidator(_key)] | None = Field(None, validate_default=True)
+
+    @field_validator("key")
+    @classmethod
+    def _fits(cls, key: str | None, info: ValidationInfo) -> str | None:
+        return _checked_key(key, info.data.get("source"), needed=False)
+
+
 class Output(_Strict):
-    """Where the job's output goes when it has ended with status 0: `model:NAME` or `dataset:NAME`, new or a new version of it."""
+    """Where the job's output goes when it has ended with status 0, or however it ended (`always`).
+
+    `model:NAME` or `dataset:NAME`, new or a new version of it; a bucket, with a key; `artifacts`, where it stays in any case. What is
+    in the bucket already is never touched: then it fails (`refuse`), or each attempt writes below a prefix of its own (`new-prefix`).
+    """
 
     to: Annotated[str, AfterValidator(_target)]
+    key: Annotated[str, AfterValidator(_key)] | None = Field(None, validate_default=True)
+    existing: Literal["refuse", "new-prefix"] = "refuse"
+    always: bool = False
+
+    @field_validator("key")
+    @classmethod
+    def _fits(cls, key: str | None, info: ValidationInfo) -> str | None:
+        return _checked_key(key, info.data.get("to"), needed=True)
+
+    @field_validator("existing")
+    @classmethod
+    def _is_of_use(cls, existing: str, info: ValidationInfo) -> str:
+        if existing != "refuse" and info.data.get("to", "").partition(":")[0] not in BUCKETS:
+            raise ValueError("only for an output in a bucket; a model or dataset gets a new version")
+        return existing
+
+    @property
+    def in_bucket(self) -> bool:
+        return self.kind in BUCKETS
 
     @property
     def kind(self) -> str:
@@ -257,6 +328,16 @@ class Output(_Strict):
     @property
     def name(self) -> str:
         return self.to.partition(":")[2]
+
+
+def _checked_key(key: str | None, address: str | None, *, needed: bool) -> str | None:
+    """Raises ValueError where a bucket lacks a key, or something else has one."""
+    in_bucket = (address or "").partition(":")[0] in BUCKETS
+    if in_bucket and not key and needed:
+        raise ValueError("is needed: the name of the project's key that opens the bucket")
+    if key and address and not in_bucket:
+        raise ValueError("expected none: only a bucket (gs://, s3://) is opened by a key")
+    return key
 
 
 class Spec(_Strict):
@@ -270,6 +351,7 @@ class Spec(_Strict):
     packages: Packages = Packages()
     keys: Annotated[list[Annotated[str, AfterValidator(_key)]], Field(max_length=20), AfterValidator(_once)] = []
     data: Annotated[list[Annotated[str, AfterValidator(_wanted)]], Field(max_length=50), AfterValidator(_apart)] = []
+    input: Annotated[list[Input], Field(max_length=20)] = []
     output: Annotated[list[Output], Field(max_length=4)] = []
     resources: Resources = Resources()
     max_run_time: Annotated[int, Field(ge=1, le=10**9)] | None = None
@@ -278,6 +360,20 @@ class Spec(_Strict):
     bid: Annotated[int, Field(ge=0, le=100)] = 0
     line_buffered: bool = False
     tags: Annotated[list[Annotated[str, AfterValidator(_tag)]], Field(max_length=20)] = []
+
+    @field_validator("input")
+    @classmethod
+    def _apart_from_data(cls, those: list[Input], info: ValidationInfo) -> list[Input]:
+        check_apart([*(Wanted.of(text).path for text in info.data.get("data", ())), *(one.to for one in those)])
+        return those
+
+    @field_validator("output")
+    @classmethod
+    def _each_elsewhere(cls, those: list[Output]) -> list[Output]:
+        targets = [one.to.rstrip("/") for one in those]
+        if twice := next((to for to in targets if targets.count(to) > 1), None):
+            raise ValueError(f"two outputs cannot both go to {twice}")
+        return those
 
     @property
     def argv(self) -> list[str]:
@@ -296,6 +392,12 @@ class Spec(_Strict):
     def as_yaml(self) -> str:
         """The job.yml that makes the same job."""
         return as_yaml(self.stored())
+
+
+def due(spec: dict[str, Any], *, succeeded: bool) -> list[int]:
+    """Which outputs of a stored spec are to be stored when its command has ended so, by their places in the list."""
+    outputs = enumerate(spec.get("output", ()))
+    return [number for number, one in outputs if one["to"] != "artifacts" and (succeeded or one.get("always"))]
 
 
 def as_yaml(data: dict[str, Any]) -> str:

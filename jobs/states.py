@@ -37,6 +37,7 @@ class Reason(models.TextChoices):
     BUDGET = "budget"
     KEY = "key"
     DATA = "data"
+    INPUT = "input"
     UPLOAD = "upload"
     VOLUME_FULL = "volume_full"
 

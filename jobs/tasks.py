@@ -2,17 +2,27 @@
 
 import logging
 import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
+from typing import Any, Final
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 
 from billing import budgets
 from compute import resources
-from jobs import charges, data, engine, hints, outputs, queue, reconcile
+from jobs import charges, data, engine, hints, inputs, outputs, queue, reconcile, transfers
 from jobs.models import Attempt, Job
 from jobs.states import JobState
 
 log = logging.getLogger(__name__)
+
+LONG: Final = (
+    6  # tasks at once that take long: the worker has more threads than that, so that the short ones never wait for them
+)
+OF_ONE: Final = 2  # of these, for the jobs of one owner
 
 _placing = threading.Lock()
 _asked = threading.Event()
@@ -50,6 +60,12 @@ def sweep() -> None:
         _reconcile()
 
 
+@worker_shutting_down.connect
+def _end(**_: Any) -> None:
+    """What is carried ends with the worker, and goes on with the next one."""
+    transfers.ending.set()
+
+
 def _ask_again() -> None:
     """Of jobs whose data or output waits for a worker nobody may know any more."""
     if monotonic() < _asked_again["at"]:
@@ -59,6 +75,7 @@ def _ask_again() -> None:
         hints.bring(job_id)
     for job_id in Job.objects.filter(state=JobState.UPLOADING).order_by("changed_at").values_list("pk", flat=True):
         hints.store(job_id)
+    inputs.tidy()
 
 
 def _reconcile() -> None:
@@ -70,17 +87,41 @@ def _reconcile() -> None:
         _sweeping.release()
 
 
+_long: Counter[str] = Counter()  # how many take long now, by the owner of the job's project
+_counting = threading.Lock()
+
+
+@contextmanager
+def _room_for(job_id: str) -> Iterator[bool]:
+    """Whether this process has a thread for what takes long for this job. Where not, it is asked again."""
+    owner = Job.objects.filter(pk=job_id).values_list("project__owner_id", flat=True).first() or ""
+    with _counting:
+        free = _long.total() < LONG and _long[owner] < OF_ONE
+        _long[owner] += free
+    try:
+        yield free
+    finally:
+        if free:
+            with _counting:
+                _long[owner] -= 1
+            _asked_again["at"] = 0.0  # others may have waited for this thread
+
+
 @shared_task(name="jobs.tasks.bring", ignore_result=True)
 def bring(job_id: str) -> None:
-    """Lays out what a waiting job needs of datasets and models, and has it placed."""
-    if data.bring(job_id):
+    """Fetches and lays out what a waiting job needs, and has it placed."""
+    with _room_for(job_id) as free:
+        ready = free and data.bring(job_id)
+    if ready:
         look()
 
 
 @shared_task(name="jobs.tasks.store", ignore_result=True)
 def store(job_id: str) -> None:
-    """Makes versions of what a job has left, and ends it."""
-    outputs.store(job_id)
+    """Stores what a job has left, and ends it."""
+    with _room_for(job_id) as free:
+        if free:
+            outputs.store(job_id)
 
 
 @shared_task(name="jobs.tasks.charge", ignore_result=True)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from datastores import volumes
 from jobs import charges, events, hints
 from jobs.models import Attempt, Job, Move
+from jobs.spec import due
 from jobs.states import FINAL, INTERRUPTIONS, MOVES, UNFINISHED, JobState, Reason, outcome
 from projects.work import note_activity
 
@@ -90,8 +91,10 @@ def ended(
             return
         stopped = job.state == JobState.CANCELLING and reason in INTERRUPTIONS
         state = JobState.CANCELLED if stopped else outcome(reason, exit_status)
-        if state == JobState.SUCCEEDED and job.spec.get("output"):
-            state, sentence = JobState.UPLOADING, "The command has ended well. Its output is being stored."
+        well = state == JobState.SUCCEEDED
+        if (well or attempt.started_at) and state != JobState.CANCELLED and due(job.spec, succeeded=well):
+            state, said = JobState.UPLOADING, "The command has ended well." if well else sentence
+            sentence = f"{said} Its output is being stored."
             transaction.on_commit(partial(hints.store, job.pk), robust=True)
         move(job, state, reason=reason, sentence=sentence, attempt=attempt, exit_status=exit_status)
 

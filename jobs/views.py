@@ -135,11 +135,13 @@ def _form_page(
     request: UserRequest, project: Project, form: JobForm, cloned: Job | None, status: int = 200
 ) -> HttpResponse:
     form.offer_keys(attached.choices(project, request.user))
+    form.offer_opening(attached.opening(project, request.user))
     context = {
         "project": project,
         "form": form,
         "host": resources.what_there_is(),
         "cloned": cloned,
+        "rows": {name: form.rows(name) for name in ("input", "output")} | {"empty": form.row()},
         "offered": data.choices(project, request.user),
         "kept_files": cloned.files if cloned else [],
         **_preview(project, form),

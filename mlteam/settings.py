@@ -304,6 +304,10 @@ MLTEAM_DATA_CAP = int(
     env("MLTEAM_DATA_CAP", "0")
 )  # bytes of content that a project may have; 0: as much as there is room
 
+MLTEAM_INPUT_CAP = int(
+    env("MLTEAM_INPUT_CAP", "0")
+)  # bytes of one input that a job has fetched; 0: as much as there is room
+
 # Volumes
 MLTEAM_VOLUME_QUOTA = int(env("MLTEAM_VOLUME_QUOTA", str(100 * 2**30)))  # bytes of a volume for which nothing is said
 MLTEAM_VOLUME_QUOTA_MOST = int(

@@ -50,6 +50,65 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("job", "path"), name="mount_once")],
             },
         ),
+        migrations.CreateModel(
+            name="Transfer",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("outward", models.BooleanField(help_text="whether it is an output")),
+                ("number", models.PositiveSmallIntegerField(help_text="its place in the spec's list, from 0")),
+                ("address", models.CharField(max_length=2048)),
+                ("path", models.CharField(blank=True, help_text="where the job sees an input", max_length=500)),
+                (
+                    "key",
+                    models.CharField(blank=True, help_text="the name of the project's key that is used", max_length=60),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Under way"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                        ],
+                        default="waiting",
+                        max_length=8,
+                    ),
+                ),
+                ("files", models.PositiveBigIntegerField(default=0)),
+                ("bytes", models.PositiveBigIntegerField(default=0)),
+                ("all_files", models.PositiveBigIntegerField(null=True)),
+                ("all_bytes", models.PositiveBigIntegerField(null=True)),
+                ("rate", models.FloatField(help_text="bytes in a second, lately", null=True)),
+                ("begun_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "sentence",
+                    models.CharField(blank=True, help_text="why it failed and what to do, for people", max_length=500),
+                ),
+                (
+                    "tries",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="how often nothing came of it since the last progress"
+                    ),
+                ),
+                (
+                    "here",
+                    models.BooleanField(default=False, help_text="whether something of an input lies on the host"),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="transfers", to="jobs.job"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["outward", "number"],
+                "indexes": [models.Index(condition=models.Q(("here", True)), fields=["job"], name="inputs_here")],
+                "constraints": [models.UniqueConstraint(fields=("job", "outward", "number"), name="transfer_once")],
+            },
+        ),
         migrations.AddField(
             model_name="job",
             name="project",

@@ -26,6 +26,26 @@ for (const offer of document.querySelectorAll("[data-add-line]")) {
   });
 }
 
+// Rows: the button copies the empty one; the last one that is removed is emptied.
+for (const rows of document.querySelectorAll("[data-rows]")) {
+  const part = rows.closest("fieldset");
+  const changed = () => rows.dispatchEvent(new Event("input", { bubbles: true }));
+  part.querySelector("[data-add-row]").addEventListener("click", () => {
+    rows.append(part.querySelector("[data-row]").content.cloneNode(true));
+    [...rows.children].forEach((row, number) => {
+      for (const named of [row, row.querySelector("[data-remove-row]")]) named.ariaLabel = named.ariaLabel.replace(/\S+$/, number + 1);
+    });
+    rows.lastElementChild.querySelector("input").focus();
+  });
+  rows.addEventListener("click", (event) => {
+    const row = event.target.closest("[data-remove-row]")?.closest(".row-fields");
+    if (!row) return;
+    if (rows.children.length > 1) row.remove();
+    else for (const field of row.querySelectorAll("input, select")) field.value = "";
+    changed();
+  });
+}
+
 // What was typed is not lost to a slip: leaving a changed form asks first.
 const long = document.getElementById("job-form");
 let changed = false;

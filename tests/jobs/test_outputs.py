@@ -198,7 +198,7 @@ def test_where_it_may_not_go_is_said_when_it_is_submitted(project, owner, collab
         return str(caught.value)
 
     assert "faces is a dataset here" in said(owner, "model:faces")
-    assert "output.0.to" in said(owner, "volume:x") and "bucket outputs" in said(owner, "gs://bucket/x")
+    assert "output.0.to" in said(owner, "volume:x") and "output.0.key" in said(owner, "gs://bucket/x")
     set_permissions(project, collaborator, {"job": "all", "dataset": "read", "model": "none", "volume": "none"})
     assert "may make no model" in said(collaborator, "model:new")
     assert "may add no version" in said(collaborator, "dataset:faces")

@@ -64,6 +64,7 @@ NAMES = {
     "TeamMemberOut": "TeamMember",
     "TeamOut": "TeamFacts",
     "TokenOut": "TokenFacts",
+    "TransferOut": "Transfer",
     "UserOut": "UserFacts",
     "VersionOut": "VersionFacts",
 }

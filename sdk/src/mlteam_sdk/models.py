@@ -172,6 +172,28 @@ class Attempt(Thing):
     log: Log = Log()
 
 
+class Transfer(Thing):
+    """An input that is fetched (`direction` in) or an output that is sent to a bucket (out), and how far it is.
+
+    What there is in all is None until it is known; `rate` is bytes in a second, `left` seconds.
+    """
+
+    direction: str = ""
+    address: str = ""
+    path: str | None = None
+    key: str | None = None
+    state: str = ""
+    files: int = 0
+    all_files: int | None = None
+    bytes: int = 0
+    all_bytes: int | None = None
+    rate: float | None = None
+    left: float | None = None
+    begun_at: datetime | None = None
+    ended_at: datetime | None = None
+    sentence: str = ""
+
+
 class JobFacts(Ref):
     """A job. In lists `attempt` is its newest one; alone it has all `attempts` and its `spec`."""
 
@@ -202,6 +224,7 @@ class JobFacts(Ref):
     files: list[str] = []
     url: str = ""
     cost: Decimal | None = None
+    transfers: list[Transfer] = []
     spec: dict[str, Any] = {}
     spec_yaml: str = ""
 

@@ -130,6 +130,26 @@ def test_data_at_the_same_path_is_replaced(submitted: Any, tmp_path: Path) -> No
     assert submitted("-f", "job.yml", "-d", "personal:new@2/a:/data")["data"] == ["old:/home", "personal:new@2/a:/data"]
 
 
+def test_inputs_and_buckets_are_said_in_one_word(submitted: Any, tmp_path: Path) -> None:
+    (tmp_path / "job.yml").write_text("command: x\ninput: [{from: 'https://a/b'}, {from: 'https://a/c', to: /c}]\n")
+    flags = ["--input", "gs://bucket/a,b:/c,key=google", "--input", "https://host:8443/x?a=b:/d e"]
+    assert submitted("-f", "job.yml", *flags)["input"] == [
+        {"from": "https://a/b"},
+        {"from": "gs://bucket/a,b", "to": "/c", "key": "google"},
+        {"from": "https://host:8443/x?a=b", "to": "/d e"},
+    ]
+    flags = ["--output", "s3://bucket/a,key=amazon,existing=new-prefix,always", "--output", "model:m,always"]
+    assert submitted(*flags, "--", "true")["output"] == [
+        {"to": "s3://bucket/a", "key": "amazon", "existing": "new-prefix", "always": True},
+        {"to": "model:m", "always": True},
+    ]
+
+
+def test_what_is_no_address_is_wrong_usage(at: Command) -> None:
+    ran = at("job", "submit", "--input", "data", "--", "true")
+    assert ran.status == 2 and "expected an address" in ran.err
+
+
 def test_what_the_output_becomes_is_added(submitted: Any, tmp_path: Path) -> None:
     (tmp_path / "job.yml").write_text("command: x\noutput: [{to: 'model:a'}]\n")
     assert submitted("-f", "job.yml", "--output", "dataset:b")["output"] == [{"to": "model:a"}, {"to": "dataset:b"}]

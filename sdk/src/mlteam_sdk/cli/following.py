@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from mlteam_sdk.cli import meter
 from mlteam_sdk.cli.names import ENDED
 from mlteam_sdk.cli.texts import copy_log, note
 from mlteam_sdk.logparts import Piece
@@ -32,17 +33,27 @@ def status_of(job: Job) -> int:
 
 def wait(session: "Session", job: Job) -> Job:
     """The job once it has ended. Ctrl-C leaves it running and says so."""
-    pause, state = SOONEST, ""
+    pause, said = SOONEST, ""
     with _leaving_it(job):
         while True:
             now = session.get(f"/jobs/{job['id']}")
             if now["state"] in ENDED:
                 return dict(now)
-            if sys.stderr.isatty() and now["state"] != state:
-                note(f"{now['state']}: {now.get('waiting_for') or now.get('sentence') or ''}".rstrip(": "))
-            state = now["state"]
+            saying = f"{now['state']}: {_why(now)}".rstrip(": ")
+            if sys.stderr.isatty() and saying != said:
+                note(saying)
+            said = saying
             time.sleep(pause)
             pause = min(SLOWEST, pause * 1.3)
+
+
+def _why(job: Job) -> str:
+    """Why it is in its state; of an output that is sent, how far that is."""
+    sent = [one for one in job.get("transfers", ()) if one["direction"] == "out" and one["state"] == "running"]
+    if job["state"] == "uploading" and sent:
+        one = sent[0]
+        return f"{meter.size(one['bytes'])} of {meter.size(one['all_bytes'] or 0)} to {one['address']}"
+    return str(job.get("waiting_for") or job.get("sentence") or "")
 
 
 def follow(session: "Session", job: Job) -> Job:

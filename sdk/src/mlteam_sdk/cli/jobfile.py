@@ -17,6 +17,7 @@ from mlteam_sdk.cli.command import Trouble
 
 Spec = dict[str, Any]
 LARGEST: Final = 256 * 1024  # bytes of a job.yml, as the server has it
+INPUT: Final = "/input"  # where a job sees an input that says no place, as the server has it
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -92,9 +93,41 @@ def _joined(key: str, old: Any, new: Any) -> Any:
     if key == "data":
         paths = {_mounted_at(item) for item in new}
         return [item for item in _listed(old) if _mounted_at(item) not in paths] + list(new)
+    if key == "input":
+        paths = {one.get("to", INPUT) for one in new}
+        kept = [one for one in _listed(old) if not isinstance(one, dict) or one.get("to", INPUT) not in paths]
+        return kept + list(new)
     if isinstance(new, list | tuple):
         return _listed(old) + [item for item in new if item not in _listed(old)]
     return new
+
+
+_ADDRESS: Final = re.compile(r"(?P<source>\w+://.+?)(?::(?P<path>/[^/].*))?", re.DOTALL)
+_OPTIONS: Final = re.compile(r",(key|existing)=([^,]*)\Z|,(always)\Z")
+
+
+def an_input(text: str) -> dict[str, Any]:
+    """`ADDRESS[:/PATH][,key=NAME]` as an input of a job file."""
+    text, options = _options(text, {"key"})
+    found = _ADDRESS.fullmatch(text)
+    if not found:
+        raise click.BadParameter(f"expected an address such as gs://BUCKET/PATH, not {text!r}", param_hint="--input")
+    return {"from": found["source"], **({"to": found["path"]} if found["path"] else {}), **options}
+
+
+def an_output(text: str) -> dict[str, Any]:
+    """`model:NAME`, `dataset:NAME` or `ADDRESS,key=NAME[,existing=new-prefix][,always]` as an output of a job file."""
+    text, options = _options(text, {"key", "existing", "always"})
+    return {"to": text, **options}
+
+
+def _options(text: str, known: set[str]) -> tuple[str, dict[str, Any]]:
+    """What follows the last commas, as far as it is one of these."""
+    options: dict[str, Any] = {}
+    while (found := _OPTIONS.search(text)) and (name := found[1] or found[3]) in known:
+        options = {name: True if found[3] else found[2], **options}
+        text = text[: found.start()]
+    return text, options
 
 
 def _listed(value: Any) -> list[Any]:

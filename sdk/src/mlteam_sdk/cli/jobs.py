@@ -94,6 +94,18 @@ INFO: Final = (
     *("elapsed", "exit_status", "command", "resources", "bid", "restartable", "preemptable", "tags", "position"),
     *("waiting_for", "cost", "url"),
 )
+TRANSFERS: Final = (
+    "direction",
+    "state",
+    "address",
+    "path",
+    "files",
+    "all_files",
+    "bytes",
+    "all_bytes",
+    "left",
+    "sentence",
+)
 ATTEMPTS: Final = ("index", "host", "placed", "ended", "exit_status", "sentence", "peak_memory_mib", "gpus")
 
 
@@ -108,6 +120,9 @@ def info(out: Output, job: str | None, last: bool) -> None:
         if found.get("attempts"):
             click.echo("\nattempts")
             out.rows(found["attempts"], ATTEMPTS)
+        if found.get("transfers"):
+            click.echo("\ntransfers")
+            out.rows(found["transfers"], TRANSFERS)
         if found.get("spec_yaml"):
             click.echo("\njob.yml")
             out.text(found["spec_yaml"])

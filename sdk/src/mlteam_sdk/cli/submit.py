@@ -52,11 +52,19 @@ def _spec_options() -> list[Callable[..., Any]]:
             shell_complete=completing.datastores,
         ),
         click.option(
+            "--input",
+            "inputs",
+            multiple=True,
+            metavar="ADDRESS[:/PATH][,key=NAME]",
+            help="What is fetched before it starts, from gs://, s3:// or https://, and read at a path (/input); repeatable.",
+        ),
+        click.option(
             "--output",
             "outputs",
             multiple=True,
-            metavar="model:NAME|dataset:NAME",
-            help="What the job's output becomes: new, or a new version; repeatable.",
+            metavar="model:NAME|dataset:NAME|ADDRESS,key=NAME",
+            help="What the job's output becomes: new, or a new version; or gs:// or s3://, with ,existing=new-prefix for a prefix of "
+            "each attempt. ,always stores it also when the command fails. Repeatable.",
         ),
         click.option(
             "--env", "-e", multiple=True, metavar="K=V", help="A variable; K alone takes it from here. Repeatable."
@@ -137,7 +145,8 @@ class Submit(Command):
 def _flags(given: dict[str, Any]) -> dict[str, Any]:
     """The flags as keys of a job file; those that were not given are None or empty."""
     flags = {key: given[flag] for flag, key in _PLAIN.items()}
-    flags["output"] = [{"to": where} for where in given["outputs"]] or None
+    flags["input"] = [jobfile.an_input(text) for text in given["inputs"]] or None
+    flags["output"] = [jobfile.an_output(text) for text in given["outputs"]] or None
     flags["environmentVars"] = jobfile.variables(given["env"])
     flags["resources"] = {key: _number(given[flag]) for flag, key in _RESOURCES.items() if given[flag] is not None}
     flags["packages"] = {"pip": list(given["packages"])} if given["packages"] else {}

@@ -1,0 +1,73 @@
+"""A job's output that goes to a bucket: only what is not there is made, and it goes on where it was interrupted."""
+
+from functools import partial
+from typing import Final
+
+from compute import trees
+from datastores.manifests import FILES
+from datastores.remote.errors import Stopped, Trouble, Unavailable
+from jobs import places, transfers
+from jobs.attached import Missing
+from jobs.models import Attempt, Job, Transfer, TransferState
+from jobs.spec import Output
+from jobs.states import JobState
+
+# What is said to people, and waits for them to mend it.
+UNDONE: Final = (Trouble, Missing, transfers.Slow)
+
+
+def send(job: Job, number: int, output: Output, attempt: Attempt) -> str:
+    """Sends what the job has left to a bucket, unless that was done before; where it went, in words.
+
+    Raises one of UNDONE, Unavailable where it is worth another try, Stopped.
+    """
+    row: Transfer = job.transfers.get(outward=True, number=number)
+    row.job = job
+    address = address_of(job, output, attempt)
+    if transfers.rests(row):
+        raise Unavailable(row.sentence)
+    if row.state != TransferState.DONE:
+        try:
+            _send(row, address)
+        except Stopped:
+            transfers.wait_again(row)
+            raise
+        except Unavailable as error:
+            if transfers.later(row, error):
+                raise
+            transfers.failed(row, str(error))
+            raise Trouble(str(error)) from None
+        except (*UNDONE, trees.NotThere) as error:
+            transfers.failed(row, str(error))
+            raise
+    files = "one file" if row.files == 1 else f"{row.files:,} files"
+    return f"{files} in {transfers.shown(address)}"
+
+
+def address_of(job: Job, output: Output, attempt: Attempt) -> str:
+    """Below what the output of an attempt goes."""
+    if output.existing == "new-prefix":
+        return f"{output.to.rstrip('/')}/{job.id}/{attempt.index}/"
+    return output.to
+
+
+def _send(row: Transfer, address: str) -> None:
+    from datastores.remote import opening, sending
+
+    key = transfers.opener(row)
+    if key is None:
+        raise Missing("It needs a key that opens the bucket.")
+    root = places.output_directory(row.job_id)
+    journal = places.job_directory(row.job_id) / f"output.{row.number}.journal"
+    target = opening.open_target(address, key)
+    try:
+        entries = trees.walk(root, limit=FILES)
+        do = partial(sending.send, root, entries, target, journal=journal)
+        sent = transfers.carry(row, do, wanted=partial(_uploads, row.job))
+    finally:
+        target.close()
+    transfers.done(row, sent.files, sent.bytes)
+
+
+def _uploads(job: Job) -> bool:
+    return Job.objects.filter(pk=job.pk, state=JobState.UPLOADING).exists()
