@@ -1,6 +1,9 @@
 """A job's output that goes to a bucket: only what is not there is made, and it goes on where it was interrupted."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from compute import trees
@@ -58,15 +61,28 @@ def _send(row: Transfer, address: str) -> None:
     if key is None:
         raise Missing("It needs a key that opens the bucket.")
     root = places.output_directory(row.job_id)
-    journal = places.job_directory(row.job_id) / f"output.{row.number}.journal"
     target = opening.open_target(address, key)
     try:
-        entries = trees.walk(root, limit=FILES)
-        do = partial(sending.send, root, entries, target, journal=journal)
-        sent = transfers.carry(row, do, wanted=partial(_uploads, row.job))
+        with _journal(row) as journal:
+            do = partial(sending.send, root, trees.walk(root, limit=FILES), target, journal=journal)
+            sent = transfers.carry(row, do, wanted=partial(_uploads, row.job))
+            transfers.done(row, sent.files, sent.bytes)
     finally:
         target.close()
-    transfers.done(row, sent.files, sent.bytes)
+
+
+@contextmanager
+def _journal(row: Transfer) -> Iterator[Path]:
+    """What says which objects are ours. It has a second name until the row says that all is there: its first goes a moment before."""
+    journal = places.job_directory(row.job_id) / f"output.{row.number}.journal"
+    kept = journal.with_suffix(".kept")
+    if kept.exists() and not journal.exists():
+        journal.hardlink_to(kept)
+    elif not kept.exists():
+        journal.touch(mode=0o600)
+        kept.hardlink_to(journal)
+    yield journal
+    kept.unlink()
 
 
 def _uploads(job: Job) -> bool:
