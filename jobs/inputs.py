@@ -69,6 +69,9 @@ def _fetched(row: Transfer) -> bool:
             _fail(row, Reason.INPUT, str(error))
     except (Trouble, Full, transfers.Slow) as error:
         _fail(row, Reason.INPUT, str(error))
+    except FileNotFoundError:  # the job was removed meanwhile, with its directory
+        if _waits(row.job):
+            raise
     else:
         _open_folders(_place(row))
         transfers.done(row, found.files, found.bytes)

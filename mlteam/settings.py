@@ -303,7 +303,6 @@ MLTEAM_BLOBS = env("MLTEAM_BLOBS").strip()  # where their content is kept: files
 MLTEAM_DATA_CAP = int(
     env("MLTEAM_DATA_CAP", "0")
 )  # bytes of content that a project may have; 0: as much as there is room
-
 MLTEAM_INPUT_CAP = int(
     env("MLTEAM_INPUT_CAP", "0")
 )  # bytes of one input that a job has fetched; 0: as much as there is room
