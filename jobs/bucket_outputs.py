@@ -65,7 +65,12 @@ def _send(row: Transfer, address: str) -> None:
     try:
         with _journal(row) as journal:
             do = partial(sending.send, root, trees.walk(root, limit=FILES), target, journal=journal)
-            sent = transfers.carry(row, do, wanted=partial(_uploads, row.job))
+            try:
+                sent = transfers.carry(row, do, wanted=partial(_uploads, row.job))
+            except Stopped:
+                if not _uploads(row.job):  # nobody goes on with it
+                    sending.abandon(target, journal)
+                raise
             transfers.done(row, sent.files, sent.bytes)
     finally:
         target.close()

@@ -12,7 +12,7 @@ from billing.money import in_words
 from compute import trees
 from jobs import artifacts, logs, queue, rows, transfers
 from jobs.data import written
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, Transfer
 from jobs.spec import Spec
 from jobs.states import FINAL, JobState, Reason
 
@@ -46,10 +46,19 @@ def status_context(user: "User", job: Job) -> dict[str, Any]:
 def carried_context(job: Job) -> dict[str, Any]:
     """What _carried.html shows: the job's inputs, and its outputs in buckets, with how far each is."""
     rows = transfers.of([job.pk]).get(job.pk, [])
+    return {"carried": [_carried(row, job) for row in rows]}
+
+
+def _carried(row: Transfer, job: Job) -> dict[str, Any]:
+    state = transfers.state_of(row, job)
+    said = {transfers.STOPPED: "not sent" if row.outward else "not fetched"}.get(state, row.get_state_display().lower())
+    said = f"{'Output' if row.outward else 'Input'} {said}"
     return {
-        "carried": [
-            {"row": row, "address": transfers.shown(row.address), "words": transfers.in_words([row])} for row in rows
-        ]
+        "row": row,
+        "state": state,
+        "said": said,
+        "address": transfers.shown(row.address),
+        "words": transfers.in_words([row]),
     }
 
 

@@ -63,14 +63,15 @@ class TransferOut(Out):
     """An input that is fetched (`direction` in) or an output that is sent to a bucket (out), and how far it is.
 
     `bytes` and `files` of `all_bytes` and `all_files`, which are null until they are known; `rate` bytes in a second, lately; `left`
-    seconds that it will take yet; `path` where the job sees an input; `sentence` why it failed, or waits for another try.
+    seconds that it will take yet; `path` where the job sees an input; `sentence` why it failed, or waits for another try. It is
+    stopped where its job ended before it was done.
     """
 
     direction: Literal["in", "out"]
     address: str
     path: str | None
     key: str | None
-    state: Literal["waiting", "running", "done", "failed"]
+    state: Literal["waiting", "running", "done", "failed", "stopped"]
     files: int
     all_files: int | None
     bytes: int
@@ -185,7 +186,7 @@ def _facts(jobs: Sequence[Job], by: Any) -> list[dict[str, Any]]:
     carried = transfers.of(job.pk for job in jobs if job.spec.get("input") or job.spec.get("output"))
     return [
         _fact(job, by, refs[job.project_id], waiting.get(job.pk), costs)
-        | {"transfers": [show_transfer(row) for row in carried.get(job.pk, ())]}
+        | {"transfers": [show_transfer(row, job) for row in carried.get(job.pk, ())]}
         for job in jobs
     ]
 
@@ -217,11 +218,12 @@ def _fact(
     }
 
 
-def show_transfer(row: Transfer) -> dict[str, Any]:
+def show_transfer(row: Transfer, job: Job) -> dict[str, Any]:
     """One input or output of a job."""
-    plain = ("address", "state", "files", "all_files", "bytes", "all_bytes", "rate", "left", "begun_at", "ended_at")
+    plain = ("address", "files", "all_files", "bytes", "all_bytes", "rate", "left", "begun_at", "ended_at")
     return {
         **{name: getattr(row, name) for name in plain},
+        "state": transfers.state_of(row, job),
         "direction": "out" if row.outward else "in",
         "path": row.path or None,
         "key": row.key or None,

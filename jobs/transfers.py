@@ -236,6 +236,14 @@ def _explained(rows: list[Transfer]) -> str:
     )
 
 
+STOPPED: Final = "stopped"  # its job ended before it was done
+
+
+def state_of(row: Transfer, job: Job) -> str:
+    """Where it stands, as it is told."""
+    return STOPPED if job.final and row.state in {TransferState.WAITING, TransferState.RUNNING} else row.state
+
+
 def in_words(rows: Iterable[Transfer]) -> str:
     """How far several are together: “2 of 5 files, 1.2 of 3.4 GiB, 56.0 MiB/s, about 40 s left”; "" before anything is known."""
     those = list(rows)

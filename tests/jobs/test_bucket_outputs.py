@@ -296,7 +296,7 @@ def test_killed_in_the_middle_it_goes_on_and_counts_nothing_twice(cloud, ended, 
     assert (row.files, row.bytes) == (3, sum(map(len, FILES.values()))) and cloud.files("output") == results()
 
 
-def test_an_upload_that_is_stopped_ends_and_leaves_the_artifacts(google, ended, owner, monkeypatch):
+def test_an_upload_that_is_stopped_ends_and_leaves_the_artifacts(google, ended, owner, project, as_user, monkeypatch):
     job = ended(google.output())
     note = transfers._note
 
@@ -311,6 +311,8 @@ def test_an_upload_that_is_stopped_ends_and_leaves_the_artifacts(google, ended, 
     assert now(job).state == JobState.CANCELLED and job.transfers.get().state == TransferState.WAITING
     assert (places.output_directory(job.id) / "model.bin").exists()
     assert "results/model.bin" not in google.files("output")
+    assert as_user(owner).get(f"/api/v1/jobs/{job.pk}").json()["transfers"][0]["state"] == "stopped"
+    assert "Output not sent" in as_user(owner).get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
 
 
 def test_links_of_a_job_send_nothing_of_the_server(google, ended, tmp_path, monkeypatch):
