@@ -253,6 +253,8 @@ def in_words(rows: Iterable[Transfer]) -> str:
         return ""
     all_files = sum(row.all_files or 0 for row in those)
     known = None not in totals
+    if known and size == sum(total or 0 for total in totals) and files == all_files:
+        return f"{'one file' if files == 1 else f'{files:,} files'}, {sized(size)}"
     parts = [f"{files:,} of {all_files:,} files" if all_files != 1 else ""]
     parts.append(f"{sized(size)} of {sized(sum(total or 0 for total in totals))}" if known else sized(size))
     if rate := sum(row.rate or 0 for row in those):
