@@ -12,7 +12,7 @@ import access
 from accounts.downloads import NOTHING_SHOWN, one_by_one
 from api import callers, ranges
 from api.problems import Problem
-from datastores import contents, listings
+from datastores import contents, listings, previews
 from datastores.manifests import Entry
 from datastores.models import Datastore, Version
 
@@ -50,16 +50,19 @@ def attached(name: str) -> str:
     return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def file(request: Any, version: Version, path: str) -> HttpResponseBase:
-    """A file of a version, or the Range of it that is asked for. Raises Http404, Problem beyond its end, blobs.Missing."""
+async def file(request: Any, version: Version, path: str, *, shown: bool = False) -> HttpResponseBase:
+    """A file of a version, or the Range of it that is asked for; an image as one where it may be `shown`, everything else as an
+    attachment. Raises Http404, Problem beyond its end, blobs.Missing."""
     entry = await in_files(entry_at)(version, path)
     project_id, tag = version.datastore.project_id, f'"{entry.sha256}"'
 
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
         return while_allowed(request, version.datastore, contents.read(project_id, entry, start, end))
 
-    headers = {"Content-Type": "application/octet-stream", "ETag": tag}
-    headers |= NOTHING_SHOWN | {"Content-Disposition": attached(path.rpartition("/")[2])}
+    image = await in_files(previews.image_type)(entry, project_id) if shown else None
+    headers = {**NOTHING_SHOWN, "Content-Type": image or "application/octet-stream", "ETag": tag}
+    if not image:
+        headers["Content-Disposition"] = attached(path.rpartition("/")[2])
     response = ranges.answer(request, entry.size, pieces, headers, lambda condition: condition == tag)
     if response.status_code == 416:
         beyond = {"Content-Range": response.headers["Content-Range"]}

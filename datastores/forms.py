@@ -14,8 +14,8 @@ class DatastoreForm(forms.ModelForm):
     class Meta:
         model = Datastore
         fields = ["name", "description"]
-        widgets = {"description": forms.Textarea({"rows": 6})}
-        help_texts = {"description": "Where it comes from, what is in it, who may use it for what."}
+        widgets = {"description": forms.Textarea({"rows": 8})}
+        help_texts = {"description": "Where it comes from, what is in it, who may use it for what. Markdown is read."}
 
     def validate_unique(self) -> None:
         """Whoever saves it says so: a name may be taken in between."""

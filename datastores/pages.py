@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from django.http import Http404
 from django.urls import reverse
 
-from datastores import compare, contents, listings
+from datastores import compare, contents, listings, previews
 from datastores.listings import Child
 from datastores.manifests import Entry
-from datastores.models import Datastore, Version
+from datastores.models import Datastore, Upload, Version
+from datastores.querysets import made_by
 
 CHILDREN: Final = 200  # of a folder on one page
 CHANGES: Final = 200
@@ -26,6 +27,11 @@ def rows_of(datastores: list[Datastore]) -> list[Datastore]:
     for one in datastores:
         one.latest = latest.get(one.pk)
     return datastores
+
+
+def begun(datastore: Datastore, by: Any) -> list[Upload]:
+    """What somebody has begun to upload to it and not ended, the newest first."""
+    return list(datastore.uploads.filter(made_by(by)).order_by("-created_at", "pk"))
 
 
 def version_context(datastore: Datastore, version: Version, folder: str, cursor: str) -> dict[str, Any]:
@@ -89,16 +95,26 @@ def _position(cursor: str) -> bytes:
         return b""
 
 
-def file_context(version: Version, entry: Entry) -> dict[str, Any]:
-    """A file, with the beginning of it where it is text."""
+def file_context(version: Version, entry: Entry, *, as_text: bool = False) -> dict[str, Any]:
+    """A file, as an image or with the beginning of it where it is a table or a text. Raises blobs.Missing."""
     folder = entry.path.rpartition("/")[0]
-    address = address_of(version, "version")
-    text = _text(version.datastore.project_id, entry)
+    address, project_id = address_of(version, "version"), version.datastore.project_id
+    image, table, trouble = None, None, ""
+    try:
+        image = previews.image_type(entry, project_id)
+        table = None if image or as_text else previews.table(entry, project_id)
+    except previews.NoPreview as error:
+        trouble = str(error)
+    text = None if image or table or trouble else _text(project_id, entry)
     return {
         "file": entry,
         "name": entry.path.rpartition("/")[2],
         "crumbs": list(_crumbs(address, folder)),
         "back": _folder_address(address, folder),
+        "image": image,
+        "table": table,
+        "trouble": trouble,
+        "as_text": as_text,
         "text": text,
         "cut": text is not None and entry.size > SHOWN,
         "download": address_of(version, "file", path=entry.path),

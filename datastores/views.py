@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import access
 from accounts.paging import Order, addresses_of, paged, searched
@@ -113,6 +113,8 @@ def detail(request: UserRequest, slug: str, datastore_id: str, number: int | Non
     datastore, version = _version(request, slug, datastore_id, number)
     can = {verb: bool(access.allowed(request.user, f"{datastore.kind}:{verb}", datastore)) for verb in ("set", "rm")}
     context: dict[str, Any] = {"project": datastore.project, "datastore": datastore, "version": version, "can": can}
+    if can["set"]:
+        context["begun"] = pages.begun(datastore, request.user)
     if version:
         folder, cursor = _folder(request), request.GET.get("page", "")
         try:
@@ -132,11 +134,13 @@ def _folder(request: UserRequest) -> str:
 @access.route("dataset:get")
 @require_GET
 def show(request: UserRequest, slug: str, datastore_id: str, number: int, path: str) -> HttpResponse:
-    """A file of a version; the beginning of it where it is text."""
+    """A file of a version: an image, or the beginning of a table or a text."""
     datastore, version = _version(request, slug, datastore_id, number)
     assert version
     try:
-        context = pages.file_context(version, content_answers.entry_at(version, path))
+        context = pages.file_context(
+            version, content_answers.entry_at(version, path), as_text=request.GET.get("as") == "text"
+        )
     except blobs.Missing:
         raise Http404 from None
     return render(
@@ -149,11 +153,11 @@ def show(request: UserRequest, slug: str, datastore_id: str, number: int, path: 
 @access.route("dataset:get")
 @require_GET
 async def file(request: UserRequest, slug: str, datastore_id: str, number: int, path: str) -> HttpResponseBase:
-    """A file of a version, as a download."""
+    """A file of a version, as a download; with `shown=1` as an image, where it is one."""
     _, version = await sync_to_async(_version)(request, slug, datastore_id, number)
     assert version
     try:
-        return await content_answers.file(request, version, path)
+        return await content_answers.file(request, version, path, shown=request.GET.get("shown") == "1")
     except blobs.Missing:
         raise Http404 from None
     except Problem as problem:  # a range beyond the end
@@ -196,6 +200,43 @@ def compare(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
 def _number(request: UserRequest, name: str, otherwise: int) -> int:
     text = request.GET.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else otherwise
+
+
+@access.route("dataset:set")
+@require_GET
+def upload(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
+    """Where files are dropped that become the next version."""
+    datastore = _datastore(request, slug, datastore_id, "set")
+    context = {
+        "project": datastore.project,
+        "datastore": datastore,
+        "version": datastore.versions.order_by("-number").first(),
+        "begun": pages.begun(datastore, request.user),
+    }
+    return render(request, "datastores/upload.html", context)
+
+
+@access.route("dataset:set")
+@require_POST
+def abandon(request: UserRequest, slug: str, datastore_id: str, upload_id: str) -> HttpResponse:
+    """Ends an upload of one's own; what has arrived of it goes."""
+    datastore = _datastore(request, slug, datastore_id, "set")
+    found = datastore.uploads.filter(pk=upload_id).first()
+    if found is None:
+        raise Http404
+    found.datastore = datastore
+    actions.abandon(upload=found, by=request.user)
+    messages.success(request, "What had arrived of the upload is gone.")
+    return redirect("datastores:detail" if not datastore.versions.exists() else "datastores:upload", slug, datastore_id)
+
+
+@access.route("dataset:get")
+@require_POST
+def description(request: UserRequest, slug: str) -> HttpResponse:
+    """How a description will look; nothing is kept."""
+    _project(request, slug, "get")
+    text = request.POST.get("description", "")[: actions.DESCRIPTION]
+    return render(request, "datastores/_described.html", {"text": text})
 
 
 @access.route("dataset:set")

@@ -102,6 +102,7 @@ FORMS: Final[dict[str, Way]] = {
         "data new --project {project} --kind=[[kind]] --description=[[description=]] -- [[name]]",
     ),
     "datastores:edit": _set("Rename or describe", "/datastores/{datastore}", _same("name", "description")),
+    "datastores:abandon": _remove("Abandon an upload", "/uploads/[[upload]]"),
     "datastores:remove": _remove("Remove it", "/datastores/{datastore}", "data rm {datastore} --yes"),
     "projects:new": _new("New project", "/projects", _same("name")),
     "projects:settings": _set("Rename", "/projects/{project}", _same("name")),

@@ -129,3 +129,11 @@ def size(count: int | None) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
         amount /= 1024
     return ""
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """What somebody wrote in Markdown, as HTML that does nothing."""
+    from datastores import markdown as reading  # not before it is wanted: it takes memory
+
+    return reading.html(text)

@@ -201,6 +201,9 @@ datastores:archive                       GET  in   404  404  404  404  200  200 
 datastores:compare                       GET  in   404  404  404  404  200  200  200  200  200  200  404
 datastores:edit                          GET  in   404  404  404  404  403  200  403  200  200  200  404
 datastores:edit                          POST in   404  404  404  404  403  200  403  200  200  200  404
+datastores:description                   POST in   404  404  404  403  200  200  200  200  200  200  404
+datastores:upload                        GET  in   404  404  404  404  403  200  403  200  200  200  404
+datastores:abandon                       POST in   404  404  404  404  403  404  403  404  404  404  404
 datastores:remove                        GET  in   404  404  404  404  403  200  403  200  200  200  404
 datastores:remove                        POST in   404  404  404  404  403  go   403  go   go   go   404
 jobs:list                                GET  in   404  404  404  403  200  200  200  200  200  200  404
@@ -416,6 +419,7 @@ def _arguments(world, who: str, name: str = "") -> dict[str, object]:
         "passkey_id": 1,
         "session_id": 1,
         "token_id": "guess",
+        "upload_id": "guess",
     }
 
 

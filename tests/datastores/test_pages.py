@@ -5,8 +5,9 @@ from django.urls import reverse
 
 from datastores import actions, pages
 from datastores.models import Datastore
+from projects.levels import PRESETS
 from tests.datastores.conftest import body_of
-from tests.datastores.pushing import push
+from tests.datastores.pushing import begin, manifest, push
 
 pytestmark = pytest.mark.django_db
 
@@ -137,3 +138,34 @@ def test_versions_are_compared(owner, as_user, dataset, version):
     assert [(one.path, one.change) for one in page.context["changes"]] == [("empty", "changed"), ("new", "added")]
     assert "No difference" in text_of(browser.get(at("compare", dataset), {"old": "2", "new": "2"}))
     assert browser.get(at("compare", dataset), {"old": "9"}).status_code == 404
+
+
+def test_the_next_version_is_dropped_on_a_page(owner, viewer, as_user, dataset):
+    begin(dataset, manifest({"a": b"1", "b": b"22"}), owner)
+    browser = as_user(owner)
+    first = text_of(browser.get(at("detail", dataset)))
+    assert "Upload as version 1" in first and "You began to send 2 files, 3 B" in first
+    assert "No version yet" in text_of(as_user(viewer).get(at("detail", dataset)))
+    push(dataset, FILES, owner)
+    page = text_of(browser.get(at("upload", dataset)))
+    assert "Upload as version 2" in page and "beside those of version 1" in page and "You began to send 2 files" in page
+    assert at("upload", dataset) in text_of(browser.get(at("detail", dataset)))
+
+
+def test_an_upload_is_abandoned_by_who_began_it_alone(owner, viewer, join, make_user, as_user, dataset):
+    upload = begin(dataset, manifest({"a": b"1"}), owner).upload
+    other = join(dataset.project, make_user("otto"), PRESETS["Full"]).user
+    address = at("abandon", dataset, upload_id=upload.pk)
+    assert as_user(other).post(address).status_code == 404 and as_user(viewer).post(address).status_code == 403
+    assert "You began to send" not in text_of(as_user(other).get(at("upload", dataset)))
+    assert as_user(owner).post(address).url == at("detail", dataset)
+    assert not dataset.uploads.exists()
+
+
+def test_a_description_is_seen_while_it_is_written(project, owner, stranger, as_user, dataset):
+    actions.edit(datastore=dataset, description="# Of **people**", by=owner)
+    browser, address = as_user(owner), reverse("datastores:description", args=[project.slug])
+    assert "<h3>Of <strong>people</strong></h3>" in text_of(browser.get(at("edit", dataset)))
+    assert "<em>new</em>" in text_of(browser.post(address, {"description": "*new*"}))
+    assert "appears here" in text_of(browser.post(address, {"description": " "}))
+    assert as_user(stranger).post(address).status_code == 404

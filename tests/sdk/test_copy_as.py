@@ -311,6 +311,13 @@ def _renamed_datastore(world: World) -> Shown:
     return f"/p/vision/data/{datastore(world)}/edit", typed
 
 
+@shows("datastores:abandon")
+def _begun_upload(world: World) -> Shown:
+    of, line = datastore(world), {"path": "a", "sha256": "0" * 64, "size": 1, "mode": 420}
+    begun = world.asks("POST", f"/datastores/{of}/uploads", line)["id"]
+    return f"/p/vision/data/{of}/upload", {"upload": begun}
+
+
 @shows("datastores:remove")
 def _removed_datastore(world: World) -> Shown:
     return f"/p/vision/data/{datastore(world)}/remove", {}
