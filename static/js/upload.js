@@ -204,7 +204,11 @@ class Place {
   hear(what) {
     if (this.state !== "going") return;
     const now = performance.now();
-    if (what.phase === this.phase && now - this.shown < EVERY) return;
+    clearTimeout(this.later);
+    if (what.phase === this.phase && now - this.shown < EVERY) {
+      this.later = setTimeout(() => this.hear(what), EVERY); // the last of many is seen, too
+      return;
+    }
     if (what.phase !== this.phase) this.rate = new Rate();
     this.phase = what.phase;
     this.shown = now;

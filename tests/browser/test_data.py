@@ -1,0 +1,195 @@
+"""Data in the browser: a folder is sent, cut off and sent on, given to a job, and what the job made of it is taken home."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.browser.conftest import Watch
+from tests.browser.hands import expect_state
+from tests.browser.test_pages import look_at
+
+pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "bwrap", "slirp4netns")]
+
+MIB = 2**20
+LARGE = 9 * MIB + 1  # bytes: more than one piece
+MANY = 300
+TRAIN = """
+import hashlib, os
+from pathlib import Path
+
+files = sorted(path for path in Path("/data").rglob("*") if path.is_file())
+model = "\\n".join(f"{path.relative_to('/data')} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+Path(os.environ["MLTEAM_OUTPUT"], "model.txt").write_text(model)
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder: many small files, names in other alphabets, an empty file, a large one, and a name that no version can have."""
+    root = tmp_path_factory.mktemp("somewhere") / "photos"
+    (root / "many").mkdir(parents=True)
+    (root / "ä ß").mkdir()
+    for number in range(MANY):
+        (root / "many" / f"{number}.txt").write_text(f"text {number}")
+    (root / "ä ß" / "猫.txt").write_text("a cat")
+    (root / "empty").touch()
+    (root / "twice.bin").write_bytes(b"text 1")
+    (root / "large.bin").write_bytes(os.urandom(LARGE))
+    (root / "bad\nname").write_text("x")
+    (root / "train.py").write_text(TRAIN)
+    return root
+
+
+def create(page: Page, kind: str, name: str) -> None:
+    page.goto("/p/vision/data/new")
+    page.get_by_label(kind, exact=True).check()
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Description").fill("Of **cats**")
+    expect(page.get_by_label("How it looks").get_by_text("cats")).to_have_css("font-weight", "600")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def choose(page: Page, folder: Path) -> None:
+    page.get_by_label("A folder").set_input_files(folder)
+    expect(page.locator("[data-part=summary]")).to_have_text(re.compile(rf"^{MANY + 5} files, 9\.0 MiB from photos$"))
+    expect(page.locator("[data-part=left-out]")).to_contain_text("1 left out")
+    expect(page.locator("[data-part=left-out]")).to_contain_text("control character")
+
+
+def drop(page: Page, *paths: Path) -> None:
+    """As from a file manager."""
+    box = page.get_by_text("Drop a folder or files here").bounding_box()
+    assert box
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": box["x"] + 9, "y": box["y"] + 9, "data": data})
+
+
+def test_a_folder_is_sent_given_to_a_job_and_its_model_taken_home(
+    page_of: Callable[..., Page], watch: Watch, photos: Path, tmp_path: Path
+) -> None:
+    watch.expect("Failed to load resource: net::ERR_")
+    page = page_of("grace")
+    create(page, "Dataset", "cats")
+    address = page.url
+    _send_until_the_large_one_hangs(page, photos)
+    page.reload()
+    _go_on(page, photos)
+    expect(page.get_by_role("heading", name="Version 1", exact=True)).to_be_visible()
+    _add_a_file(page, tmp_path)
+    page.goto("/p/vision/jobs/new")
+    page.get_by_label("Name", exact=True).fill("of cats")
+    page.get_by_label("Command").fill("python3 /data/train.py")
+    page.get_by_label("Data", exact=True).fill("cats:/data")
+    page.get_by_label("Output", exact=True).fill("model:cat-finder")
+    page.get_by_role("button", name="Submit").click()
+    expect_state(page, "succeeded")
+    taken = _take_home(page)
+    assert len(taken) == MANY + 6
+    assert set(taken) >= {"ä ß/猫.txt", "empty", "many/0.txt", "more.txt"}
+    page.goto(address)
+    look_at(page)
+
+
+def _send_until_the_large_one_hangs(page: Page, photos: Path) -> None:
+    cut: list[str] = []
+
+    def once(route, request) -> None:  # type: ignore[no-untyped-def]
+        """The first pack is cut off, and of the large file nothing arrives."""
+        if "/pack" in request.url and not cut:
+            cut.append(request.url)
+            route.abort("connectionreset")
+        elif "/pack" in request.url:
+            route.continue_()
+
+    page.route("**/api/v1/uploads/**", once)
+    page.route("**/missing", lambda route: route.continue_())
+    choose(page, photos)
+    with page.expect_response(lambda response: "/pack" in response.url and response.ok):
+        page.get_by_role("button", name="Upload as version 1").click()
+        expect(page.locator("[data-part=status]")).to_contain_text("Trying again")
+    expect(page.locator("[data-part=status]")).to_contain_text(f"{MANY + 3} of {MANY + 4} files")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("[data-part=status]")).to_contain_text("Paused")
+    page.unroute_all()
+
+
+def _go_on(page: Page, photos: Path) -> None:
+    """What has arrived is not sent again."""
+    packs: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/pack" in request.url:
+            packs.append(request.url)
+
+    page.on("request", note)
+    expect(page.get_by_text(f"You began to send {MANY + 5} files")).to_be_visible()
+    choose(page, photos)
+    page.get_by_label("Note").fill("from my camera")
+    page.get_by_role("button", name="Upload as version 1").click()
+    expect(page.get_by_text("version 1: from my camera")).to_be_visible()
+    assert not packs
+
+
+def _add_a_file(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("one more")
+    page.get_by_role("link", name="New version").click()
+    look_at(page)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    drop(page, tmp_path / "more.txt")
+    page.get_by_label("these beside those of version 1").check()
+    page.get_by_role("button", name="Upload as version 2").click()
+    expect(page.get_by_role("heading", name="Version 2", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"{MANY + 6} files").first).to_be_visible()
+
+
+def _take_home(page: Page) -> dict[str, str]:
+    """What the model says: of each file that the job saw, its hash."""
+    page.goto("/p/vision/data")
+    page.get_by_role("link", name="cat-finder").click()
+    page.get_by_role("link", name="model.txt").click()
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download").click()
+    lines = started.value.path().read_text().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines)
+
+
+def test_a_file_that_changes_after_it_was_chosen_is_named(page_of: Callable[..., Page], tmp_path: Path) -> None:
+    page = page_of("grace")
+    create(page, "Dataset", "changing")
+    for name in ("stays.txt", "changes.txt"):
+        (tmp_path / name).write_text(name)
+    page.get_by_label("Files", exact=True).set_input_files([tmp_path / "stays.txt", tmp_path / "changes.txt"])
+    (tmp_path / "changes.txt").write_text("something else, and longer")
+    page.get_by_role("button", name="Upload as version 1").click()
+    expect(page.get_by_role("alert")).to_contain_text("1 file changed or went away since you chose them")
+    page.get_by_text("1 left out").click()
+    expect(page.get_by_role("listitem").filter(has_text="changes.txt")).to_contain_text("it has changed or is gone")
+    page.get_by_role("button", name="Upload as version 1").click()
+    expect(page.get_by_role("link", name="stays.txt")).to_be_visible()
+
+
+def test_a_large_file_is_hashed_piece_by_piece_as_the_browser_itself_would(page_of: Callable[..., Page]) -> None:
+    page = page_of("grace")
+    create(page, "Dataset", "hashed")
+    script = """async (sizes) => {
+      const worker = new Worker(document.querySelector("[data-worker]").dataset.worker);
+      const wrong = [];
+      for (const size of sizes) {
+        const bytes = new Uint8Array(size).map((_, at) => at * 7 + (at >> 9));
+        const own = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+        const said = await new Promise((resolve) => {
+          worker.onmessage = ({ data }) => { if (!("read" in data)) resolve(data); };
+          worker.postMessage({ file: new Blob([bytes]) });
+        });
+        if (said.sha256 !== Array.from(own, (byte) => byte.toString(16).padStart(2, "0")).join("")) wrong.push(size);
+      }
+      return wrong;
+    }"""
+    assert page.evaluate(script, [0, 1, 16 * MIB, *(16 * MIB + more for more in (1, 55, 56, 64))]) == []
