@@ -109,6 +109,14 @@ def edit(
         transaction.on_commit(partial(volumes.note_quota, datastore), robust=True)
 
 
+def check_stays(datastore: Datastore, project: str | None) -> None:
+    """Whether it may be in this project, by id, URN or address: it is in it, or nothing is asked. Raises Unfit with the reason."""
+    home = datastore.project
+    if project is not None and project not in {home.pk, home.urn, home.slug}:
+        said = f"Nothing moves or is copied between projects: this {datastore.kind} stays in {home.name}, whose owner pays for it. "
+        raise Unfit("project", f"{said}Jobs of another project can read it there where the owner allows it.")
+
+
 def _check_text(field: str, text: str, longest: int) -> None:
     """Raises ValidationError for what no database keeps."""
     if len(text) > longest or "\0" in text:

@@ -47,11 +47,13 @@ class DatastoreIn(In):
 
 
 class DatastoreEdit(In):
-    """What is changed; what is left out stays. `quota` is a volume's."""
+    """What is changed; what is left out stays. `quota` is a volume's. `project` can only be the one that it is in: nothing moves between
+    projects."""
 
     name: str | None = Field(None, max_length=100)
     description: str | None = Field(None, max_length=20_000)
     quota: int | None = Field(None, ge=1, le=volumes.LARGEST)
+    project: str | None = Field(None, max_length=400)
 
 
 class CommitIn(In):
@@ -109,7 +111,8 @@ def set_datastore(request: ApiRequest, datastore: str, data: DatastoreEdit, resp
     """Renames or describes a dataset, a model or a volume, or gives a volume another quota."""
     with transaction.atomic():
         found = _locked(request, datastore, "set")
-        actions.edit(datastore=found, by=request.user, **data.dict())
+        actions.check_stays(found, data.project)
+        actions.edit(datastore=found, by=request.user, **data.dict(exclude={"project"}))
     return _told(request, found, response)
 
 

@@ -105,7 +105,11 @@ def list_users_of(request: ApiRequest, datastore: str) -> list[dict[str, Any]]:
 def show_use(use: Any, by: Any) -> dict[str, Any]:
     """What uses it, as far as `by` may see that."""
     seen = use.target is None or access.allowed(by, "job:get", use.target)
-    return {"urn": use.urn if seen else None, "name": use.name if seen else "a job of others", "writes": use.writes}
+    return {
+        "urn": (use.urn or None) if seen else None,
+        "name": use.name if seen else "a job of others",
+        "writes": use.writes,
+    }
 
 
 # Bytes

@@ -3,6 +3,7 @@ starts."""
 
 import logging
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from datastores import blobs, room, trees, volumes
 from datastores.errors import User as Use
 from datastores.kinds import Kind
 from datastores.models import Datastore, Version
-from jobs import inputs, transitions
+from jobs import inputs, lending, transitions
 from jobs.models import Job, Mount
 from jobs.spec import Spec, SpecErrors, Wanted
 from jobs.states import UNFINISHED, WAITING, JobState, Reason
@@ -123,21 +124,33 @@ def _datastore(project: Project, wanted: Wanted, by: "User | RoleHolder") -> Dat
         rows = rows.filter(project=project, created_by__username=wanted.owner)
     else:
         rows = rows.filter(project=project)
-    for datastore in sorted(rows, key=lambda one: one.project_id != project.pk):
+    near = sorted(rows, key=lambda one: one.project_id != project.pk)
+    for datastore in chain(near, () if wanted.owner else lending.elsewhere(wanted.name)):
         if access.allowed(by, f"{datastore.kind}:get", datastore):
+            if why := lending.why_not(datastore, project, by, writes=_writes(datastore, wanted)):
+                raise Unusable(why)
             return datastore
     raise Unusable("there is no such dataset, model or volume in this project that you may read")
 
 
+def _writes(datastore: Datastore, wanted: Wanted) -> bool:
+    return datastore.kind == Kind.VOLUME and wanted.mode != "ro"
+
+
 def choices(project: Project, by: "User | RoleHolder") -> list[tuple[str, str]]:
     """What somebody may attach here, as (what the job file says, in words); for the form."""
-    rows = Datastore.objects.present().in_project(project).visible_to(by).order_by("name")[:OFFERED]
+    rows = list(Datastore.objects.present().in_project(project).visible_to(by).order_by("name")[:OFFERED])
+    rows += lending.lent_to(project, by).order_by("project__name", "name")[: OFFERED - len(rows)]
     latest = Version.objects.latest_of(rows)
-    return [
-        (f"{row.name}:/data/{row.name}", f"{row.name} ({_kind_of(row, latest.get(row.pk))})")
-        for row in rows
-        if (row.pk in latest or row.kind == Kind.VOLUME) and Wanted.fits(row.name)
-    ]
+    offered = [row for row in rows if (row.pk in latest or row.kind == Kind.VOLUME) and Wanted.fits(row.name)]
+    return [_choice(row, project, _kind_of(row, latest.get(row.pk))) for row in offered]
+
+
+def _choice(row: Datastore, project: Project, said: str) -> tuple[str, str]:
+    if row.project_id == project.pk:
+        return f"{row.name}:/data/{row.name}", f"{row.name} ({said})"
+    only = ":ro" if row.kind == Kind.VOLUME else ""
+    return f"{row.project.slug}.{row.name}:/data/{row.name}{only}", f"{row.name} of {row.project.name} ({said})"
 
 
 def _kind_of(datastore: Datastore, latest: Version | None) -> str:
@@ -197,10 +210,12 @@ def _mounts(job: Job) -> list[Mount]:
     if len(mounts) != len(wanted):
         raise Unusable("Some of its data has been removed.")
     by = job.created_by  # a role's key has no person whose levels may have changed
-    for datastore, writes in {(one.datastore, one.writes) for one in mounts} if by else ():
+    for datastore, writes in {(one.datastore, one.writes) for one in mounts}:
         verb, said = ("set", "change") if writes else ("get", "read")
         if by and not access.allowed(by, f"{datastore.kind}:{verb}", datastore):
             raise Unusable(f"{by.username} may no longer {said} the {datastore.kind} {datastore.name}.")
+        if why := lending.why_not(datastore, job.project, by, writes=writes):
+            raise Unusable(f"The {datastore.kind} {datastore.name}: {why}.")
     return mounts
 
 
@@ -245,5 +260,12 @@ def users_of(datastore: Datastore) -> list[Use]:
     for one in rows.order_by("job__created_at", "job"):
         known = found.get(one.job_id)
         writes = one.writes or (known is not None and known.writes)
-        found[one.job_id] = Use(one.job.urn, f"job {one.job.name}", writes, one.job)
+        found[one.job_id] = _use(one.job, datastore, writes=writes)
     return list(found.values())
+
+
+def _use(job: Job, datastore: Datastore, *, writes: bool) -> Use:
+    """What is told of a job; of one in another project little, for whoever removes the data may not see that project."""
+    if job.project_id == datastore.project_id or datastore.project.personal:
+        return Use(job.urn, f"job {job.name}", writes, job)
+    return Use("", "a job of another project", writes, job)

@@ -126,7 +126,8 @@ class JobForm(forms.Form):
         label="Datasets and models",
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         help_text="NAME[@version][/part]:/path, one in a line; the job reads them there. "
-        "personal:NAME is of your Personal project: then whoever can open this job can see what it reads.",
+        "personal:NAME is of your Personal project, PROJECT.NAME of another one whose owner lets jobs of other projects read its data; "
+        "nothing is copied, and whoever can open this job can see what it reads.",
     )
     input = RowsField(
         "from",

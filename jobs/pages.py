@@ -10,7 +10,8 @@ import access
 from billing import usage
 from billing.money import in_words
 from compute import trees
-from jobs import artifacts, logs, queue, rows, transfers
+from datastores.models import Datastore
+from jobs import artifacts, lending, logs, queue, rows, transfers
 from jobs.data import written
 from jobs.models import Attempt, Job, Transfer
 from jobs.spec import Spec
@@ -101,6 +102,7 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
         found.append(("Keys", ", ".join(keys)))
     if data := job.spec.get("data"):
         found.append(("Data", ", ".join(data)))
+        found += [(f"From {one.project.name}", _lent(one)) for one in lending.borrowed(job)]
     if output := job.spec.get("output"):
         found.append(("Output", ", ".join(one["to"] for one in output)))
     if attempt:
@@ -112,6 +114,10 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
         if attempt.peak_memory_mib:
             found.append(("Peak memory", f"{attempt.peak_memory_mib} MiB"))
     return found
+
+
+def _lent(datastore: Datastore) -> str:
+    return f"{datastore.name} stays there: the job is shown it, and nothing is copied or moved"
 
 
 def cost(job: Job) -> list[tuple[str, str]]:

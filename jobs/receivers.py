@@ -7,7 +7,7 @@ from access.signals import may_hold_less
 from datastores.errors import User
 from datastores.models import Datastore
 from datastores.signals import datastore_removing
-from jobs import actions, data
+from jobs import actions, data, lending
 from jobs.models import Job
 from projects import signals
 from projects.errors import Impossible
@@ -47,6 +47,8 @@ def _project_removing(sender: object, *, project: Project, **_: object) -> None:
         raise Impossible("One job has not ended yet. Stop it, or wait for it, first.")
     if unfinished:
         raise Impossible(f"{unfinished} jobs have not ended yet. Stop them, or wait for them, first.")
+    if lending.borrowers(project):
+        raise Impossible("Jobs of other projects read its data. Wait until they have ended.")
 
 
 def _project_purging(sender: object, *, project: Project, **_: object) -> None:

@@ -105,7 +105,7 @@ FORMS: Final[dict[str, Way]] = {
     "datastores:abandon": _remove("Abandon an upload", "/uploads/[[upload]]"),
     "datastores:remove": _remove("Remove it", "/datastores/{datastore}", "data rm {datastore} --yes"),
     "projects:new": _new("New project", "/projects", _same("name")),
-    "projects:settings": _set("Rename", "/projects/{project}", _same("name")),
+    "projects:settings": _set("Rename or lend", "/projects/{project}", _same("name", "lends_data")),
     "projects:remove": _remove(
         "Remove the project", "/projects/{project}?confirm=[[confirm]]", "project rm {project} --yes"
     ),

@@ -95,6 +95,26 @@ def rename(*, project: Project, name: str, by: "User") -> None:
 
 
 @transaction.atomic
+def edit(*, project: Project, name: str | None = None, lends_data: bool | None = None, by: "User") -> None:
+    """Renames it, says whether its data may be read elsewhere; what is None stays. Raises ValidationError for a bad name."""
+    require(by, "project:set", project, "renamed or opened to jobs of other projects")
+    if lends_data is not None and lends_data != project.lends_data:
+        lend_data(project=project, lends=lends_data, by=by)
+    if name is not None and (name.strip() != project.name or lends_data is None):
+        rename(project=project, name=name, by=by)
+
+
+@transaction.atomic
+def lend_data(*, project: Project, lends: bool, by: "User") -> None:
+    """Says whether jobs of other projects may have its data, of whoever may read these. What runs goes on; what waits is refused."""
+    require(by, "project:set", project, "opened to jobs of other projects")
+    if Project.objects.filter(pk=project.pk, lends_data=not lends).update(lends_data=lends):
+        said = {"before": {"lends_data": not lends}, "after": {"lends_data": lends}}
+        record(by=by, project=project, action="project:lend", urn=project.urn, **said)
+    project.lends_data = lends
+
+
+@transaction.atomic
 def remove(*, project: Project, by: "User") -> None:
     """Takes the project from everybody at once; its content is deleted later. Raises Impossible while jobs are unfinished."""
     require(by, "project:rm", project, "removed")

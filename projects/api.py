@@ -44,6 +44,7 @@ class ProjectOut(ProjectRef):
     owner: UserOut
     parent: ProjectRef | None
     personal: bool
+    lends_data: bool
     created_at: datetime
     active_at: datetime
     member_count: int
@@ -65,7 +66,10 @@ class ProjectIn(In):
 
 
 class ProjectEdit(In):
-    name: str = Field(max_length=100)
+    """What is changed; what is left out stays. `lends_data`: who may read its data may also have them in jobs of other projects."""
+
+    name: str | None = Field(None, max_length=100)
+    lends_data: bool | None = None
 
 
 class ProjectFilter(Schema):
@@ -105,7 +109,10 @@ def show_projects(projects: list[Project], by: Any) -> list[dict[str, Any]]:
         sees = held[project.pk].any("job:get")
         of_jobs = {name: getattr(counted[project.pk], column) if sees else None for name, column in COUNTS.items()}
         cost = getattr(counted[project.pk], "cost_this_month", None)
-        plain = {name: getattr(project, name) for name in ("urn", "slug", "personal", "created_at", "active_at")}
+        plain = {
+            name: getattr(project, name)
+            for name in ("urn", "slug", "personal", "lends_data", "created_at", "active_at")
+        }
         people = {"member_count": members.get(project.pk, 0), "team_count": teams.get(project.pk, 0)}
         mine = {"owner": show_user(project.owner, by), "mine": project.owner_id == by.pk}
         parent = {"parent": refs[project.parent_id] if project.parent_id else None}
@@ -172,12 +179,12 @@ def get_project(request: ApiRequest, project: str, response: HttpResponse) -> di
 @router.patch("/projects/{project}", response=ProjectOut)
 @access.route("project:set")
 def set_project(request: ApiRequest, project: str, data: ProjectEdit, response: HttpResponse) -> dict[str, Any]:
-    """Changes a project's name."""
+    """Changes a project's name, and whether jobs of other projects may read its data."""
     by = person(request)
     with transaction.atomic():
         found = project_for(request, project, "project:get")
         etags.check(request, _tag(Project.objects.select_for_update().get(pk=found.pk)))
-        actions.rename(project=found, name=data.name, by=by)
+        actions.edit(project=found, name=data.name, lends_data=data.lends_data, by=by)
     return _shown(request, found, response)
 
 
@@ -202,4 +209,4 @@ def _shown(request: ApiRequest, project: Project, response: HttpResponse) -> dic
 
 
 def _tag(project: Project) -> str:
-    return etags.tag_of(project.pk, project.name, project.owner_id)
+    return etags.tag_of(project.pk, project.name, project.owner_id, project.lends_data)

@@ -30,6 +30,13 @@ class ProjectForm(forms.ModelForm):
         fields = ["name"]
 
 
+class SettingsForm(ProjectForm):
+    """A project's name, and whether its data may be read elsewhere."""
+
+    class Meta(ProjectForm.Meta):
+        fields = ["name", "lends_data"]
+
+
 class NewProjectForm(ProjectForm):
     """A new project's name, and whether it begins with what the creator's Personal project has."""
 

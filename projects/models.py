@@ -53,6 +53,13 @@ class Project(models.Model):
     )
     offered_at = models.DateTimeField(null=True, blank=True)
     personal = models.BooleanField(default=False)
+    # Whether who may read its data may also have them in jobs of other projects.
+    lends_data = models.BooleanField(
+        "Jobs of other projects may read its data",
+        default=False,
+        help_text="Who may read a dataset, model or volume of this project may then also have it in jobs elsewhere, by its full name. "
+        "It stays here: a job is shown it, and nothing is copied.",
+    )
     # The project that it is in, for good; `path` names all that it is in by their ids, nearest first, with dots between.
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     path = models.CharField(max_length=200, blank=True, editable=False)

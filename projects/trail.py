@@ -22,6 +22,7 @@ LAST: Final = date(9000, 1, 1)
 _words: dict[str, str] = {
     "project:new": "Created the project",
     "project:set": "Renamed the project",
+    "project:lend": "Said whether jobs of other projects may read its data",
     "project:rm": "Removed the project",
     "project:purge": "Deleted what was removed",
     "invitation:new": "Invited somebody",

@@ -24,7 +24,7 @@ from projects import actions, active, links, listing, tree, work
 from projects.context import MOST
 from projects.dashboard import OWNED, SHARED, Dashboard, Listed
 from projects.errors import Impossible, InvalidInvitation, OtherAccount
-from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, NewProjectForm, ProjectForm, RemoveForm
+from projects.forms import KIND_LABELS, AddTeamForm, InviteForm, LevelsForm, NewProjectForm, RemoveForm, SettingsForm
 from projects.levels import PRESETS, Level, preset_of
 from projects.models import Invitation, Member, Project
 from projects.named import BY_SLUG
@@ -209,11 +209,11 @@ def settings(request: UserRequest, slug: str) -> HttpResponse:
     """About the project; its owner renames it here."""
     project = project_for(request, slug)
     held = access.abilities(request.user, project)
-    form = ProjectForm(request.POST or None, initial={"name": project.name})
+    form = SettingsForm(request.POST or None, initial={"name": project.name, "lends_data": project.lends_data})
     if request.method == "POST":
         actions.require(request.user, "project:set", project, "renamed")
         if form.is_valid():
-            actions.rename(project=project, name=form.cleaned_data["name"], by=request.user)
+            actions.edit(project=project, **form.cleaned_data, by=request.user)
             messages.success(request, "Saved.")
             return redirect("projects:settings", slug)
     context = {

@@ -100,6 +100,14 @@ class Migration(migrations.Migration):
                 ),
                 ("offered_at", models.DateTimeField(blank=True, null=True)),
                 ("personal", models.BooleanField(default=False)),
+                (
+                    "lends_data",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Who may read a dataset, model or volume of this project may then also have it in jobs elsewhere, by its full name. It stays here: a job is shown it, and nothing is copied.",
+                        verbose_name="Jobs of other projects may read its data",
+                    ),
+                ),
                 ("path", models.CharField(blank=True, editable=False, max_length=200)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("removed_at", models.DateTimeField(blank=True, null=True)),

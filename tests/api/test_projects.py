@@ -59,6 +59,17 @@ def test_whoever_may_not_is_told_why(program, owner, viewer, stranger, here, pro
     assert [one["mine"] for one in program(viewer).get("/projects").json()["items"]] == [True, False]
 
 
+def test_its_data_are_lent_by_a_switch(program, owner, viewer, here, project):
+    asks = program(owner)
+    read = asks.get(here)
+    assert read.json()["lends_data"] is False
+    problem(program(viewer).patch(here, {"lends_data": True}), 403, "not_granted")
+    changed = asks.patch(here, {"lends_data": True})
+    assert (changed.json()["lends_data"], changed.json()["name"]) == (True, "Vision")
+    problem(asks.patch(here, {"name": "Late"}, **{"If-Match": read["ETag"]}), 412, "changed")
+    problem(program(viewer).patch(here, {}), 403, "not_granted")
+
+
 def test_the_trail_is_read_by_who_may_share_the_project(program, owner, viewer, here, project):
     actions.rename(project=project, name="Sight", by=owner)
     asks = program(owner)

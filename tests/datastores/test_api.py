@@ -68,6 +68,16 @@ def test_a_dataset_lives(program, owner, project, viewer):
     assert entry.origin == "api" and entry.before["name"] == "people"
 
 
+def test_nothing_moves_between_projects(program, owner, project, dataset, version):
+    asks, here = program(owner), f"/datastores/{dataset.pk}"
+    elsewhere = projects.create(name="Sound", by=owner)
+    wrong = problem(asks.patch(here, {"project": elsewhere.pk, "name": "moved"}), 422, "invalid")
+    assert [one["field"] for one in wrong["errors"]] == ["project"]
+    assert "stays in Vision, whose owner pays for it" in wrong["errors"][0]["message"]
+    same = asks.patch(here, {"project": project.slug, "name": "digits"})
+    assert (same.json()["name"], same.json()["project"]["id"]) == ("digits", project.pk)
+
+
 def test_lists_are_filtered_and_cost_the_same(program, owner, project, viewer, stranger, dataset, version):
     model = actions.create(project=project, kind="model", name="Net", description="of faces", by=owner)
     elsewhere = projects.create(name="Elsewhere", by=viewer)

@@ -6,14 +6,18 @@ import shutil
 
 import pytest
 
+import access
 from datastores import actions as datastores
 from datastores import trees
 from datastores.errors import InUse
+from datastores.models import Datastore
 from jobs import actions, data, engine, hints, places, queue, tasks
 from jobs.models import Job, Mount
 from jobs.spec import SpecErrors, parse
 from jobs.states import JobState, Reason
 from mlteam import state
+from projects import actions as projects
+from projects.errors import Impossible
 from projects.members import set_permissions
 from projects.models import AuditEntry, Project
 from tests.datastores.conftest import dataset, kept  # noqa: F401 - fixtures
@@ -126,8 +130,6 @@ def test_what_is_not_there_or_not_for_somebody_is_the_same_to_them(
 @pytest.fixture
 def levels_of_nothing(project, make_user, join):
     """A member who may submit jobs and read no dataset."""
-    from projects import actions as projects
-
     member = join(project, make_user("nell"), "Collaborator")
     levels = {"job": "all", "dataset": "none", "model": "none", "volume": "none"}
     projects.set_levels(member=member, levels=levels, by=project.owner)
@@ -143,6 +145,90 @@ def test_ones_own_personal_ones_come_along_and_those_of_nobody_else(submit, proj
     assert "no such" in wrong(project, owner, "personal:mine:/m")
     assert "no such" in wrong(project, owner, f"{collaborator.username}:mine:/m")
     assert "no such" in wrong(project, collaborator, "mine:/m")
+
+
+@pytest.fixture
+def elsewhere(make_user, project, join):
+    """(a project of somebody's own, that somebody, who may read the data of Vision)"""
+    reader = make_user("rosa")
+    join(project, reader, "Viewer")
+    return projects.create(name="Sound", by=reader), reader
+
+
+def test_other_projects_data_come_along_where_their_owner_lets_them(
+    submit, project, owner, elsewhere, collaborator, version, as_user, resource
+):
+    sound, reader = elsewhere
+    refused = wrong(sound, reader, "vision.faces:/data")
+    assert "only jobs of that project read its data. Olga Owner can let" in refused
+    assert "vision.faces" not in as_user(reader).get(f"/p/{sound.slug}/jobs/new").content.decode()
+    projects.lend_data(project=project, lends=True, by=owner)
+    job = submit(reader, "vision.faces/train:/data", into=sound)
+    assert job.spec["data"] == ["vision.faces@1/train:/data"] and job.mounts.get().version == version
+    assert data.bring(job.pk)
+    page = as_user(reader).get(f"/p/{sound.slug}/jobs/{job.pk}").content.decode()
+    assert "<dt>From Vision</dt><dd>faces stays there" in page
+    assert (
+        'data-add-line="vision.faces:/data/faces"' in as_user(reader).get(f"/p/{sound.slug}/jobs/new").content.decode()
+    )
+    assert not Datastore.objects.filter(project=sound).exists()
+    with pytest.raises(InUse) as caught:
+        datastores.remove(datastore=version.datastore, by=owner)
+    assert "a job of another project" in str(caught.value) and job.pk not in repr(caught.value.users)
+    with pytest.raises(Impossible, match="other projects read its data"):
+        projects.remove(project=project, by=owner)
+    assert "no such" in wrong(sound, reader, "faces:/data") and "no such" in wrong(sound, reader, "sound.faces:/data")
+
+
+def test_who_may_not_read_there_learns_nothing_of_it(project, owner, make_user, version, resource, elsewhere):
+    stranger = make_user("sven")
+    own = Project.objects.get(owner=stranger, personal=True)
+    for lends in (False, True):
+        projects.lend_data(project=project, lends=lends, by=owner)
+        assert wrong(own, stranger, "vision.faces:/data") == "data: vision.faces:/data: " + wrong(
+            own, stranger, "vision.nothing:/data"
+        ).removeprefix("data: vision.nothing:/data: ")
+        assert data.choices(own, stranger) == []
+
+
+def test_what_is_no_longer_lent_is_not_shown_to_a_job_that_waits(submit, project, owner, elsewhere, version, resource):
+    sound, reader = elsewhere
+    projects.lend_data(project=project, lends=True, by=owner)
+    job = submit(reader, "vision.faces:/data", into=sound)
+    projects.edit(project=project, lends_data=False, by=owner)
+    assert not data.bring(job.pk)
+    job.refresh_from_db()
+    assert job.reason == Reason.DATA and "only jobs of that project read its data" in job.sentence
+    said = AuditEntry.objects.filter(action="project:lend").order_by("id").values_list("after", flat=True)
+    assert list(said) == [{"lends_data": True}, {"lends_data": False}]
+
+
+def test_a_full_name_says_all_projects_above_or_the_address_alone(submit, project, owner, version, resource, make_user):
+    inner = projects.create(name="Inner", by=owner, parent=project)
+    made = datastores.create(project=inner, kind="model", name="v.1", by=owner)
+    push(made, {"weights": b"1"}, owner)
+    projects.lend_data(project=inner, lends=True, by=owner)
+    for name in ("vision.inner.v.1", "inner.v.1"):
+        assert submit(owner, f"{name}:/m").spec["data"] == [f"{name}@1:/m"]
+    for name in ("other.inner.v.1", "vision.v.1", "v.1", "inner.v", ".v.1"):
+        assert "no such" in wrong(project, owner, f"{name}:/m")
+    near = datastores.create(project=project, kind="model", name="inner.v.1", by=owner)
+    push(near, {"weights": b"2"}, owner)
+    assert submit(owner, "inner.v.1:/m").mounts.get().version.datastore == near
+
+
+def test_only_who_may_change_a_project_lends_its_data(project, owner, collaborator, as_user):
+    with pytest.raises(access.Refused):
+        projects.lend_data(project=project, lends=True, by=collaborator)
+    with pytest.raises(access.Refused, match="Personal"):
+        projects.lend_data(project=Project.objects.get(owner=owner, personal=True), lends=True, by=owner)
+    page = as_user(owner)
+    page.post("/p/vision/settings", {"name": "Vision", "lends_data": "on"})
+    project.refresh_from_db()
+    assert project.lends_data and "checked" in page.get("/p/vision/settings").content.decode()
+    assert [one.action for one in AuditEntry.objects.filter(action__in=["project:set", "project:lend"])] == [
+        "project:lend"
+    ]
 
 
 def test_a_job_is_placed_when_what_it_needs_is_laid_out(submit, owner, version, resource):

@@ -27,7 +27,7 @@ from tests.server import running, wait
 TEXT = re.compile(r'<pre class="code" id="copy-([\w-]+)-\d"[^>]*>(.*?)</pre>', re.DOTALL)
 BLANK = re.compile(r'<var data-field="(\w+)" data-quoted="(\w+)">([^<]*)</var>')
 QUOTED: dict[str, Callable[[Any], str]] = {  # as the page's script does
-    "shell": shlex.quote,
+    "shell": lambda value: shlex.quote(json.dumps(value) if isinstance(value, bool) else value),
     "python": lambda value: repr(value) if isinstance(value, bool) else json.dumps(value),
     "json": lambda value: json.dumps(value).replace("'", "'\\''"),
     "url": quote,
@@ -330,7 +330,7 @@ def _new_project(world: World) -> Shown:
 
 @shows("projects:settings")
 def _renamed_project(world: World) -> Shown:
-    return f"/p/{world.project()['slug']}/settings", {"name": world.fresh("It's “another” name")}
+    return f"/p/{world.project()['slug']}/settings", {"name": world.fresh("It's “another” name"), "lends_data": True}
 
 
 @shows("projects:remove")

@@ -60,12 +60,14 @@ def test_projects_are_listed_made_renamed_and_removed(site):
     text = awaited("""
 made = await client.projects.create("Sound")
 await made.rename("Sounds")
+lends = [made.lends_data, (await made.lend_data()).lends_data, (await made.lend_data(False)).lends_data]
 listed = {one.name: one.mine async for one in client.projects.each()}
 await made.remove(confirm="Sounds")
 left = [one.name for one in await client.projects.list(q="Sound")]
-print(json.dumps([made.name, made.full_name, listed, left]))
+print(json.dumps([made.name, made.full_name, listed, left, lends]))
 """)
-    name, full_name, listed, left = says(site, "ada", text)
+    name, full_name, listed, left, lends = says(site, "ada", text)
+    assert lends == [False, True, False]
     assert (name, full_name, left) == ("Sounds", "sound", [])
     assert {"Personal", "Sounds", "Vision"} <= set(listed)
 

@@ -93,6 +93,7 @@ class ProjectFacts(ProjectRef):
     organization: str = ""
     parent: ProjectRef | None = None
     personal: bool = False
+    lends_data: bool = False
     created_at: datetime | None = None
     active_at: datetime | None = None
     mine: bool = False

@@ -39,6 +39,8 @@ def test_a_viewer_does_not_invite_and_is_told_whose_the_project_is(
 
 def test_who_leaves_is_out(ada: Person, person_at: Callable[..., Person], site: Site) -> None:
     made = ada("project", "new", "Guests", "--field", "id").out.strip()
+    assert ada("project", "lend", made, "--fields", "full_name,lends_data", "-H").out.split() == ["guests", "yes"]
+    assert ada("project", "lend", made, "--off", "--field", "lends_data").out == "false\n"
     site.server.manage("shell", "--no-imports", "-v", "0", "-c", JOIN.format(project=made))
     stan = person_at("stan")
     assert "Guests" in stan("project", "ls").out

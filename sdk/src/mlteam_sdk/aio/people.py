@@ -208,6 +208,11 @@ class Project(ProjectFacts, Bound):
         self._take(await self._client.patch(self._path, {"name": name}))
         return self
 
+    async def lend_data(self, lends: bool = True) -> "Project":
+        """Lets whoever may read its data have them in jobs of other projects too, or no longer. They stay here; nothing is copied."""
+        self._take(await self._client.patch(self._path, {"lends_data": lends}))
+        return self
+
     async def remove(self, *, confirm: str) -> None:
         """Removes it with all that is in it; `confirm` is its name."""
         await self._client.delete(self._path, confirm=confirm)

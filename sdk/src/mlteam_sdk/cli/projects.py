@@ -24,6 +24,7 @@ project = group(
         "use": ("mlteam_sdk.cli.configure:use", "Makes a project the active one."),
         "members": ("mlteam_sdk.cli.projects:members", "Lists who belongs to a project, and what they may do."),
         "invite": ("mlteam_sdk.cli.projects:invite", "Invites somebody by email."),
+        "lend": ("mlteam_sdk.cli.projects:lend", "Lets jobs of other projects read a project's data, or no longer."),
         "leave": ("mlteam_sdk.cli.projects:leave", "Leaves a project."),
         "rm": ("mlteam_sdk.cli.projects:rm", "Removes a project with all that is in it."),
         "role": ("mlteam_sdk.cli.roles:project_role", "Roles of a project and their members."),
@@ -125,6 +126,20 @@ def rm(name: str, yes: bool) -> None:
     with about(found):
         session().delete(f"/projects/{found['id']}", confirm=found["name"])
     note(f"Removed {found['full_name']}.")
+
+
+@command("lend")
+@NAME
+@click.option("--off", is_flag=True, help="No longer.")
+@prints("id", "full_name", "lends_data")
+def lend(out: Output, name: str | None, off: bool) -> None:
+    """Lets jobs of other projects have the data of a project, of whoever may read these. They stay where they are."""
+    from mlteam_sdk.cli.refusals import about
+
+    found = _meant(name)
+    with about(found):
+        changed = session().patch(f"/projects/{found['id']}", {"lends_data": not off})
+    out.one(changed)
 
 
 @command("members")

@@ -207,6 +207,11 @@ class Project(ProjectFacts, Bound):
         self._take(self._client.patch(self._path, {"name": name}))
         return self
 
+    def lend_data(self, lends: bool = True) -> "Project":
+        """Lets whoever may read its data have them in jobs of other projects too, or no longer. They stay here; nothing is copied."""
+        self._take(self._client.patch(self._path, {"lends_data": lends}))
+        return self
+
     def remove(self, *, confirm: str) -> None:
         """Removes it with all that is in it; `confirm` is its name."""
         self._client.delete(self._path, confirm=confirm)
