@@ -74,7 +74,8 @@ class UsagePart(Out):
 
 class UsageOut(Out):
     """Use in a month (UTC), in parts. `whole`: all of the project's, not only one's own; `others`: those that are not among the
-    25 largest parts; `balance`: what is left of who pays, null where nothing costs anything."""
+    25 largest parts; `balance`: what is left of who pays, null where nothing costs anything; `stored_bytes`: how much datasets,
+    models and volumes are now, which is charged by the hour. Among members it is the part with the id `storage`."""
 
     month: str
     by: str
@@ -82,6 +83,7 @@ class UsageOut(Out):
     currency: str
     payer: str
     balance: str | None
+    stored_bytes: int | None = Field(description="null where members' use is told")
     total: SumsOut
     items: list[UsagePart]
     others: SumsOut | None
@@ -90,15 +92,17 @@ class UsageOut(Out):
 
 
 class ChargeOut(Out):
-    """What one attempt of a job used in one hour of the clock. `line`: use, or a later correction of it."""
+    """What one attempt of a job, or all that a project stores (`source`), used in one hour of the clock. `line`: use, or a later
+    correction of it."""
 
     id: int
     hour: datetime
+    source: Literal["attempt", "storage"]
     line: Literal["use", "correction"]
     project: str = Field(description="its name then")
     member: str = Field(description="whose job it was: the name then")
     job: str
-    job_id: str
+    job_id: str = Field(description="empty where it is no job")
     gpus: str
     milliseconds: int
     sums: SumsOut
@@ -222,10 +226,11 @@ def list_charges(
     when: Query[Period],
     paging: Query[ByHour],
     member: str = Query("", max_length=16, description="only this person's, by id"),
+    what: Literal["", "jobs", "storage"] = Query("", description="only those of jobs, or of what is stored"),
 ) -> dict[str, Any]:
     """The hours that make up a month's use, newest first."""
     found = project_for(request, project, "project:get")
-    rows = usage.of_month(_scope(request, found, member)[0].charges, usage.month_named(when.month))
+    rows = usage.only(usage.of_month(_scope(request, found, member)[0].charges, usage.month_named(when.month)), what)
     money = money_shows()
     return lists.page(rows, paging, lambda row: _charge(row, request.user, money=money), order=paging.by("hour"))
 
@@ -238,7 +243,7 @@ def _scope(request: ApiRequest, found: Project, member: str) -> tuple[Scope, boo
 
 
 def _charge(row: Charge, by: Any, *, money: bool) -> dict[str, Any]:
-    plain = {name: getattr(row, name) for name in ("hour", "line", "gpus", "milliseconds")}
+    plain = {name: getattr(row, name) for name in ("hour", "source", "line", "gpus", "milliseconds")}
     names = {"project": row.project_name, "member": row.member_name, "job": row.subject_name, "job_id": row.subject_id}
     return {"id": row.pk, "sums": _sums(row, money=money), "mine": row.member_id == by.pk, **plain, **names}
 
@@ -264,6 +269,7 @@ def _usage(
         "currency": settings.MLTEAM_CURRENCY,
         "payer": payer.name,
         "balance": _money(payers.balance_of(payer)) if money else None,
+        "stored_bytes": scope.stored,
         "total": _sums(total, money=money),
         "items": items,
         "others": _sums(others, money=money) if others else None,

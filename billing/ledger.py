@@ -17,7 +17,19 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from billing import payers, sums
-from billing.models import SUMMED, ZERO, Charge, Line, MonthTotal, OwnerMonth, PersonMonth, ProjectMonth
+from billing.models import (
+    STORED,
+    STORED_NAME,
+    SUMMED,
+    ZERO,
+    Charge,
+    Line,
+    MonthTotal,
+    OwnerMonth,
+    PersonMonth,
+    ProjectMonth,
+    Source,
+)
 from billing.prices import HOUR, MILLIONTH, Tariff, floor_hour, month_of, tariff
 
 if TYPE_CHECKING:
@@ -33,7 +45,7 @@ Sums = dict[str, Decimal]  # the fields of Amounts
 
 @dataclass(frozen=True)
 class Use:
-    """What something has used from `start` until `until`, and whether that was all (`over`). `source`: "attempt".
+    """What something has used from `start` until `until`, and whether that was all (`over`). `source`: one of Source.
 
     The project comes with its owner. What it is about (`subject`) is what people know it by: the attempt's job.
     """
@@ -85,6 +97,28 @@ def charge(use: Use) -> None:
         _record(use, hour, prices)
 
 
+def add(use: Use) -> None:
+    """Adds what was stored in a part of one hour to what the ledger has of that hour. Told twice it counts twice: call it in the
+    transaction that notes how far it has been told, and for times that follow each other."""
+    hour, prices = floor_hour(use.start), tariff()
+    milliseconds, final = use.milliseconds(hour), hour + HOUR <= use.until
+    amounts = use.amounts(hour, milliseconds, prices)
+    while (row := _row(use, hour)) is not None or not _insert(_new(use, hour, milliseconds, amounts, final=final)):
+        if row and (row.final or _grow(row, row.milliseconds + milliseconds, _more(row, amounts, prices), final=final)):
+            return
+
+
+def _more(row: Charge, amounts: Sums, prices: Tariff) -> Sums:
+    """A row's sums with more stored. What it costs follows from all of the hour, so that many small parts are not rounded away."""
+    stored = row.storage_hours + amounts["storage_hours"]
+    cost = _rounded(stored * prices.stored(row.hour))
+    return {name: getattr(row, name) for name in SUMMED} | {
+        "storage_hours": stored,
+        "storage_cost": cost,
+        "amount": row.amount - row.storage_cost + cost,
+    }
+
+
 def close(source: str, source_id: str) -> None:
     """What has been written stays all: nobody knows how long it really was used."""
     Charge.objects.filter(source=source, source_id=source_id, final=False).update(final=True)
@@ -132,6 +166,7 @@ def _row(use: Use, hour: datetime) -> Charge | None:
 
 def _new(use: Use, hour: datetime, milliseconds: int, amounts: Sums, *, final: bool) -> Charge:
     payer = payers.payer_of(use.project.owner, max(hour, use.start))
+    member_id, member_name = _whose(use)
     return Charge(
         source=use.source,
         source_id=use.source_id,
@@ -144,13 +179,20 @@ def _new(use: Use, hour: datetime, milliseconds: int, amounts: Sums, *, final: b
         owner_name=use.project.owner.shown,
         project_id=use.project.pk,
         project_name=use.project.name,
-        member_id=use.member.pk if use.member else "",
-        member_name=use.member.shown if use.member else "",
+        member_id=member_id,
+        member_name=member_name,
         subject_id=use.subject_id,
         subject_name=use.subject_name[:100],
         gpus=_counted(use.gpus)[:200],
         **amounts,
     )
+
+
+def _whose(use: Use) -> tuple[str, str]:
+    """The id and name of the member; of what a project stores, what stands for it among them."""
+    if use.source == Source.STORAGE:
+        return STORED, STORED_NAME
+    return (use.member.pk, use.member.shown) if use.member else ("", "")
 
 
 def _correction(row: Charge, milliseconds: int, amounts: Sums) -> Charge:
@@ -191,7 +233,7 @@ def _add(row: Charge, more: Sums) -> None:
     sums.add(OwnerMonth, more, {**project, "owner_id": row.owner_id, **month}, names)
     sums.add(ProjectMonth, more, {**project, **month})
     sums.add(PersonMonth, more, {"person_id": row.owner_id, "side": Side.OWNER, **month})
-    if row.member_id:
+    if row.member_id and row.member_id != STORED:
         sums.add(PersonMonth, more, {"person_id": row.member_id, "side": Side.MEMBER, **month})
     payers.change(row.payer, charged=more["amount"])
 

@@ -95,11 +95,31 @@ class Line(models.TextChoices):
     CORRECTION = "correction", "Correction"
 
 
-class Charge(Amounts):
-    """What one attempt (later: datastore) used in one hour of the clock (UTC), once. It grows until it is final, and then stays:
-    what turns out to be wrong gets a correction, a row of its own."""
+class Source(models.TextChoices):
+    """What uses something, for which there is a row an hour."""
 
-    source = models.CharField(max_length=12, help_text="attempt")
+    ATTEMPT = "attempt", "An attempt of a job"
+    STORAGE = "storage", "What a project stores"
+
+
+# Stands among the members of a project for what is nobody's use: its datasets, models and volumes.
+STORED: Final = "storage"
+STORED_NAME: Final = "Stored data"
+
+
+class Stored(models.Model):
+    """How much a project stored when that was last looked at. By this it is charged until the next look, from `at` on."""
+
+    project = models.OneToOneField(Project, primary_key=True, on_delete=models.CASCADE, related_name="stored")
+    bytes = models.PositiveBigIntegerField()
+    at = models.DateTimeField(help_text="up to this moment it is in the ledger")
+
+
+class Charge(Amounts):
+    """What one attempt, or all that a project stores, used in one hour of the clock (UTC), once. It grows until it is final, and then
+    stays: what turns out to be wrong gets a correction, a row of its own."""
+
+    source = models.CharField(max_length=12, choices=Source.choices)
     source_id = models.CharField(max_length=16)
     hour = models.DateTimeField(help_text="the beginning of the hour")
     line = models.CharField(max_length=10, choices=Line.choices, default=Line.USE)
@@ -112,9 +132,11 @@ class Charge(Amounts):
     owner_name = models.CharField(max_length=100)
     project_id = models.CharField(max_length=16)
     project_name = models.CharField(max_length=100)
-    member_id = models.CharField(max_length=16, blank=True, help_text="whose job it was; empty: their account was gone")
+    member_id = models.CharField(
+        max_length=16, blank=True, help_text='whose job it was; empty: their account was gone; "storage": nobody\'s'
+    )
     member_name = models.CharField(max_length=100, blank=True)
-    subject_id = models.CharField(max_length=16, db_index=True, help_text="the job")
+    subject_id = models.CharField(max_length=16, blank=True, db_index=True, help_text="the job")
     subject_name = models.CharField(max_length=100)
     gpus = models.CharField(max_length=200, blank=True, help_text='"2 × H200"')
     recorded_at = models.DateTimeField(default=timezone.now)
@@ -140,6 +162,12 @@ class Charge(Amounts):
         """How long it was used in its hour: "59:30"; a correction is below zero."""
         seconds = abs(self.milliseconds) // 1000
         return f"{'−' if self.milliseconds < 0 else ''}{seconds // 60}:{seconds % 60:02}"
+
+    @property
+    def stored_bytes(self) -> int:
+        """How much was stored, as a mean of the time for which it was looked at."""
+        hours = Decimal(abs(self.milliseconds)) / 3_600_000
+        return int(abs(self.storage_hours) * 2**30 / hours) if hours else 0
 
 
 class Month(Amounts):

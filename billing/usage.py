@@ -11,13 +11,29 @@ from django.utils import timezone
 
 from access.prepared import planned_once
 from billing.chart import Chart, drawn
-from billing.models import SUMMED, ZERO, Charge, Kind, MonthTotal, OwnerMonth, PersonMonth, ProjectMonth
+from billing.models import (
+    SUMMED,
+    ZERO,
+    Charge,
+    Kind,
+    MonthTotal,
+    OwnerMonth,
+    PersonMonth,
+    ProjectMonth,
+    Source,
+    Stored,
+)
 from billing.prices import money_shows, month_of
 
 MONTHS: Final = 12  # in the chart
 PAGE: Final = 50  # rows of the ledger
 PARTS: Final = 25  # members or projects in the table of a month
-RANKS: Final = ("amount", "gpu_hours", "cpu_hours")  # the first of which there was anything says who comes first
+RANKS: Final = (
+    "amount",
+    "gpu_hours",
+    "cpu_hours",
+    "storage_hours",
+)  # the first of which there was anything says who comes first
 
 # What is stacked in the chart, and the order of the tables: label, unit of the hours.
 KINDS: Final = (
@@ -60,6 +76,18 @@ class Scope:
     @property
     def charges(self) -> QuerySet:
         return Charge.objects.filter(**self.filters)
+
+    @property
+    def stored(self) -> int | None:
+        """How many bytes are stored, as they were last looked at; None for what a member used, who stores nothing."""
+        match self.filters:
+            case {"member_id": _}:
+                return None
+            case {"project_id": project_id}:
+                rows = Stored.objects.filter(project=project_id)
+            case {"owner_id": owner_id}:
+                rows = Stored.objects.filter(project__owner=owner_id, project__removed_at=None)
+        return rows.aggregate(sum=Sum("bytes"))["sum"] or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +194,14 @@ def of_month(charges: QuerySet, month: date) -> QuerySet:
     """The rows whose hour lies in the month."""
     start = datetime.combine(month, time(), UTC)
     return charges.filter(hour__gte=start, hour__lt=datetime.combine(before(month, -1), time(), UTC))
+
+
+WHAT: Final = {"jobs": Source.ATTEMPT, "storage": Source.STORAGE}
+
+
+def only(charges: QuerySet, what: str) -> QuerySet:
+    """Those of jobs, or of storage; all of them for anything else."""
+    return charges.filter(source=WHAT[what]) if what in WHAT else charges
 
 
 def paged(charges: QuerySet, cursor: str) -> Page:

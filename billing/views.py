@@ -103,13 +103,16 @@ def _context(request: UserRequest, scope: Scope) -> dict[str, Any]:
     months = usage.by_month(scope, last)
     total = next(row for row in months if row["month"] == month)
     parts = usage.parts(scope, month, total)
-    page = usage.paged(usage.of_month(scope.charges, month), request.GET.get("page", ""))
+    what = request.GET.get("what", "")
+    page = usage.paged(usage.only(usage.of_month(scope.charges, month), what), request.GET.get("page", ""))
     return {
         "money": money,
         "currency": settings.MLTEAM_CURRENCY,
         "month": month,
         "months": months[::-1],
         "total": total,
+        "stored": scope.stored,
+        "what": what if what in usage.WHAT else "",
         "kinds": usage.kinds(total),
         "parts": parts.rows,
         "others": parts.others,
@@ -119,7 +122,8 @@ def _context(request: UserRequest, scope: Scope) -> dict[str, Any]:
         "older": _page_url(request, page.older),
         "newer": _page_url(request, page.newer),
         "used": False,
-        "empty": not page.rows and not any(row["amount"] or row["cpu_hours"] or row["gpu_hours"] for row in months),
+        "empty": not page.rows
+        and not any(row["amount"] or row["cpu_hours"] or row["gpu_hours"] or row["storage_hours"] for row in months),
     }
 
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from datastores import checks, trees, volumes
+from datastores import checks, trees, volumes, weights
 
 
 @shared_task(name="datastores.tasks.check", ignore_result=True)
@@ -25,3 +25,9 @@ def delete_gone() -> None:
 def measure() -> None:
     """Finds out how much is in volumes."""
     volumes.measure_stale()
+
+
+@shared_task(name="datastores.tasks.charge", ignore_result=True)
+def charge() -> None:
+    """Now and then: what projects store goes into the ledger."""
+    weights.charge()

@@ -52,6 +52,7 @@ SCHEDULE = {
     "email": every(10, "accounts.tasks.send_waiting"),
     "purge": every(60, "projects.tasks.purge"),
     "charge": every(60, "jobs.tasks.charge"),
+    "stored": every(600, "datastores.tasks.charge"),
     "closed": every(300, "accounts.tasks.forget_closed"),
     "volumes": every(60, "datastores.tasks.measure"),
     "answers": every(600, "api.tasks.forget_answers"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 import access
 from access import policies
 from access.models import Nested
-from projects import letters
+from projects import letters, signals
 from projects.errors import Impossible, refused
 from projects.levels import PRESETS
 from projects.members import clear_permissions, levels_of_user, set_permissions
@@ -86,6 +86,8 @@ def accept(*, project: Project, by: "User") -> None:
 
 def _hand_over(project: Project, former: "User", to: "User") -> None:
     """One of the projects that change hands: its owner is no member, and what the former one gave there is given by the new one."""
+    project.owner = former
+    signals.owner_changing.send(sender=Project, project=project)
     Project.objects.filter(pk=project.pk).update(owner=to, **NOBODY)
     _end_membership(project, to)
     policies.hand_over(project.pk, former=former, to=to)

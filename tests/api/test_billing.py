@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 
 from billing import actions as billing
-from billing import ledger, payers
-from billing.models import BillingAccount, Budget
+from billing import ledger, payers, storage
+from billing.models import BillingAccount, Budget, Stored
+from billing.prices import floor_hour
 from projects import actions as projects
 from tests.api.conftest import ROOT, cost_of, streamed
 from tests.api.test_door import problem
@@ -68,6 +69,24 @@ def test_use_is_shown_in_parts(program, owner, viewer, used, here):
     for month in ("2020-13", "0000-01", "٢٠٢٠-01", "2020-1"):
         problem(asks.get(f"{here}/usage", month=month), 422, "invalid")
     problem(asks.get(f"{here}/usage", by="colour"), 422, "invalid")
+
+
+def test_what_is_stored_is_a_part_of_its_own(program, owner, viewer, used, here, project):
+    used(owner, 2)
+    month = floor_hour(timezone.now()).replace(day=1, hour=0)
+    Stored.objects.create(project=project, bytes=3 * 2**30, at=month)
+    ledger.add(storage._use(project, Stored.objects.get(), month + timedelta(minutes=30)))
+    asks = program(owner)
+    answer = asks.get(f"{here}/usage").json()
+    parts = {one["id"]: (one["name"], one["sums"]["storage_hours"], one["mine"]) for one in answer["items"]}
+    assert parts["storage"] == ("Stored data", "1.5", False) and answer["stored_bytes"] == 3 * 2**30
+    [row] = asks.get(f"{here}/charges", what="storage").json()["items"]
+    told = [row[name] for name in ("source", "job", "job_id", "member", "milliseconds", "mine")]
+    assert told == ["storage", "Stored data", "", "Stored data", 1_800_000, False]
+    assert {one["source"] for one in asks.get(f"{here}/charges", what="jobs").json()["items"]} == {"attempt"}
+    assert asks.get("/me/usage").json()["stored_bytes"] == 3 * 2**30
+    assert program(viewer).get(f"{here}/usage").json()["stored_bytes"] is None
+    assert asks.get("/me/usage", view="used").json()["total"]["storage_hours"] == "0"
 
 
 @pytest.mark.usefixtures("prices")

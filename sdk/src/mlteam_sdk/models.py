@@ -561,6 +561,7 @@ class Usage(Thing):
     currency: str = ""
     payer: str = ""
     balance: Decimal | None = None
+    stored_bytes: int | None = None
     total: Sums = Sums()
     items: list[UsagePart] = []
     others: Sums | None = None
@@ -569,10 +570,11 @@ class Usage(Thing):
 
 
 class Charge(Thing):
-    """What one attempt of a job used in one hour of the clock."""
+    """What one attempt of a job, or all that a project stores (`source`), used in one hour of the clock."""
 
     id: int = 0
     hour: datetime | None = None
+    source: str = "attempt"
     line: str = "use"
     project: str = ""
     member: str = ""

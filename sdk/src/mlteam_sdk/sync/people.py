@@ -244,7 +244,7 @@ class Project(ProjectFacts, Bound):
 
     @property
     def charges(self) -> Listing[Charge]:
-        """What each attempt of a job used in each hour."""
+        """What each attempt of a job used in each hour, and what was stored. Filters: month, member, what ("jobs", "storage")."""
         return Listing(self._client, f"{self._path}/charges", Charge)
 
     @property
