@@ -16,6 +16,7 @@ NAMES = {
     "ComputeOut": "Compute",
     "ContentOut": "Content",
     "DatastoreOut": "DatastoreFacts",
+    "DatastoreUserOut": "DatastoreUser",
     "EntryOut": "AuditEntry",
     "GpusOut": "Gpus",
     "HostOut": "Host",
@@ -67,9 +68,10 @@ NAMES = {
     "TransferOut": "Transfer",
     "UserOut": "UserFacts",
     "VersionOut": "VersionFacts",
+    "VolumeContentOut": "Content",
 }
 # Read by verbs that hand on something else, or of no use to who has the bytes.
-READ = {"FoundOut", "HoldersOut", "LinesOut", "VerifyOut", "FolderOut", "VolumeContentOut", "DatastoreUserOut"}
+READ = {"FoundOut", "HoldersOut", "LinesOut", "VerifyOut", "FolderOut"}
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,12 @@ def test_datastores_are_asked_for_where_they_are(document):
         ("/datastores/*/versions/*/pack", "post"),
         ("/datastores/*/versions/*/archive", "get"),
         ("/datastores/*/compare", "get"),
+        ("/datastores/*/content", "get"),
+        ("/datastores/*/content", "delete"),
+        ("/datastores/*/folders", "post"),
+        ("/datastores/*/users", "get"),
+        ("/datastores/*/listing", "get"),
+        ("/datastores/*/archive", "get"),
         ("/uploads/*/missing", "get"),
         ("/uploads/*/commit", "post"),
     }

@@ -416,7 +416,8 @@ class DatastoreFacts(Ref):
 
 
 class Content(Thing):
-    """A file or directory in a version; `files` and `size` of a directory are those of all below it, `sha256` and `mode` a file's."""
+    """A file or directory in a version or a volume; `files` and `size` of a directory are those of all below it, `sha256` and `mode` a
+    file's. In a volume, which has also links and others, a directory has no size and a file no `sha256`, but they have `modified`."""
 
     name: str = ""
     kind: str = "file"
@@ -424,6 +425,15 @@ class Content(Thing):
     files: int = 1
     sha256: str | None = None
     mode: int | None = None
+    modified: datetime | None = None
+
+
+class DatastoreUser(Thing):
+    """What uses a datastore now: a job, by its URN, which is None for whoever may not see it, and whether it writes there."""
+
+    urn: str | None = None
+    name: str = ""
+    writes: bool = False
 
 
 class Change(Thing):

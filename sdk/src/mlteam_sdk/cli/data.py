@@ -1,5 +1,6 @@
 """`mlteam data …`: datasets, models and volumes; folders go up as versions and come down again."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -23,6 +24,7 @@ Thing = dict[str, Any]
 HERE: Final = "mlteam_sdk.cli.data"
 KINDS: Final = ("dataset", "model", "volume")
 LATEST: Final = "latest"
+VOLUME: Final = "volume"
 COLUMNS: Final = ("id", "name", "kind", "latest.number", "latest.files", "latest.bytes", "created")
 TITLES: Final = {"latest.number": "version", "latest.files": "files", "latest.bytes": "bytes", WHO: "Created By"}
 SHOWN: Final = 20  # things left out that are named
@@ -30,28 +32,34 @@ QUIET: Final = click.option("--quiet", "-q", is_flag=True, help="Print the id al
 
 data = group(
     "data",
-    "Datasets, models and volumes: make them, push and pull folders, look into versions.",
+    "Datasets, models and volumes: make them, push and pull folders, look into them.",
     {
         "new": (f"{HERE}:new", "Makes a volume, a dataset or a model."),
         "ls": (f"{HERE}:ls", "Lists datasets, models and volumes: mine in the active project."),
         "get": (f"{HERE}:get", "Prints a dataset, model or volume, or fields of it."),
-        "push": (f"{HERE}:push", "Makes a new version of a folder; only what changed is sent."),
-        "pull": (f"{HERE}:pull", "Fetches a version, or a part of it; only what is not here yet."),
-        "content": (f"{HERE}:content", "What is in a version."),
+        "push": (
+            f"{HERE}:push",
+            "Makes a new version of a folder, or puts it into a volume; only what changed is sent.",
+        ),
+        "pull": (f"{HERE}:pull", "Fetches a version or a volume, or a part of it; only what is not here yet."),
+        "content": (f"{HERE}:content", "What is in a version or a volume."),
         "versions": (f"{HERE}:versions", "Lists the versions, newest first."),
         "compare": (f"{HERE}:compare", "Says what is different between two versions."),
         "rename": (f"{HERE}:rename", "Gives another name."),
         "describe": (f"{HERE}:describe", "Says in Markdown what it is."),
-        "rm": (f"{HERE}:rm", "Removes a dataset, model or volume with all its versions."),
+        "quota": (f"{HERE}:quota", "Says how much a volume may have."),
+        "users": (f"{HERE}:users", "Lists the jobs that have it now."),
+        "rm": (f"{HERE}:rm", "Removes a dataset, model or volume with all that is in it."),
     },
     aliases={"list": "ls", "create": "new", "remove": "rm", "info": "get"},
 )
 content = group(
     "content",
-    "What is in a version.",
+    "What is in a version or a volume.",
     {
-        "ls": (f"{HERE}:content_ls", "Lists what is in a version, and what is new in it."),
+        "ls": (f"{HERE}:content_ls", "Lists what is in a version or a volume, and what is new in it."),
         "rm": (f"{HERE}:content_rm", "Removes content of a volume; versions never change."),
+        "mkdir": (f"{HERE}:content_mkdir", "Makes a folder in a volume."),
     },
     aliases={"list": "ls", "remove": "rm"},
 )
@@ -72,12 +80,20 @@ def _datastore(thing: Thing) -> "Datastore":
     return Datastore.told(session().client, thing)
 
 
-def _version(text: str) -> tuple[Thing, "Version"]:
-    """What NAME@VERSION means; the newest version without one."""
+def _version(text: str) -> "tuple[Thing, Version | None]":
+    """What NAME@VERSION means; the newest version without one. Of a volume, which has none, None."""
     name, _, number = text.partition("@")
     _check_number(number or LATEST)
-    found = _versioned(_found(name))
+    found = _found(name)
+    if found["kind"] == VOLUME:
+        _check_no_number(text)
+        return found, None
     return found, _datastore(found).versions.get(_number(found, number or LATEST))
+
+
+def _check_no_number(text: str) -> None:
+    if "@" in text:
+        raise Trouble(f"{clean(text.partition('@')[0])} is a volume: it has no versions.")
 
 
 def _check_number(text: str) -> None:
@@ -96,7 +112,7 @@ def _number(found: Thing, text: str) -> int:
 
 
 def _versioned(found: Thing) -> Thing:
-    if found["kind"] == "volume":
+    if found["kind"] == VOLUME:
         raise Trouble(f"{found['name']} ({found['id']}) is a volume: it has no versions.")
     return found
 
@@ -105,13 +121,26 @@ def _versioned(found: Thing) -> Thing:
 @click.argument("name", metavar="NAME")
 @click.option("--kind", type=click.Choice(KINDS), default="volume", show_default=True)
 @click.option("--description", default="", metavar="TEXT", help="What it is, in Markdown.")
+@click.option(
+    "--quota", metavar="SIZE", help="What a volume may have at most, such as 50GiB; otherwise what the server gives."
+)
 @QUIET
 @prints(*COLUMNS)
-def new(out: Output, name: str, kind: str, description: str, quiet: bool) -> None:
+def new(out: Output, name: str, kind: str, description: str, quota: str | None, quiet: bool) -> None:
     """Makes a volume, or with --kind a dataset or a model, in the active project."""
     said = session()
-    body = {"kind": kind, "name": name, "description": description}
+    body: Thing = {"kind": kind, "name": name, "description": description}
+    if quota is not None:
+        body["quota"] = _size(quota)
     _print(out, said.post(f"/projects/{said.project_id}/datastores", body), quiet)
+
+
+def _size(text: str) -> int:
+    """Bytes of 50GiB, 1.5T or 1000000. Raises UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?|B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise click.UsageError(f"“{clean(text)}” is no size. Write 50GiB, 500MiB or a number of bytes.")
+    return int(float(match[1]) * 1024 ** (" KMGTP".index((match[2] or " ").upper())))
 
 
 def _print(out: Output, thing: Thing, quiet: bool) -> None:
@@ -164,6 +193,8 @@ def chosen(*, kind: str | None, everyone: bool, user: str | None, limit: int, pr
     "latest.number",
     "latest.files",
     "latest.bytes",
+    "used",
+    "quota",
 )
 def get(out: Output, name: str) -> None:
     """Prints a dataset, model or volume. `$(mlteam data get NAME --field urn)` is its URN and nothing else.
@@ -183,13 +214,17 @@ def get(out: Output, name: str) -> None:
 def push(out: Output, name: str, path: Path, said: str, dry_run: bool, quiet: bool) -> None:
     """Makes a new version of the files in the folder PATH, or of the file PATH. Only what the server lacks is sent.
 
+    Into a volume they are put in the stead of files that are there; others stay.
+
     Links, pipes and devices are left out, and so is what a file .mlteamignore in the folder names, in the syntax of .gitignore. Stopped or
     cut off, the same command goes on where it was. When nothing has changed there is no new version.
     """
     from mlteam_sdk.cli.meter import Shown
     from mlteam_sdk.cli.refusals import about
 
-    found = _versioned(_found(name))
+    found = _found(name)
+    if said and found["kind"] == VOLUME:
+        raise click.UsageError("A volume has no versions to note something of.")
     with about(found), Shown(quiet=quiet) as shown:
         if dry_run:
             plan = _datastore(found).plan(path, on_progress=shown)
@@ -198,9 +233,14 @@ def push(out: Output, name: str, path: Path, said: str, dry_run: bool, quiet: bo
     if dry_run:
         _tell_left_out(plan.left_out)
         out.rows([one._asdict() for one in plan.changes], ("path", "change", "old_size", "new_size"))
-        note(f"{len(plan.changes)} of {len(plan.entries)} files are different. Nothing was sent.")
+        compared = " Those of the same size are compared when they are sent." * (found["kind"] == VOLUME)
+        note(f"{len(plan.changes)} of {len(plan.entries)} files are different.{compared} Nothing was sent.")
         return
     _tell_left_out(pushed.left_out)
+    if pushed.version is None:
+        told = {"id": found["id"], "name": found["name"], "version": None, "sent": pushed.files, "bytes": pushed.bytes}
+        click.echo(found["id"]) if quiet else out.one(told)
+        return
     version = pushed.version.model_dump(mode="json")
     if quiet:
         click.echo(f"{found['id']}@{version['number']}")
@@ -223,10 +263,11 @@ def _tell_left_out(left_out: "list[LeftOut]") -> None:
 @QUIET
 @prints("id", "name", "version", "fetched", "bytes", "there")
 def pull(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> None:
-    """Fetches a version into DIR, or with REMOTE the file or folder at that path in it: `mlteam data pull digits ./train .`
+    """Fetches a version or a volume into DIR, or with REMOTE the file or folder at that path in it: `mlteam data pull digits ./train .`
 
     Below DIR each file has the path that it has in the version. Those that are there with the same content are not fetched again, others of
-    the same path are replaced, and what else is there stays. A file has its name when it is whole and right.
+    the same path are replaced, and what else is there stays. A file has its name when it is whole and right. Of a volume, a file of the
+    same size and time is not fetched again.
     """
     from mlteam_sdk.cli.meter import Shown
     from mlteam_sdk.cli.refusals import about
@@ -237,12 +278,13 @@ def pull(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> None:
     wished = remote(places[0]) if len(places) == 2 else ""
     found, version = _version(name)
     with about(found), Shown(quiet=quiet) as shown:
-        pulled = version.pull(places[-1], path=wished, on_progress=shown)
+        pulled = (version or _datastore(found)).pull(places[-1], path=wished, on_progress=shown)
+    _tell_left_out(pulled.left_out)
     if quiet:
-        click.echo(f"{found['id']}@{version.number}")
+        click.echo(f"{found['id']}@{version.number}" if version else found["id"])
         return
     told = {"fetched": pulled.fetched, "bytes": pulled.bytes, "there": pulled.there}
-    out.one({"id": found["id"], "name": found["name"], "version": version.number, **told})
+    out.one({"id": found["id"], "name": found["name"], "version": version.number if version else None, **told})
 
 
 @command("ls")
@@ -250,16 +292,32 @@ def pull(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> None:
 @click.argument("path", default=".", metavar="[PATH]")
 @prints("name", "status")
 def content_ls(out: Output, name: str, path: str) -> None:
-    """Lists what is in a version, or below PATH in it: new, changed or unchanged since the version before."""
+    """Lists what is in a version, or below PATH in it: new, changed or unchanged since the version before.
+
+    In a volume, which has no version before, all is new.
+    """
     from mlteam_sdk.manifests import below, remote
 
     wished = remote(path)
     found, version = _version(name)
+    if version is None:
+        out.rows(_in_volume(found, wished))
+        return
     entries = below(version.manifest(), wished)
     if wished and not entries:
         raise Trouble(f"There is no {clean(wished)} in version {version.number} of {found['name']}.")
     before = _datastore(found).versions.get(version.number - 1).manifest() if version.number > 1 else []
     out.rows(_statuses(entries, before))
+
+
+def _in_volume(found: Thing, wished: str) -> list[Thing]:
+    from mlteam_sdk.errors import NotFound
+
+    try:
+        listed = _datastore(found).listing(wished)
+    except NotFound:
+        raise Trouble(f"There is no {clean(wished)} in {found['name']}.") from None
+    return [{"name": one.path, "status": "new", **one._asdict()} for one in listed]
 
 
 def _statuses(entries: "Iterable[Entry]", before: "Iterable[Entry]") -> list[Thing]:
@@ -284,17 +342,62 @@ def _statuses(entries: "Iterable[Entry]", before: "Iterable[Entry]") -> list[Thi
 @command("rm")
 @VERSION
 @click.argument("path", metavar="PATH")
-@YES
-def content_rm(name: str, path: str, yes: bool) -> None:
-    """Removes content of a volume. What is in a version of a dataset or model stays as it is: a version never changes."""
+def content_rm(name: str, path: str) -> None:
+    """Removes a file or a folder of a volume; `.` removes all that is in it. It does not ask, and it cannot be undone.
+
+    What is in a version of a dataset or model stays as it is: a version never changes.
+    """
+    from mlteam_sdk.cli.refusals import about
+    from mlteam_sdk.errors import NotFound
     from mlteam_sdk.manifests import remote
 
-    remote(path)
+    wished = remote(path)
     found = _found(name.partition("@")[0])
     if found["kind"] != "volume":
         how = f"`mlteam data push {found['name']} FOLDER` makes a new version without it"
         raise Refusal(f"{found['name']} ({found['id']}) is a {found['kind']}: its versions never change. {how}.")
-    raise Refusal(f"{found['name']} ({found['id']}) is a volume, whose content this server does not show yet.")
+    _check_no_number(name)
+    with about(found):
+        try:
+            _datastore(found).remove_content(wished or ".")
+        except NotFound:
+            raise Trouble(f"There is no {clean(wished)} in {found['name']}.") from None
+    note(f"Removed {clean(wished)} of {found['name']}." if wished else f"{found['name']} is empty.")
+
+
+@command("mkdir")
+@NAME
+@click.argument("path", metavar="PATH")
+def content_mkdir(name: str, path: str) -> None:
+    """Makes a folder in a volume, with those above it."""
+    from mlteam_sdk.cli.refusals import about
+    from mlteam_sdk.manifests import remote
+
+    wished = remote(path)
+    found = _found(name)
+    with about(found):
+        _datastore(found).make_folder(wished)
+
+
+@command("quota")
+@NAME
+@click.argument("size", metavar="SIZE")
+@prints("id", "name", "used", "quota")
+def quota(out: Output, name: str, size: str) -> None:
+    """Says how much a volume may have at most: 50GiB, 500MiB or a number of bytes."""
+    from mlteam_sdk.cli.refusals import about
+
+    most, found = _size(size), _found(name)
+    with about(found):
+        out.one(session().patch(f"/datastores/{found['id']}", {"quota": most}))
+
+
+@command("users")
+@NAME
+@prints("urn", "name", "writes")
+def users(out: Output, name: str) -> None:
+    """Lists the jobs that have it now, which keep it from being removed."""
+    out.rows(session().get(f"/datastores/{_found(name)['id']}/users"))
 
 
 @command("versions")
@@ -349,15 +452,12 @@ def _change(out: Output, name: str, values: Thing) -> None:
 @NAME
 @YES
 def rm(name: str, yes: bool) -> None:
-    """Removes a dataset, model or volume with all its versions. That cannot be undone; it is refused while it is in use."""
+    """Removes a dataset, model or volume with all that is in it. That cannot be undone; it is refused while it is in use."""
     from mlteam_sdk.cli.refusals import about
 
     found = _found(name)
-    sure(
-        f"This removes the {found['kind']} {found['name']} ({found['id']}) with all its versions.",
-        found["name"],
-        yes=yes,
-    )
+    lost = "all that is in it" if found["kind"] == VOLUME else "all its versions"
+    sure(f"This removes the {found['kind']} {found['name']} ({found['id']}) with {lost}.", found["name"], yes=yes)
     with about(found):
         session().delete(f"/datastores/{found['id']}")
     note(f"Removed {found['name']}.")

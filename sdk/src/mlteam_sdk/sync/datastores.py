@@ -5,27 +5,28 @@ import hashlib
 import os
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PrivateAttr
 
-from mlteam_sdk import asking, manifests
+from mlteam_sdk import asking, manifests, volumes
 from mlteam_sdk.asking import Ask
 from mlteam_sdk.errors import Damaged, NotFound
 from mlteam_sdk.folders import LeftOut
 from mlteam_sdk.landing import Landing
 from mlteam_sdk.manifests import Difference, Entry
-from mlteam_sdk.models import Change, Content, DatastoreFacts, VersionFacts
+from mlteam_sdk.models import Change, Content, DatastoreFacts, DatastoreUser, VersionFacts
 from mlteam_sdk.progress import OnProgress
-from mlteam_sdk.sync import driver, pulling, pushing, ranges
+from mlteam_sdk.sync import bringing, driver, pulling, pushing, ranges
 from mlteam_sdk.sync.things import Bound, Collection, Items, Listing
 
 if TYPE_CHECKING:
     from mlteam_sdk.sync.client import MLTeam
 
 MOST_MANIFEST = 513 << 20  # bytes
+VOLUME = "volume"
 Here = str | os.PathLike[str]
 Bytes = bytes  # inside classes that have a field of that name
 
@@ -41,12 +42,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Pulled:
-    """What came: how many files were brought and their bytes, and how many were there already."""
+    """What came: how many files were brought and their bytes, and how many were there already; of a volume, which has no versions,
+    also what was left out and why."""
 
-    version: "Version"
+    version: "Version | None"
     fetched: int
     bytes: int
     there: int
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 class Version(VersionFacts, Bound):
@@ -93,13 +96,17 @@ class Version(VersionFacts, Bound):
 
     def archive(self, to: Here, *, path: str = "", format: str = "zip") -> Path:
         """Brings its files, or those at `path`, as one archive: zip or tar."""
-        target, wished = Path(to), manifests.remote(path or ".")
-        ask = Ask("GET", f"{self._path}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
-        with Landing(target.parent, target.name, None) as landing:
-            with self._client.stream(ask) as response:
-                for piece in response.iter_bytes():
-                    landing.write(piece)
-        return target
+        return _archive(self._client, self._path, to, path, format)
+
+
+def _archive(client: "MLTeam", address: str, to: Here, path: str, format: str) -> Path:
+    target, wished = Path(to), manifests.remote(path or ".")
+    ask = Ask("GET", f"{address}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
+    with Landing(target.parent, target.name, None) as landing:
+        with client.stream(ask) as response:
+            for piece in response.iter_bytes():
+                landing.write(piece)
+    return target
 
 
 class _Contents(Listing[Content]):
@@ -118,9 +125,10 @@ class _Contents(Listing[Content]):
 
 @dataclass(frozen=True)
 class Pushed:
-    """What became of a push. `new`: there is a new version; otherwise nothing had changed. `files`: contents that were sent."""
+    """What became of a push. `new`: there is a new version; otherwise nothing had changed. `files`: contents that were sent. A volume
+    has no versions (None)."""
 
-    version: Version
+    version: Version | None
     new: bool
     files: int
     bytes: int
@@ -165,6 +173,15 @@ class Datastore(DatastoreFacts, Bound):
         self._take(self._client.patch(self._path, {"description": description}))
         return self
 
+    def set_quota(self, quota: int) -> "Datastore":
+        """Says how many bytes a volume may have."""
+        self._take(self._client.patch(self._path, {"quota": quota}))
+        return self
+
+    def users(self) -> list[DatastoreUser]:
+        """The jobs that have it now, which keep it from being removed."""
+        return [DatastoreUser.model_validate(one) for one in self._client.get(f"{self._path}/users")]
+
     def remove(self) -> None:
         """Removes it with all its versions. Raises Conflict while it is in use, and says by what."""
         self._client.delete(self._path)
@@ -177,11 +194,15 @@ class Datastore(DatastoreFacts, Bound):
         """What `push` would do with this folder. Nothing is sent."""
         reading = pushing.read(Path(path), on_progress)
         self.refresh()
+        if self.kind == VOLUME:
+            changes = volumes.differences(self.listing(), reading.entries)
+            return Plan(reading.entries, changes, reading.folder.left_out)
         newest = (self.versions.get(self.latest.number)).manifest() if self.latest else []
         return Plan(reading.entries, manifests.differences(newest, reading.entries), reading.folder.left_out)
 
     def push(self, path: Here, *, note: str = "", on_progress: OnProgress | None = None) -> Pushed:
-        """Makes a new version of the files in a folder, or of one file; only what the server lacks is sent.
+        """Makes a new version of the files in a folder, or of one file; only what the server lacks is sent. Into a volume they are put in
+        the stead of files that are there; others stay.
 
         Links, pipes and devices are left out; so is what `.mlteamignore` in the folder names, in the syntax of .gitignore. After an
         error the same push goes on where it was. Raises Changed for a file that is written to meanwhile, and BadPath.
@@ -189,18 +210,68 @@ class Datastore(DatastoreFacts, Bound):
         reading = pushing.read(Path(path), on_progress)
         work = pushing.Pushing(self._client, self._path, reading, on_progress)
         told, is_new = work.run(note)
-        return Pushed(self.versions._told(told), is_new, work.files, work.bytes, reading.folder.left_out)
+        version = self.versions._told(told) if told else None
+        return Pushed(version, is_new or told is None, work.files, work.bytes, reading.folder.left_out)
 
     def pull(
         self, to: Here = ".", *, version: str | int = "latest", path: str = "", on_progress: OnProgress | None = None
     ) -> Pulled:
-        """Brings the files of a version, or those at `path` in it, below `to`; see `Version.pull`."""
+        """Brings the files of a version, or those at `path` in it, below `to`; see `Version.pull`. Of a volume those that are there now:
+        one of the same size and time is not fetched again."""
+        if self.kind == VOLUME:
+            work = bringing.Bringing(self._client, self._path, Path(to), on_progress)
+            work.run(self.listing(path))
+            return Pulled(None, work.fetched, work.bytes, work.there, work.left_out)
         return (self.versions.get(version)).pull(to, path=path, on_progress=on_progress)
 
     def compare(self, old: int, new: int, *, limit: int | None = None) -> Items[Change]:
         """What is different between two versions."""
         found = self._client.pages(f"{self._path}/compare", most=limit, old=old, new=new)
         return [Change.model_validate(one) for one in found]
+
+    # What is in a volume
+
+    def content(self, path: str = "") -> Listing[Content]:
+        """What is in a folder of a volume: `.list()`, `.each()`."""
+        return _Contents(self._client, f"{self._path}/content", Content, manifests.remote(path or "."))
+
+    def listing(self, path: str = "") -> list[volumes.Found]:
+        """All that is in a volume, or at `path` in it, by path. Raises NotFound."""
+        wished = manifests.remote(path or ".")
+        ask = Ask("GET", f"{self._path}/listing", {"path": wished or None}, headers={"Accept": "*/*"}, slow=True)
+        try:
+            return volumes.parse(ranges.whole(self._client, ask, MOST_MANIFEST))
+        except NotFound:
+            if not wished or (file := self._file(wished)) is None:
+                raise
+        return [file]
+
+    def _file(self, path: str) -> volumes.Found | None:
+        """What is at a path that is no folder."""
+        above, _, name = path.rpartition("/")
+        for one in self.content(above).each():
+            if one.name == name:
+                return volumes.found(path, one)
+        return None
+
+    def read(self, path: str, *, offset: int = 0, end: int | None = None) -> Generator[bytes, None, None]:
+        """The bytes of a file of a volume, in pieces."""
+        address = f"{self._path}/files{asking.path(*manifests.remote(path).split('/'))}"
+        with closing(ranges.read(self._client, address, offset=offset, end=end)) as pieces:
+            for piece in pieces:
+                yield piece
+
+    def archive(self, to: Here, *, path: str = "", format: str = "zip") -> Path:
+        """Brings the files of a volume, or of the folder at `path`, as one archive: zip or tar."""
+        return _archive(self._client, self._path, to, path, format)
+
+    def remove_content(self, path: str) -> None:
+        """Removes a file of a volume, or a folder with all that is in it; `.` is all content. That cannot be undone."""
+        self._client.delete(f"{self._path}/content", path_=manifests.remote(path) or ".")
+
+    def make_folder(self, path: str) -> None:
+        """Makes a folder in a volume, with those above it."""
+        self._client.post(f"{self._path}/folders", {"path": manifests.remote(path)})
 
 
 class Datastores(Collection[Datastore]):
@@ -210,9 +281,18 @@ class Datastores(Collection[Datastore]):
         super().__init__(client, "/datastores", Datastore)
 
     def create(
-        self, name: str, *, kind: str = "dataset", description: str = "", project: str | None = None
+        self,
+        name: str,
+        *,
+        kind: str = "dataset",
+        description: str = "",
+        quota: int | None = None,
+        project: str | None = None,
     ) -> Datastore:
-        """Makes a dataset, model or volume (`kind`) in the project in use, or in `project`, by id or name."""
+        """Makes a dataset, model or volume (`kind`) in the project in use, or in `project`, by id or name. `quota`: the bytes that a
+        volume may have."""
         where = self._client.project_named(project)
-        data = {"kind": kind, "name": name, "description": description}
+        data: dict[str, Any] = {"kind": kind, "name": name, "description": description}
+        if quota is not None:
+            data["quota"] = quota
         return self._told(self._client.post(asking.path("projects", where, "datastores"), data))
