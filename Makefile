@@ -3,7 +3,7 @@
 #   make demo                               the same with a small team and a job, in var/demo
 #   make stop                               end the server and the jobs
 #   make doctor                             what this machine lacks, and how to get it
-#   make test [TESTS=…] [DATABASE=postgresql]   make lint   make bench   make lock   make docs
+#   make test [TESTS=…] [DATABASE=postgresql]   make lint   make bench[-large]   make lock   make docs
 
 # A server is several processes, each of which would compile all that it imports, whenever it is started.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,7 +25,7 @@ WORKERS ?= 4
 PYTEST_OPTIONS ?=
 PYTEST := -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
-.PHONY: run demo stop doctor test lint bench lock docs env dev-env
+.PHONY: run demo stop doctor test lint bench bench-large lock docs env dev-env
 
 run: env
 	@exec $(IN_VENV) -m mlteam.supervisor up
@@ -60,6 +60,10 @@ lint: dev-env
 
 bench: dev-env
 	@exec $(IN_VENV) -m bench
+
+# The same measurement of memory as in `bench`, with 20 GB: needs 80 GB of disk.
+bench-large: dev-env
+	@BENCH_GB=20 exec $(IN_VENV) -m bench data_memory
 
 # Writes docs/api.md from what the server says of itself, docs/cli.md from what the command does, docs/sdk-reference.md from the SDK.
 docs: export MLTEAM_VAR := $(CURDIR)/$(VENV)/var

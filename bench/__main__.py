@@ -25,6 +25,8 @@ ALL = {
     "people_lists": "lists of projects, members, teams, invitations, entries and charges with 10,000 rows each",
     "command": "how soon the mlteam command is there, and lists jobs",
     "data_push": "10,000 small files and 2 GB to a dataset and back, and again with 10 changed",
+    "data_mounts": "a job with a dataset of 100,000 files",
+    "data_memory": "the server while 2 GB pass through it",
     "memory": "a runner, and the whole server",
 }
 

@@ -8,15 +8,13 @@ same bytes, in turn with them.
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
-from bench.server import ROOT, running
+from bench.programs import connected
 
 SMALL = 10_000
 CHANGED = 10
@@ -25,26 +23,9 @@ LARGE, LARGE_BYTES = 20, 100_000_000  # files, bytes of each
 
 
 def measure(var: Path) -> Iterator[Figure]:
-    sys.path.insert(0, str(ROOT / "sdk" / "src"))
-    with tempfile.TemporaryDirectory(prefix="mlteam-data-") as directory, running(var) as server:
-        import django
-
-        django.setup()
-        from mlteam_sdk.sync import MLTeam
-
-        here = Path(directory)
-        os.environ |= {"XDG_CACHE_HOME": str(here / "cache"), "MLTEAM_CONFIG_DIR": str(here / "settings")}
-        with MLTeam(url=server.url, token=_token(server)) as client:
-            yield from _small(client, here)
-            yield from _large(client, here)
-
-
-def _token(server) -> str:
-    from accounts import tokens
-    from accounts.models import User
-
-    server.first_account()
-    return tokens.make(user=User.objects.get(username="ada"), name="bench", scope="all", days=1)
+    with connected(var) as (_, client, here):
+        yield from _small(client, here)
+        yield from _large(client, here)
 
 
 def _small(client: Any, here: Path) -> Iterator[Figure]:
