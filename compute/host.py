@@ -1,6 +1,7 @@
 """This host: what jobs may be given here, and what isolates them."""
 
 import functools
+import logging
 import os
 import shutil
 import socket
@@ -15,6 +16,8 @@ import psutil
 from django.conf import settings
 
 from mlteam import state
+
+log = logging.getLogger(__name__)
 
 TRIAL = """import sys
 sys.path.insert(0, sys.argv[1])
@@ -54,6 +57,8 @@ def facts() -> Facts:
         return Facts("none", "host", problems=[trouble])
     slirp, trouble, volumes = shutil.which("slirp4netns") or "", _no_network(), _no_volumes()
     said = [f"Jobs cannot have volumes: {volumes}."] if volumes else []
+    for one in said:
+        log.warning(one)
     network = "host" if trouble else "own"
     return Facts("sandbox", network, bwrap, slirp, volumes, [trouble, *said] if trouble else said)
 

@@ -204,6 +204,8 @@ def begin(*, datastore: Datastore, manifest: Path, by: "Person | RoleHolder", ba
         if begun is None:
             begun = upload
             _insert(upload, by)
+        if datastore.kind == Kind.VOLUME:
+            changed = list(volumes.not_in_place(begun))
         missing, missing_bytes = uploads.note_wanted(begun, changed)
         _check_fits(begun, missing_bytes)
     except BaseException:

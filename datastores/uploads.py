@@ -82,9 +82,11 @@ class Lack:
 def note_wanted(upload: Upload, changed: Iterable[tuple[bytes, int]] | None = None) -> tuple[int, int]:
     """Writes down what the project lacks of the upload's manifest: how many blobs, and their bytes. Raises BadManifest.
 
-    `changed`: SHA-256 and size of what the latest version has not at the same path, where that is known.
+    `changed`: SHA-256 and size of what the latest version, or the volume, has not at the same path, where that is known.
     """
     directory = places.upload_directory(upload.id)
+    if laying_mark(upload).exists():
+        return 0, 0
     if changed is not None and not _has_faults(upload):
         wanted = _distinct(changed)
     else:

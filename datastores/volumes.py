@@ -4,8 +4,11 @@ Everything here goes through compute.trees and compute.changing. Beside a projec
 not in their place yet, and `.gone`, where what was removed waits to be deleted. Nothing here asks who wants it.
 """
 
+import hashlib
 import os
 import shutil
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from compute import changing, trees
 from datastores import listings, places, room
 from datastores.errors import Impossible, TooMuch, Unfit
 from datastores.kinds import Kind
+from datastores.manifests import Entry
 from datastores.models import Datastore, Upload
 from datastores.uploads import content_of, full_said
 from mlteam import state
@@ -28,6 +32,7 @@ from runner import volumes as weighing
 
 LARGEST: Final = 2**60  # bytes of a quota
 SOON: Final = 0.5  # seconds for which somebody who waits has one measured
+COMPARED: Final = 10.0  # seconds for which what is there is compared with what somebody would send
 STALE: Final = timedelta(minutes=10)  # after which one is measured again, in case a job has written
 NO_FOLDER: Final = "There is no such file or folder in the volume."
 
@@ -151,6 +156,26 @@ def check_room(datastore: Datastore, upload: Upload) -> None:
 # What goes into it
 
 
+def not_in_place(upload: Upload) -> Iterator[tuple[bytes, int]]:
+    """What has to be sent: SHA-256 and size of content that is not in its place already, as far as that is found out in time."""
+    until, root = time.monotonic() + COMPARED, place_of(upload.datastore)
+    with listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
+        for entry in listing.entries(0, listing.files):
+            if time.monotonic() > until or not _is_in_place(root, entry):
+                yield bytes.fromhex(entry.sha256), entry.size
+
+
+def _is_in_place(root: Path, entry: Entry) -> bool:
+    try:
+        with trees.opened(root, entry.path) as file:
+            found = os.fstat(file.fileno())
+            if found.st_size != entry.size or bool(found.st_mode & stat.S_IXUSR) != (entry.mode == changing.PROGRAM):
+                return False
+            return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+    except trees.NotThere:
+        return False
+
+
 def lay_out(upload: Upload) -> Laid:
     """Puts the files of an upload that is here whole into its volume. Killed in between, the same again goes on.
 
@@ -163,7 +188,7 @@ def lay_out(upload: Upload) -> Laid:
         for entry in listing.entries(0, listing.files):
             left[entry.sha256] -= 1
             source = content_of(upload, entry.sha256)
-            if source.exists():  # else it was moved before the server was killed
+            if source.exists():  # else it was in place already, or was moved before the server was killed
                 ready = _ready(upload, source, copy=bool(left[entry.sha256]))
                 changing.place(root, entry.path, ready, owner(), entry.mode)
         return Laid(listing.files, upload.bytes)

@@ -81,6 +81,8 @@ def _found(project: Project, wanted: Wanted, by: "User | RoleHolder") -> Found:
         raise Unusable(f"no job here can have a volume: {trouble}")
     if found.writes and not access.allowed(by, "volume:set", datastore):
         raise Unusable("you may read this volume, but not change it (volume:set): write :ro after the path")
+    if found.writes and datastore.measured_at is None:
+        volumes.measure(datastore, volumes.SOON)
     if found.writes and volumes.is_full(datastore):
         raise Unusable(_full(datastore))
     if wanted.sub and not volumes.has_folder(datastore, wanted.sub):

@@ -97,6 +97,11 @@ def test_a_volume_lives(program, owner, viewer, project, settings):
     assert asks.delete(address).status_code == 204
 
 
+def test_its_pages_are_there(volume, owner, as_user, project, filled):
+    for page in ("", f"/{volume.pk}", f"/{volume.pk}/edit", f"/{volume.pk}/remove"):
+        assert as_user(owner).get(f"/p/{project.slug}/data{page}").status_code == 200, page
+
+
 def test_what_is_in_it_goes_with_it(volume, owner, filled, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         actions.remove(datastore=volume, by=owner)
@@ -200,7 +205,7 @@ def test_a_server_killed_in_between_goes_on(volume, owner, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         actions.lay_out(upload=begun.upload, by=owner)
     monkeypatch.setattr(changing, "place", place)
-    assert not list(uploads.lacking(begun.upload))
+    assert not list(uploads.lacking(begun.upload)) and begin(volume, lines(FILES), owner).missing == 0
     actions.lay_out(upload=begun.upload, by=owner)
     assert content(volumes.place_of(volume)) == FILES
     assert not (places.uploads() / begun.upload.pk).exists() or not Upload.objects.exists()
@@ -221,6 +226,18 @@ def test_over_the_wire(wire, volume, owner, program, transactional_db):
     assert wire("PUT", f"/uploads/{upload}/pack", packed(b""), token=token).status == 200
     assert program(owner).post(f"/uploads/{upload}/commit", {}).status_code == 204
     assert content(volumes.place_of(volume)) == {"a/b.bin": data, "c": b""}
+
+
+def test_only_what_differs_is_sent_again(volume, owner, filled):
+    changed = {**FILES, "run.sh": b"other", "AAA/new": b"same"}
+    begun = begin(volume, lines(changed), owner)
+    lacking = {one.sha256 for one in uploads.lacking(begun.upload)}
+    assert lacking == {hash_of(b"other"), hash_of(b"same")}  # which is there, but not in all its places
+    uploads.receive_pack(begun.upload, packed(b"other", b"same"))
+    actions.lay_out(upload=begun.upload, by=owner)
+    assert content(filled) == changed
+    (filled / "run.sh").chmod(0o644)
+    assert begin(volume, lines({"run.sh": b"other"}), owner).missing == 1
 
 
 # What is in it
