@@ -1,5 +1,6 @@
 """What changes datasets, models and volumes: one function for each verb. Pages, the API and tasks come through here."""
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -352,6 +353,7 @@ def lay_out(*, upload: Upload, by: "Person | RoleHolder") -> volumes.Laid:
             volumes.check_room(datastore, upload)
             mark.touch()
         laid = volumes.lay_out(upload)
+        os.sync()  # what was put stays where the power fails
         _note_laid(upload, laid, by)
     volumes.measure(datastore, volumes.SOON)
     return laid

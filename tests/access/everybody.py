@@ -24,7 +24,7 @@ from projects.models import AuditEntry, Member, Project
 from teams import actions as teams
 from teams import joining
 from tests.billing.conftest import price as price_of
-from tests.datastores.pushing import begin, manifest, push
+from tests.datastores.pushing import begin, fill, manifest, push
 
 # Columns. own: level own, on what they created; other: the same person on another's; team: a member by a team that has all.
 WHO = ["anon", "invited", "stranger", "removed", "none", "read", "own", "other", "all", "team", "owner", "admin"]
@@ -63,16 +63,25 @@ def world(db, owner, project, make_user, join):
 
 
 def _data(project: Project, people: dict[str, Any]) -> dict[str, Any]:
-    """A dataset of whom the level is about, one of the owner's, each with a version; and an upload of the owner's."""
+    """A dataset of whom the level is about, one of the owner's, each with a version; a volume of each; and an upload of the owner's."""
     made = {
         who: datastores.create(project=project, kind="dataset", name=f"of {who}", by=people[who])
         for who in ("own", "owner")
     }
+    volumes = {
+        who: datastores.create(project=project, kind="volume", name=f"volume of {who}", by=people[who]) for who in made
+    }
     for who, dataset in made.items():
         push(dataset, {"model.txt": b"weights"}, people[who])
+        fill(volumes[who], {"model.txt": b"weights"}, people[who])
     upload = begin(made["owner"], manifest({"other.txt": b"weights"}), people["owner"]).upload
     of = {"own": "own", "all": "own"}
-    return {"datastores": {who: made[of.get(who, "owner")] for who in WHO}, "upload": upload}
+    whose = {who: of.get(who, "owner") for who in WHO}
+    return {
+        "datastores": {who: made[whose[who]] for who in WHO},
+        "volumes": {who: volumes[whose[who]] for who in WHO},
+        "upload": upload,
+    }
 
 
 def _roles(project: Project, owner, member) -> dict[str, object]:

@@ -17,7 +17,7 @@ from projects.models import Project
 from teams import actions as teams
 from teams import joining
 from tests.billing.conftest import price
-from tests.datastores.pushing import begin, hash_of, manifest, push
+from tests.datastores.pushing import begin, fill, hash_of, manifest, push
 
 LOG = b"epoch 1\nepoch 2\n\xff is no text\n"
 
@@ -50,8 +50,11 @@ def make() -> None:
     hub = third_party.add(project=project, kind="huggingface", name="hub", values=token, by=olga)
     dataset = datastores.create(project=project, kind="dataset", name="faces", by=olga)
     push(dataset, {"model.txt": b"weights"}, olga)
+    volume = datastores.create(project=project, kind="volume", name="home", by=olga)
+    fill(volume, {"model.txt": b"weights"}, olga)
     known = {
         "datastore": dataset.pk,
+        "volume": volume.pk,
         "version": "1",
         "upload": begin(dataset, manifest({"other.txt": b"weights"}), olga).upload.pk,
         "sha256": hash_of(b"other"),

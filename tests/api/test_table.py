@@ -32,14 +32,14 @@ GET    /datastores                                         401  200  200  200  2
 DELETE /datastores/{datastore}                             401  404  404  404  404  403  204  403  204  204  204  404  404  403  204
 GET    /datastores/{datastore}                             401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 PATCH  /datastores/{datastore}                             401  404  404  404  404  403  200  403  200  200  200  404  404  403  200
-GET    /datastores/{datastore}/archive                     401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
+GET    /datastores/{datastore}/archive                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/compare                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 DELETE /datastores/{datastore}/content                     401  404  404  404  404  403  409  403  409  409  409  404  404  403  409
-GET    /datastores/{datastore}/content                     401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
-GET    /datastores/{datastore}/files/{path:path}           401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
-HEAD   /datastores/{datastore}/files/{path:path}           401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
-POST   /datastores/{datastore}/folders                     401  404  404  404  404  403  409  403  409  409  409  404  404  403  409
-GET    /datastores/{datastore}/listing                     401  404  404  404  404  409  409  409  409  409  409  404  404  409  409
+GET    /datastores/{datastore}/content                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /datastores/{datastore}/files/{path:path}           401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+HEAD   /datastores/{datastore}/files/{path:path}           401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+POST   /datastores/{datastore}/folders                     401  404  404  404  404  403  201  403  201  201  201  404  404  403  201
+GET    /datastores/{datastore}/listing                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/users                       401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions                    401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}          401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
@@ -220,6 +220,10 @@ SENT: dict[str, dict[str, object]] = {
 # The same for forms.
 FORMS = {"POST /projects/{project}/jobs/with-files": {"spec": '{"name": "digits", "command": "true"}'}}
 
+# What is asked of a volume; but removing content, which a dataset refuses, and nothing would bring back.
+OF_VOLUMES = re.compile(r"/datastores/{datastore}/(archive|content|files|folders|listing)\b")
+LASTING = {"DELETE /datastores/{datastore}/content"}
+
 # Parameters without which an operation is not asked at all.
 ASKED = {
     "GET /jobs/{job}/attempts/{int:index}/log/search": "?q=a",
@@ -273,10 +277,11 @@ def known(world, who: str, path: str) -> dict[str, str]:
     team, people = path.startswith("/teams"), world["people"]
     job = world["jobs"].get(who, world["jobs"]["other"])
     member = {"/roles": world["role_member"].user.pk, "/teams": people["team"].pk}.get(path[:6], people["read"].pk)
+    data = world["volumes" if OF_VOLUMES.match(path) else "datastores"]
     return {
         "project": world["member"].project_id,
         "job": job.pk,
-        "datastore": world["datastores"].get(who, world["datastores"]["other"]).pk,
+        "datastore": data.get(who, data["other"]).pk,
         "version": "1",
         "upload": world["upload"].pk,
         "job_urn": job.urn,
@@ -313,7 +318,7 @@ def filled(value: object, names: dict[str, str]) -> object:
 def ask(world, asking, who: str, operation: str) -> str:
     """The status; nothing that was done is left."""
     method, path = operation.split()
-    names = known(world, who, path)
+    names = known(world, who, "" if operation in LASTING else path)
     address = ROOT + str(filled(re.sub(r"{\w+:(\w+)}", r"{\1}", path) + ASKED.get(operation, ""), names))
     body = {"data": filled(SENT[operation], names), "content_type": "application/json"} if operation in SENT else {}
     body |= {"data": FORMS[operation]} if operation in FORMS else {}

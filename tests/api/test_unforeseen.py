@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.api.conftest import ROOT
-from tests.api.test_table import SENT, filled
+from tests.api.test_table import OF_VOLUMES, SENT, filled
 from tests.server import running
 
 CHECKS = [
@@ -67,6 +67,8 @@ def path_of(operation: Any, known: dict[str, Any]) -> dict[str, Any]:
     if operation.method == "delete" or f"{operation.method.upper()} {path}" in NOT_HERE:
         return {}
     names = [one["name"] for one in operation.definition.raw.get("parameters", []) if one["in"] == "path"]
+    if OF_VOLUMES.match(path):
+        known = known | {"datastore": known["volume"]}
     if path.startswith("/teams"):
         known = known | {"invitation": known["team_invitation"]}
     return {name: known[name] for name in names if name in known}

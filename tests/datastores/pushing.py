@@ -39,3 +39,12 @@ def push(datastore: Datastore, files: dict[str, bytes], by: Any, note: str = "")
     if contents:
         uploads.receive_pack(begun.upload, packed(*contents))
     return actions.commit(upload=begun.upload, note=note, by=by)[0]
+
+
+def fill(volume: Datastore, files: dict[str, bytes], by: Any, lines: bytes = b"") -> None:
+    """Puts these files into a volume, by the ways that a program has; `lines`: a manifest with modes of its own."""
+    begun = begin(volume, lines or manifest(files), by)
+    lacking = {one.sha256 for one in uploads.lacking(begun.upload)}
+    if contents := {content for content in files.values() if hash_of(content) in lacking}:
+        uploads.receive_pack(begun.upload, packed(*contents))
+    actions.lay_out(upload=begun.upload, by=by)

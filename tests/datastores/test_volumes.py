@@ -22,7 +22,7 @@ from projects.models import AuditEntry
 from tests.api.conftest import ROOT
 from tests.api.test_door import problem
 from tests.datastores.conftest import body_of
-from tests.datastores.pushing import begin, hash_of, manifest, packed
+from tests.datastores.pushing import begin, fill, hash_of, manifest, packed
 
 pytestmark = pytest.mark.django_db
 
@@ -58,9 +58,7 @@ def lines(files: dict[str, bytes]) -> bytes:
 
 
 def put(volume, files, by) -> None:
-    begun = begin(volume, lines(files), by)
-    uploads.receive_pack(begun.upload, packed(*set(files.values())))
-    actions.lay_out(upload=begun.upload, by=by)
+    fill(volume, files, by, lines(files))
 
 
 @pytest.fixture
