@@ -12,9 +12,9 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAMES = 100_000  # of one directory that are read at most: a job can make millions
@@ -46,7 +46,7 @@ def parts_of(path: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def opened(root: Path, path: str) -> Iterator[BinaryIO]:
+def opened(root: Path, path: str) -> Iterator[BufferedReader]:
     """The regular file at a relative path, for reading. Raises NotThere for anything else."""
     *parents, name = parts_of(path)
     directory = _enter(root, parents)
