@@ -366,7 +366,7 @@ class LogView {
   printedNothing() {
     const { written } = this.root.dataset;
     const said = "This attempt printed nothing. Where its command sends its output to a file (command > file), the output is in that file";
-    return written ? `${said}: in a volume, say, of which it has ${written}.` : `${said}.`;
+    return written ? `${said}, perhaps in a volume: ${written}.` : `${said}.`;
   }
 
   // Drawing

@@ -159,3 +159,11 @@ def test_who_may_no_longer_change_it_has_no_job_that_does(submit, project, colla
 
 def test_the_form_offers_volumes(project, owner, volume):
     assert ("home:/data/home", "home (volume)") in data.choices(project, owner)
+
+
+def test_an_empty_log_names_the_volumes_in_which_the_output_may_be(as_user, project, owner, volume, submit):  # noqa: F811
+    job = submit(owner, "home/ü 1:/v", "home:/r:ro", "faces:/data")
+    page = as_user(owner).get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
+    assert 'data-written="home (/v)"' in page
+    job = submit(owner, "faces:/data")
+    assert "data-written" not in as_user(owner).get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
