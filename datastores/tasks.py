@@ -24,7 +24,7 @@ def delete_gone() -> None:
 @shared_task(name="datastores.tasks.measure", ignore_result=True)
 def measure() -> None:
     """Finds out how much is in volumes."""
-    volumes.measure_stale()
+    volumes.measure_changed()
 
 
 @shared_task(name="datastores.tasks.charge", ignore_result=True)

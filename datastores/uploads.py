@@ -38,6 +38,7 @@ PACK_LIMIT: Final = PACK + 2**20  # bytes of a pack with its records
 PIECE: Final = 16 * 2**20  # bytes of a piece of a large file
 AT_ONCE: Final = 500  # hashes in one question to the database
 TOUCHED_EVERY: Final = timedelta(minutes=1)
+WHOLE: Final = "whole"
 REMEMBERED: Final = 64  # files of which a process goes on hashing what arrives
 
 Known = dict[bytes, int]  # SHA-256 -> size
@@ -140,14 +141,15 @@ def _present(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]
 
 
 def _waiting(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:
+    whole = waiting_of(upload)
     for sha256 in hashes:
         with suppress(FileNotFoundError):
-            yield sha256, content_of(upload, sha256.hex()).stat().st_size
+            yield sha256, (whole / sha256.hex()).stat().st_size
 
 
-def content_of(upload: Upload, sha256: str) -> Path:
-    """Where content that is whole waits, of an upload to a volume."""
-    return places.upload_directory(upload.id) / "whole" / sha256
+def waiting_of(upload: Upload) -> Path:
+    """Where content that is whole waits, under its SHA-256, of an upload to a volume."""
+    return places.upload_directory(upload.id) / WHOLE
 
 
 def laying_mark(upload: Upload) -> Path:
@@ -270,9 +272,12 @@ def _written(directory: Path, content: memoryview) -> Path:
 
 def _keep(upload: Upload, sha256: str, file: Path) -> None:
     if upload.datastore.kind == Kind.VOLUME:
-        place = content_of(upload, sha256)
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        file.replace(place)
+        place = file.with_name(WHOLE) / sha256  # for a file in the upload's directory
+        try:
+            file.replace(place)
+        except FileNotFoundError:
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+            file.replace(place)
         return
     blobs.store().put(blobs.key_of(upload.datastore.project_id, sha256), file)
 

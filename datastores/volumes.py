@@ -26,14 +26,16 @@ from datastores.errors import Impossible, TooMuch, Unfit
 from datastores.kinds import Kind
 from datastores.manifests import Entry
 from datastores.models import Datastore, Upload
-from datastores.uploads import content_of, full_said
+from datastores.uploads import full_said, waiting_of
 from mlteam import state
+from projects.models import Project
 from runner import volumes as weighing
 
 LARGEST: Final = 2**60  # bytes of a quota
 SOON: Final = 0.5  # seconds for which somebody who waits has one measured
+FEW: Final = 10_000  # files for which it is looked in any case whether something is in their way
 COMPARED: Final = 10.0  # seconds for which what is there is compared with what somebody would send
-STALE: Final = timedelta(minutes=10)  # after which one is measured again, in case a job has written
+STALE: Final = timedelta(days=1)  # after which one is measured again though nobody has said that it changed
 NO_FOLDER: Final = "There is no such file or folder in the volume."
 
 
@@ -87,31 +89,30 @@ def quota_of(wanted: int | None) -> int:
 
 def measure(datastore: Datastore, patience: float | None = None) -> bool:
     """Finds out how much is in a volume and writes it down; False where that took longer than so many seconds."""
+    row = Datastore.objects.filter(pk=datastore.pk)
+    datastore.measured_at = timezone.now()
+    row.update(measured_at=datastore.measured_at)  # before: what is written from now on is noted by others
     try:
         found = weighing.weighed(str(place_of(datastore)), patience)
     except FileNotFoundError:
         found = (0, 0)
     except weighing.Unmeasurable:
         found = (datastore.quota or 0, 0)  # full: nothing more can be put into it
-    used, files = found or (datastore.used, datastore.files)
-    datastore.used, datastore.files = used, files
-    datastore.measured_at = timezone.now() if found else None
-    _note(datastore)
-    return found is not None
+    if found is None:
+        row.update(measured_at=None)
+        return False
+    datastore.used, datastore.files = found
+    row.update(used=datastore.used, files=datastore.files)
+    return True
 
 
-def _note(datastore: Datastore) -> None:
-    """Writes down what was measured, or that it has to be."""
-    measured = {"used": datastore.used, "files": datastore.files, "measured_at": datastore.measured_at}
-    Datastore.objects.filter(pk=datastore.pk).update(**measured)
-
-
-def measure_stale() -> None:
-    """Measures those that have changed, or may have: first those that have waited longest."""
-    rows = Datastore.objects.present().filter(kind=Kind.VOLUME)
-    stale = Q(measured_at=None) | Q(measured_at__lt=timezone.now() - STALE)
-    for one in rows.filter(stale).order_by(F("measured_at").asc(nulls_first=True)):
-        measure(one)
+def measure_changed() -> None:
+    """Measures those that have changed, or may have: first those that have waited longest. Only one process does, the others leave it."""
+    changed = Q(measured_at=None) | Q(measured_at__lt=timezone.now() - STALE)
+    rows = Datastore.objects.present().filter(changed, kind=Kind.VOLUME)
+    with state.alone(state.directory("volumes", 0o711) / ".measuring") as alone:
+        for one in rows.order_by(F("measured_at").asc(nulls_first=True)) if alone else ():
+            measure(one)
 
 
 def note_quota(datastore: Datastore) -> Path:
@@ -121,9 +122,10 @@ def note_quota(datastore: Datastore) -> Path:
     return file
 
 
-def note_written(datastores: Any) -> None:
-    """Jobs have written there: these are measured soon. Takes a query of their ids."""
-    Datastore.objects.filter(pk__in=datastores).update(measured_at=None)
+def note_written(datastores: Any, *, older: timedelta = timedelta()) -> None:
+    """Jobs have written there: these are measured soon, where the last time was not since. Takes a query of their ids."""
+    before = timezone.now() - older
+    Datastore.objects.filter(pk__in=datastores, measured_at__lte=before).update(measured_at=None)
 
 
 def is_full(datastore: Datastore) -> bool:
@@ -142,15 +144,20 @@ def has_folder(datastore: Datastore, path: str) -> bool:
 
 def check_room(datastore: Datastore, upload: Upload) -> None:
     """Whether an upload fits into its volume. Raises TooMuch, Full; InTheWay where a folder is in the place of a file."""
-    root, back = place_of(datastore), 0
-    with listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
-        for entry in listing.entries(0, listing.files):
-            back += changing.replaced(root, entry.path)
     measure(datastore, SOON)
     used, quota = datastore.used or 0, datastore.quota or LARGEST
+    much = used + upload.bytes > quota
+    back = _replaced(upload) if much or upload.files <= FEW else 0
     if used - back + upload.bytes > quota:
         said = f"The volume has {room.said(used)} of the {room.said(quota)} that it may have"
         raise TooMuch(f"{said}; these are {room.said(upload.bytes)}. Remove what nobody needs, or raise its quota.")
+
+
+def _replaced(upload: Upload) -> int:
+    """How many bytes of the disk an upload gives back. Raises InTheWay."""
+    root = place_of(upload.datastore)
+    with listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
+        return sum(changing.replaced(root, entry.path) for entry in listing.entries(0, listing.files))
 
 
 # What goes into it
@@ -181,16 +188,16 @@ def lay_out(upload: Upload) -> Laid:
 
     Raises InTheWay, Full.
     """
-    root = root_of(upload.datastore)
-    directory = places.upload_directory(upload.id)
-    with full_said(), listings.opened(directory / "manifest") as listing:
+    root, to = root_of(upload.datastore), owner()
+    whole, drafts = waiting_of(upload), _beside(upload.datastore.project_id, ".new")
+    with full_said(), listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
         left = _uses(listing)
         for entry in listing.entries(0, listing.files):
             left[entry.sha256] -= 1
-            source = content_of(upload, entry.sha256)
+            source = whole / entry.sha256
             if source.exists():  # else it was in place already, or was moved before the server was killed
-                ready = _ready(upload, source, copy=bool(left[entry.sha256]))
-                changing.place(root, entry.path, ready, owner(), entry.mode)
+                ready = _ready(source, drafts / f"{upload.id}.{left[entry.sha256]}", last=not left[entry.sha256])
+                changing.place(root, entry.path, ready, to, entry.mode)
         return Laid(listing.files, upload.bytes)
 
 
@@ -201,12 +208,11 @@ def _uses(listing: listings.Listing) -> dict[str, int]:
     return found
 
 
-def _ready(upload: Upload, source: Path, *, copy: bool) -> Path:
-    """The content as a file on the volume's disk: itself, or a copy where it is needed once more."""
-    beside = _beside(upload.datastore.project_id, ".new")
-    if not copy and source.stat().st_dev == beside.stat().st_dev:
+def _ready(source: Path, draft: Path, *, last: bool) -> Path:
+    """The content as a file on the volume's disk: itself at the last place where it goes, else a copy."""
+    if last and source.stat().st_dev == draft.parent.stat().st_dev:
         return source
-    return Path(shutil.copyfile(source, beside / f"{upload.id}.{os.urandom(8).hex()}"))
+    return Path(shutil.copyfile(source, draft))
 
 
 def make_folder(datastore: Datastore, path: str) -> None:
@@ -244,28 +250,33 @@ def remove_all_of(project_id: str) -> None:
 
 
 def delete_gone() -> None:
-    """Deletes what was removed, and what uploads have left that were killed."""
-    projects = list(_directories(state.directory("volumes", 0o711)))
-    left = [draft for project in projects for draft in _directories(project / ".new")]
-    left += [tree for project in projects for tree in _directories(project) if not tree.name.startswith(".")]
-    # Asked afterwards: what has a row by now is not taken for something that was left.
-    known = set(Upload.objects.values_list("pk", flat=True)) | set(_present_ids())
-    for tree in left:
-        if tree.name.partition(".")[0] not in known:
-            changing.delete(tree)
-    for project in projects:
-        for tree in _directories(project / ".gone"):
-            changing.delete(tree)
+    """Deletes what was removed, and what killed servers have left. Only one process does, the others leave it."""
+    top = state.directory("volumes", 0o711)
+    with state.alone(top / ".deleting") as alone:
+        for project in _directories(top) if alone else ():
+            _delete_gone_of(project)
 
 
-def _present_ids() -> Iterator[str]:
-    rows = Datastore.objects.filter(kind=Kind.VOLUME, removed_at=None)
-    return rows.values_list("pk", flat=True).iterator()
+def _delete_gone_of(project: Path) -> None:
+    if not Project.objects.filter(pk=project.name).exists():
+        changing.delete(project)
+        return
+    # Never what has no row: the database may be an older one than the disk.
+    here = [one.name for one in _directories(project) if not one.name.startswith(".")]
+    removed = Datastore.objects.filter(project=project.name, pk__in=here).exclude(removed_at=None)
+    for datastore_id in removed.values_list("pk", flat=True):
+        remove(project.name, datastore_id)
+    for tree in _directories(project / ".gone"):
+        changing.delete(tree)
+    for draft in _directories(project / ".new"):
+        if not Upload.objects.filter(pk=draft.name.partition(".")[0]).exists():
+            changing.delete(draft)
 
 
 def _directories(place: Path) -> Iterator[Path]:
+    """What is in a place of ours, but for our own marks at the top."""
     with suppress(FileNotFoundError):
-        yield from list(place.iterdir())
+        yield from [one for one in place.iterdir() if one.name not in {".measuring", ".deleting"}]
 
 
 def check_is(datastore: Datastore) -> None:

@@ -3,6 +3,7 @@ starts."""
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from datastores.models import Datastore, Version
 from jobs import inputs, lending, transitions
 from jobs.models import Job, Mount
 from jobs.spec import Spec, SpecErrors, Wanted
-from jobs.states import UNFINISHED, WAITING, JobState, Reason
+from jobs.states import ACTIVE, UNFINISHED, WAITING, JobState, Reason
 from projects.models import Project
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PERSONAL = "personal"  # before a name: of one's own Personal project
+MEASURED_EVERY = timedelta(minutes=5)  # of a volume that a running job may write
 OFFERED = 200  # datasets and models in the form
 
 
@@ -253,6 +255,12 @@ def _place_of_volume(mount: Mount) -> dict[str, Any]:
         "target": mount.path,
         "volume": told | {"quota_file": str(volumes.note_quota(datastore))},
     }
+
+
+def note_writing() -> None:
+    """Volumes that running jobs may be writing are measured now and then."""
+    rows = Mount.objects.filter(writes=True, job__state__in=ACTIVE)
+    volumes.note_written(rows.values("datastore"), older=MEASURED_EVERY)
 
 
 def users_of(datastore: Datastore) -> list[Use]:

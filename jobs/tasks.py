@@ -131,3 +131,9 @@ def charge() -> None:
         charges.charge_all()
     finally:
         budgets.warn()
+
+
+@shared_task(name="jobs.tasks.note_writing", ignore_result=True)
+def note_writing() -> None:
+    """Each minute: which volumes running jobs may have changed."""
+    data.note_writing()

@@ -55,6 +55,7 @@ SCHEDULE = {
     "stored": every(600, "datastores.tasks.charge"),
     "closed": every(300, "accounts.tasks.forget_closed"),
     "volumes": every(60, "datastores.tasks.measure"),
+    "written": every(60, "jobs.tasks.note_writing"),
     "answers": every(600, "api.tasks.forget_answers"),
     # By the clock: a beat that is started anew each day would never reach the end of a day's interval.
     "content": {

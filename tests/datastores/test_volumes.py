@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from compute import changing, trees
-from datastores import actions, checks, hints, places, tasks, uploads, volume_contents, volumes
+from datastores import actions, hints, places, tasks, uploads, volume_contents, volumes
 from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
 from datastores.models import Blob, Datastore, Upload
 from datastores.signals import datastore_removing
@@ -513,13 +513,33 @@ def test_folders_nested_endlessly_count_as_full(volume, filled):
 
 
 def test_what_is_left_of_killed_servers_goes(volume, owner, filled, project):
-    (filled.parent / ".new").mkdir(exist_ok=True)
-    (filled.parent / ".new" / "a234567a234567a7.x").write_bytes(b"half")
-    (filled.parent / "a234567a234567a7").mkdir()
-    checks.run()
+    drafts = filled.parent / ".new"
+    drafts.mkdir(exist_ok=True)
+    (drafts / "a234567a234567a7.x").write_bytes(b"half")
+    other = actions.create(project=project, kind="volume", name="other", by=owner)
+    put(other, FILES, owner)
+    Datastore.objects.filter(pk=other.pk).update(removed_at=other.created_at)  # and then the server was killed
+    unknown = filled.parent / "a234567a234567a7"
+    unknown.mkdir()
+    (filled.parent.parent / "b234567a234567a7").mkdir()
     tasks.check()
-    assert {one.name for one in filled.parent.iterdir()} - {".gone", ".new"} == {volume.pk}
-    assert content(filled) == FILES and not list((filled.parent / ".new").iterdir())
+    assert not volumes.place_of(other).exists() and not list(drafts.iterdir())
+    assert content(filled) == FILES and unknown.exists()  # of which a database that is older may not know
+    assert not (filled.parent.parent / "b234567a234567a7").exists()  # its project is no more
+
+
+def test_what_is_written_while_one_is_measured_is_measured_again(volume, filled, monkeypatch):
+    weighed = volumes.weighing.weighed
+
+    def slowly(*args):
+        volumes.note_written([volume.pk])
+        return weighed(*args)
+
+    monkeypatch.setattr(volumes.weighing, "weighed", slowly)
+    tasks.measure()
+    volumes.measure(volume)
+    volume.refresh_from_db()
+    assert volume.measured_at is None and volume.used
 
 
 def test_a_quota_that_makes_no_sense_is_refused(project, owner, volume):

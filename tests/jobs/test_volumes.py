@@ -11,7 +11,7 @@ from datastores import actions as datastores
 from datastores import volumes
 from datastores.errors import InUse
 from datastores.models import Datastore
-from jobs import actions, data, engine, places, queue
+from jobs import actions, data, engine, places, queue, tasks
 from jobs.models import Job
 from jobs.states import JobState, Reason
 from projects.members import set_permissions
@@ -167,3 +167,16 @@ def test_an_empty_log_names_the_volumes_in_which_the_output_may_be(as_user, proj
     assert 'data-written="home (/v)"' in page
     job = submit(owner, "faces:/data")
     assert "data-written" not in as_user(owner).get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
+
+
+def test_what_running_jobs_may_write_is_measured_now_and_then(submit, owner, volume, resource):  # noqa: F811
+    reads = datastores.create(project=volume.project, kind="volume", name="reads", by=owner)
+    submit(owner, "home:/v", "reads:/r:ro")
+    queue.place(resource)
+    for one in (volume, reads):
+        volumes.measure(one)
+    tasks.note_writing()
+    assert Datastore.objects.filter(measured_at=None, kind="volume").count() == 0
+    Datastore.objects.update(measured_at=volume.measured_at - 2 * data.MEASURED_EVERY)
+    tasks.note_writing()
+    assert [one.name for one in Datastore.objects.filter(measured_at=None, kind="volume")] == ["home"]
