@@ -57,14 +57,15 @@ class Wire(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = daemon_threads = True
 
-    def __init__(self, to: str) -> None:
-        super().__init__(("127.0.0.1", 0), _End)
+    def __init__(self, to: str, at: tuple[str, int]) -> None:
+        super().__init__(at, _End)
         self.to, self.cut_after, self.cuts = urlsplit(to), 0, 0
         self.flips = False  # turns a bit in whatever is long
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        host, port = self.server_address[:2]
+        return f"http://{host}:{port}"
 
 
 class _End(socketserver.BaseRequestHandler):
@@ -96,9 +97,9 @@ class _End(socketserver.BaseRequestHandler):
 
 
 @contextmanager
-def wire(to: str) -> Iterator[Wire]:
-    """A wire to this server, until then."""
-    server = Wire(to)
+def wire(to: str, at: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Wire]:
+    """A wire to this server, which begins at an address, with 0 at any free port of it; until then."""
+    server = Wire(to, at)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -20,6 +21,7 @@ from tests.sdk.loopback import Loopback
 from tests.sdk.site import Site
 from tests.server import running
 
+CLOUDS = "127.0.0.77"  # where the server finds clouds, if a test has some
 SOURCE = Path(__file__).parents[2] / "sdk"
 KEPT = Path(sys.prefix) / "sdk"  # environments with what the SDK needs, kept from run to run
 BUILT = ("build", "__pycache__", "*.egg-info", ".mypy_cache", ".ruff_cache")
@@ -103,9 +105,24 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A whole server with a few people, for all tests here."""
     parts.need("bwrap", "slirp4netns")
-    with running(MLTEAM_CPUS="4", MLTEAM_STOP_GRACE="2", MLTEAM_API_RATE="0") as server:
+    google = (CLOUDS, free_port(CLOUDS))
+    limits = {"MLTEAM_CPUS": "4", "MLTEAM_STOP_GRACE": "2", "MLTEAM_API_RATE": "0"}
+    with running(**limits, **reaching(google)) as server:
         made = server.manage("shell", "--no-imports", "-v", "0", "-c", "from tests.sdk import site; site.make()")
-        yield Site(server, installed, tmp_path_factory.mktemp("settings"), **json.loads(made))
+        yield Site(server, installed, tmp_path_factory.mktemp("settings"), google=google, **json.loads(made))
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return int(free.getsockname()[1])
+
+
+def reaching(google: tuple[str, int]) -> dict[str, str]:
+    """The settings of a server that takes what is at this address for Google's, and reaches nothing else in its own network."""
+    url = f"http://{google[0]}:{google[1]}"
+    services = f"{os.environ.get('MLTEAM_SERVICES', '')} gcp={url}/token gcs={url}".strip()
+    return {"MLTEAM_REACHABLE": f"{CLOUDS}/32", "MLTEAM_SERVICES": services}
 
 
 @pytest.fixture
