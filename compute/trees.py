@@ -25,6 +25,10 @@ class NotThere(Exception):
     """There is no such regular file in the tree."""
 
 
+class TooMuch(Exception):
+    """There is more in the tree than is read of one; the sentence says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing in a tree: `kind` is "file", "link" or "other" (FIFO, socket, device, anything whose name is no UTF-8), and where
@@ -80,50 +84,68 @@ def _enter(root: Path, parents: list[str]) -> int:
     return here
 
 
-def walk(root: Path, *, limit: int = 10_000, depth: int = 64) -> Iterator[Entry]:
+def walk(root: Path, *, limit: int = 10_000, depth: int = 64, whole: bool = False) -> Iterator[Entry]:
     """All files, links and other things below root, sorted within each directory; to a bounded depth, and no more after
-    `limit` of them, directories counted."""
-    left = [limit]
+    `limit` of them, directories counted. `whole`: raises TooMuch rather than leave something out by these bounds."""
     try:
         top = _enter(root, [])
     except NotThere:
         return
     try:
-        yield from _walk(top, "", left, depth)
+        yield from _walk(top, "", _Bounds(limit, whole), depth)
     finally:
         os.close(top)
 
 
-def _walk(directory: int, prefix: str, left: list[int], depth: int) -> Iterator[Entry]:
-    for name in _names(directory):
-        if left[0] <= 0:
-            return
+@dataclass(slots=True)
+class _Bounds:
+    """How many things may still be told, and whether it is wrong to leave some out."""
+
+    left: int
+    whole: bool
+
+    def leave_out(self, what: str) -> None:
+        """Raises TooMuch."""
+        if self.whole:
+            raise TooMuch(what)
+
+
+def _walk(directory: int, prefix: str, bounds: _Bounds, depth: int) -> Iterator[Entry]:
+    for name in _names(directory, bounds):
+        if bounds.left <= 0:
+            return bounds.leave_out("There are too many files.")
         try:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except OSError:
             continue
-        left[0] -= 1
+        bounds.left -= 1
         shown = os.fsencode(name).decode(errors="replace")
         if shown != name:  # no address and no archive can name it
             yield Entry(f"{prefix}{shown}", "other", found.st_size, found.st_mtime)
         elif not stat.S_ISDIR(found.st_mode):
             yield Entry(f"{prefix}{name}", _kind(found.st_mode), found.st_size, found.st_mtime)
         elif depth:
-            yield from _below(directory, name, f"{prefix}{name}/", left, depth - 1)
+            yield from _below(directory, name, f"{prefix}{name}/", bounds, depth - 1)
+        else:
+            bounds.leave_out(f"Folders lie too deep in each other: {prefix[:80]}…")
+    return None
 
 
-def _names(directory: int) -> list[str]:
+def _names(directory: int, bounds: _Bounds) -> list[str]:
     with os.scandir(directory) as entries:
-        return sorted(entry.name for entry in islice(entries, _NAMES))
+        names = [entry.name for entry in islice(entries, _NAMES + 1)]
+    if len(names) > _NAMES:
+        bounds.leave_out(f"One folder has more than {_NAMES:,} files.")
+    return sorted(names[:_NAMES])
 
 
-def _below(directory: int, name: str, prefix: str, left: list[int], depth: int) -> Iterator[Entry]:
+def _below(directory: int, name: str, prefix: str, bounds: _Bounds, depth: int) -> Iterator[Entry]:
     try:
         below = os.open(name, _DIRECTORY, dir_fd=directory)
     except OSError:  # swapped for something else, or not ours to read
         return
     try:
-        yield from _walk(below, prefix, left, depth)
+        yield from _walk(below, prefix, bounds, depth)
     finally:
         os.close(below)
 

@@ -16,7 +16,7 @@ from jobs.spec import Output
 from jobs.states import JobState
 
 # What is said to people, and waits for them to mend it.
-UNDONE: Final = (Trouble, Missing, transfers.Slow)
+UNDONE: Final = (Trouble, Missing, transfers.Slow, trees.NotThere, trees.TooMuch)
 
 
 def send(job: Job, number: int, output: Output, attempt: Attempt) -> str:
@@ -40,7 +40,7 @@ def send(job: Job, number: int, output: Output, attempt: Attempt) -> str:
                 raise
             transfers.failed(row, str(error))
             raise Trouble(str(error)) from None
-        except (*UNDONE, trees.NotThere) as error:
+        except UNDONE as error:
             transfers.failed(row, str(error))
             raise
     files = "one file" if row.files == 1 else f"{row.files:,} files"
@@ -64,7 +64,8 @@ def _send(row: Transfer, address: str) -> None:
     target = opening.open_target(address, key)
     try:
         with _journal(row) as journal:
-            do = partial(sending.send, root, trees.walk(root, limit=FILES), target, journal=journal)
+            entries = trees.walk(root, limit=FILES, whole=True)
+            do = partial(sending.send, root, entries, target, journal=journal)
             try:
                 sent = transfers.carry(row, do, wanted=partial(_uploads, row.job))
             except Stopped:

@@ -37,7 +37,7 @@ NOT_THERE: Final = "Who submitted the job has no access to this project any more
 SMALL: Final = 2**20  # bytes; what is larger goes by itself
 # What is said to people, and waits for them to mend it.
 UNDONE: Final = (
-    *(Impossible, BadManifest, BadPath, ValidationError, uploads.Damaged, blobs.Full, trees.NotThere),
+    *(Impossible, BadManifest, BadPath, ValidationError, uploads.Damaged, blobs.Full, trees.NotThere, trees.TooMuch),
     *(access.Refused, Http404),
 )
 
@@ -116,7 +116,7 @@ def _last(job: Job) -> Attempt:
 
 
 def _has_files(job: Job) -> bool:
-    entries = trees.walk(places.output_directory(job.id), limit=FILES)
+    entries = trees.walk(places.output_directory(job.id), limit=FILES, whole=True)
     return any(entry.kind == "file" for entry in entries)
 
 
@@ -172,7 +172,7 @@ def _manifest(job: Job) -> tuple[Path, dict[str, str]]:
     root = places.output_directory(job.id)
     manifest = places.job_directory(job.id) / "output.manifest"
     with manifest.open("wb") as lines:
-        for entry in trees.walk(root, limit=FILES):
+        for entry in trees.walk(root, limit=FILES, whole=True):
             if entry.kind == "file":
                 line = _read(root, entry.path)
                 found[line.sha256] = entry.path

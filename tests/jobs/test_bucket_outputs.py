@@ -337,6 +337,19 @@ def test_links_of_a_job_send_nothing_of_the_server(google, ended, tmp_path, monk
     assert b"the server's" not in google.files("output").values()
 
 
+def test_nothing_is_left_out_in_silence(google, ended, monkeypatch):
+    for to in (google.output(), {"to": "model:m"}):
+        job = ended(to)
+        with monkeypatch.context() as patch:
+            patch.setattr("compute.trees._NAMES", 1)
+            tasks.store(job.pk)
+        assert now(job).reason == Reason.UPLOAD and "One folder has more than 1 files" in now(job).sentence
+    deep = ended(google.output(), files={"a/" * 66 + "file": b""})
+    tasks.store(deep.pk)
+    assert now(deep).reason == Reason.UPLOAD and "too deep" in now(deep).sentence
+    assert google.files("output") == {}
+
+
 def test_what_the_wire_breaks_arrives_all_the_same(google, submit, ended):
     google.keep("input", "data/large", FILES["model.bin"])
     google.there.cut_after = MIB // 2
