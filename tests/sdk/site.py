@@ -43,7 +43,7 @@ class Site:
     tokens: dict[str, str]
     ids: dict[str, str]
     vision: str
-    google: tuple[str, int]  # where the server believes Google to be
+    google: tuple[str, int] = ("127.0.0.1", 0)  # where the server believes Google to be
 
     def environment(self, name: str | None, **more: str) -> dict[str, str]:
         """What a program of this person finds; nothing of whoever runs the tests."""
