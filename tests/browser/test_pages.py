@@ -216,6 +216,23 @@ def test_a_form_with_errors_says_them_beside_its_fields_and_keeps_what_was_typed
     expect(page.get_by_label("GPUs")).to_have_accessible_description(re.compile("1000 asked for"))
 
 
+def test_rows_of_a_form_come_and_go(page_of: Callable[..., Page]) -> None:
+    page = page_of("grace")
+    page.goto(f"{VISION}/jobs/new")
+    inputs, spec = page.get_by_role("group", name="Inputs from elsewhere"), page.get_by_role("region", name="job.yml")
+    inputs.get_by_label("Fetched from").fill("https://example.org/a")
+    inputs.get_by_role("button", name="Add another").click()
+    expect(inputs.get_by_label("Fetched from").nth(1)).to_be_focused()
+    page.keyboard.type("https://example.org/b")
+    inputs.get_by_label("Path in the job").nth(1).fill("/b")
+    expect(spec).to_contain_text("to: /b")
+    inputs.get_by_role("button", name="Remove input 1").click()
+    expect(spec).not_to_contain_text("example.org/a")
+    inputs.get_by_role("button", name="Remove input 2").click()
+    expect(spec).not_to_contain_text("input")
+    expect(inputs.get_by_label("Fetched from")).to_have_value("")
+
+
 def test_an_untouched_form_complains_of_nothing(page_of: Callable[..., Page]) -> None:
     page = page_of("grace")
     page.goto(f"{VISION}/jobs/new")
