@@ -26,7 +26,7 @@ def fetch(job: Job) -> bool:
     if not rows:
         return True
     places.make_job_directory(job.id)
-    with _alone(job) as alone:
+    with _alone(job.pk) as alone:
         if not alone:
             return False
         try:
@@ -43,8 +43,8 @@ def _lacking(job: Job) -> list[Transfer]:
     return rows
 
 
-def _alone(job: Job) -> AbstractContextManager[bool]:
-    return state.alone(places.job_directory(job.id) / "inputs.lock")
+def _alone(job_id: str) -> AbstractContextManager[bool]:
+    return state.alone(places.job_directory(job_id) / "inputs.lock")
 
 
 def _fetched(row: Transfer) -> bool:
@@ -119,9 +119,18 @@ def mounts(job: Job) -> list[dict[str, str]]:
 
 def tidy() -> None:
     """Takes inputs of jobs away that no longer read them."""
-    jobs = Job.objects.filter(state__in=OVER, transfers__here=True).distinct()
-    for job in jobs.only("pk", "project"):
-        with _alone(job) as alone:
-            if alone:
-                trees.remove(places.job_directory(job.id) / "inputs")
-                Transfer.objects.filter(job=job).update(here=False)
+    here = Transfer.objects.filter(here=True, job__state__in=OVER)
+    for job_id in here.order_by().values_list("job", flat=True).distinct():
+        if _taken_away(job_id):
+            Transfer.objects.filter(job=job_id).update(here=False)
+
+
+def _taken_away(job_id: str) -> bool:
+    """False while something still comes; then later."""
+    directory = places.job_directory(job_id)
+    if not directory.is_dir():
+        return True
+    with _alone(job_id) as alone:
+        if alone:
+            trees.remove(directory / "inputs")
+        return alone

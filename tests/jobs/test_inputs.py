@@ -1,6 +1,7 @@
 """Inputs of jobs from elsewhere: who may, fetching them before the job is placed, what goes wrong on the way, and that they go again."""
 
 import os
+import shutil
 import time
 from ipaddress import ip_network
 
@@ -142,14 +143,17 @@ def test_it_goes_from_the_host_when_the_job_has_ended(submit, resource):
     job, waiting = submit(), submit()
     for one in (job, waiting):
         assert data.bring(one.pk)
-    attempt, _ = queue.place(resource)
+    attempt, other = queue.place(resource)
     transitions.started(attempt, {})
+    shutil.rmtree(places.job_directory(other.job_id))
+    Job.objects.filter(pk=other.job_id).update(state=JobState.CANCELLED, ended_at=job.created_at)
     inputs.tidy()
+    assert Transfer.objects.filter(here=True).count() == 1
     there = places.job_directory(attempt.job_id) / "inputs"
     assert there.is_dir()
     actions.attempt_ended(attempt.id, {"reason": "exited", "exit_status": 0})
     inputs.tidy()
-    assert not there.exists() and Transfer.objects.filter(here=True).count() == 1
+    assert not there.exists() and not Transfer.objects.filter(here=True).exists()
     with pytest.raises(inputs.NotHere, match="Submit it again"):
         inputs.mounts(attempt.job)
 
@@ -269,7 +273,7 @@ def test_a_job_that_is_removed_meanwhile_leaves_nothing(submit, site, owner, mon
 def test_while_one_fetches_it_another_leaves_it_alone(submit, site):
     job = submit()
     places.make_job_directory(job.id)
-    with inputs._alone(job) as alone:
+    with inputs._alone(job.pk) as alone:
         assert alone and not data.bring(job.pk)
     assert site.asked == [] and data.bring(job.pk)
 
