@@ -59,7 +59,7 @@ async def file(request: Any, version: Version, path: str, *, shown: bool = False
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
         return while_allowed(request, version.datastore, contents.read(project_id, entry, start, end))
 
-    image = await in_files(previews.image_type)(entry, project_id) if shown else None
+    image = await in_files(previews.image_type)(previews.of_version(project_id, entry)) if shown else None
     headers = {**NOTHING_SHOWN, "Content-Type": image or "application/octet-stream", "ETag": tag}
     if not image:
         headers["Content-Disposition"] = attached(path.rpartition("/")[2])

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import Http404
 from django.urls import reverse
 
-from datastores import compare, contents, listings, previews
+from datastores import compare, listings, previews
 from datastores.listings import Child
 from datastores.manifests import Entry
 from datastores.models import Datastore, Upload, Version
@@ -17,7 +17,6 @@ from datastores.querysets import made_by
 CHILDREN: Final = 200  # of a folder on one page
 CHANGES: Final = 200
 VERSIONS: Final = 50  # in the list beside a version
-SHOWN: Final = 64 * 1024  # bytes of a text
 COMPARED: Final = 5  # versions that are offered for comparison
 
 
@@ -40,20 +39,20 @@ def version_context(datastore: Datastore, version: Version, folder: str, cursor:
         start, end = listing.folder(folder)
         if start == end:
             raise Http404
-        children = list(islice(listing.children(folder, after=_position(cursor)), CHILDREN + 1))
+        children = list(islice(listing.children(folder, after=position(cursor)), CHILDREN + 1))
         here = {"files": end - start, "bytes": listing.bytes_of(start, end)}
     more, children = len(children) > CHILDREN, children[:CHILDREN]
     address = address_of(version, "version")
     return {
         "folder": folder,
-        "crumbs": list(_crumbs(address, folder)),
+        "crumbs": list(crumbs(address, folder)),
         "children": [_shown(child, version, folder) for child in children],
         "here": here,
         "older": f"{address}?{urlencode({'path': folder, 'page': listings.cursor_of(children[-1].key)})}"
         if more
         else "",
         "newer": "",
-        "first": _folder_address(address, folder) if cursor else "",
+        "first": folder_address(address, folder) if cursor else "",
         "versions": list(datastore.versions.select_related("created_by").order_by("-number")[:VERSIONS]),
     }
 
@@ -65,15 +64,16 @@ def address_of(version: Version, page: str, **more: str) -> str:
     return reverse(f"datastores:{page}", kwargs=named | more)
 
 
-def _folder_address(address: str, folder: str) -> str:
+def folder_address(address: str, folder: str) -> str:
+    """Of a page about a folder, "" is the whole."""
     return f"{address}?{urlencode({'path': folder})}" if folder else address
 
 
-def _crumbs(address: str, path: str) -> Iterator[tuple[str, str]]:
+def crumbs(address: str, path: str) -> Iterator[tuple[str, str]]:
     """The folders above something and itself: (name, address)."""
     parts = path.split("/") if path else []
     for depth, name in enumerate(parts, 1):
-        yield name, _folder_address(address, "/".join(parts[:depth]))
+        yield name, folder_address(address, "/".join(parts[:depth]))
 
 
 def _shown(child: Child, version: Version, folder: str) -> dict[str, Any]:
@@ -84,10 +84,10 @@ def _shown(child: Child, version: Version, folder: str) -> dict[str, Any]:
             "executable": child.entry.mode == 0o755,
         }
     address = address_of(version, "version")
-    return {"name": child.name, "size": child.size, "files": child.files, "url": _folder_address(address, path)}
+    return {"name": child.name, "size": child.size, "files": child.files, "url": folder_address(address, path)}
 
 
-def _position(cursor: str) -> bytes:
+def position(cursor: str) -> bytes:
     """Where a page begins; the beginning for what makes no sense."""
     try:
         return listings.position(cursor)
@@ -96,48 +96,23 @@ def _position(cursor: str) -> bytes:
 
 
 def file_context(version: Version, entry: Entry, *, as_text: bool = False) -> dict[str, Any]:
-    """A file, as an image or with the beginning of it where it is a table or a text. Raises blobs.Missing."""
+    """A file of a version, and how it is shown. Raises blobs.Missing."""
     folder = entry.path.rpartition("/")[0]
-    address, project_id = address_of(version, "version"), version.datastore.project_id
-    image, table, trouble = None, None, ""
-    try:
-        image = previews.image_type(entry, project_id)
-        table = None if image or as_text else previews.table(entry, project_id)
-    except previews.NoPreview as error:
-        trouble = str(error)
-    text = None if image or table or trouble else _text(project_id, entry)
+    address = address_of(version, "version")
     return {
         "file": entry,
         "name": entry.path.rpartition("/")[2],
-        "crumbs": list(_crumbs(address, folder)),
-        "back": _folder_address(address, folder),
-        "image": image,
-        "table": table,
-        "trouble": trouble,
-        "as_text": as_text,
-        "text": text,
-        "cut": text is not None and entry.size > SHOWN,
+        "crumbs": list(crumbs(address, folder)),
+        "back": folder_address(address, folder),
         "download": address_of(version, "file", path=entry.path),
-    }
-
-
-def _text(project_id: str, entry: Entry) -> str | None:
-    """The beginning of a file; None for what is no text."""
-    data = b"".join(contents.read(project_id, entry, 0, min(entry.size, SHOWN)))
-    for cut in range(4 if entry.size > SHOWN else 1):  # the last character may be there in part
-        try:
-            text = data[: len(data) - cut].decode()
-        except UnicodeDecodeError:
-            continue
-        return None if "\0" in text else text
-    return None
+    } | previews.preview(previews.of_version(version.datastore.project_id, entry), as_text=as_text)
 
 
 def compare_context(old: Version, new: Version, after: str) -> dict[str, Any]:
     """What differs between two versions."""
     with listings.opened(listings.of(old)) as before, listings.opened(listings.of(new)) as now:
-        position = _position(after).decode(errors="replace")
-        found = list(islice(compare.changes(before, now, after=position), CHANGES + 1))
+        start = position(after).decode(errors="replace")
+        found = list(islice(compare.changes(before, now, after=start), CHANGES + 1))
     more, found = len(found) > CHANGES, found[:CHANGES]
     asked = {"old": old.number, "new": new.number}
     following = f"?{urlencode(asked | {'page': listings.cursor_of(found[-1].path.encode())})}" if more else ""

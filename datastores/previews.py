@@ -19,6 +19,7 @@ from datastores import contents
 from datastores.manifests import Entry
 from datastores.parquet_head import CELL, COLUMNS, ROWS
 
+SHOWN: Final = 64 * 1024  # bytes of a text
 HEAD: Final = 256 * 1024  # bytes of a table that is text
 IMAGES: Final = {  # first bytes of what is shown as an image. SVG is not: it is a document, which may act
     "image/png": b"\x89PNG\r\n\x1a\n",
@@ -53,30 +54,76 @@ class NoPreview(Exception):
     """Nothing can be shown; the sentence says why."""
 
 
-def image_type(entry: Entry, project_id: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is looked at: its path, how many bytes it has, and `read(start, length)`, which gives some of them."""
+
+    path: str
+    size: int
+    read: Ask
+
+
+def of_version(project_id: str, entry: Entry) -> File:
+    """A file of a version."""
+
+    def read(start: int, length: int) -> bytes:
+        end = min(entry.size, start + length)
+        return b"".join(contents.read(project_id, entry, start, end)) if start < end else b""
+
+    return File(entry.path, entry.size, read)
+
+
+def preview(file: File, *, as_text: bool = False) -> dict[str, Any]:
+    """How a file is shown, for a page: `image` (its media type), `table`, `text`, or `trouble`, which says why nothing is. `cut`: there
+    is more of the text. Raises blobs.Missing."""
+    found: dict[str, Any] = {
+        "image": None,
+        "table": None,
+        "text": None,
+        "trouble": "",
+        "cut": False,
+        "as_text": as_text,
+    }
+    try:
+        found["image"] = image_type(file)
+        found["table"] = None if found["image"] or as_text else table(file)
+    except NoPreview as error:
+        found["trouble"] = str(error)
+    if not (found["image"] or found["table"] or found["trouble"]):
+        found["text"] = text(file)
+        found["cut"] = found["text"] is not None and file.size > SHOWN
+    return found
+
+
+def image_type(file: File) -> str | None:
     """The media type of a file that may be shown as an image: by its name, its first bytes and its size."""
-    kind = mimetypes.guess_type(entry.path)[0] or ""
-    if kind not in IMAGES or entry.size > LARGEST_IMAGE:
+    kind = mimetypes.guess_type(file.path)[0] or ""
+    if kind not in IMAGES or file.size > LARGEST_IMAGE:
         return None
-    return kind if _read(project_id, entry, 0, 16).startswith(IMAGES[kind]) else None
+    return kind if file.read(0, 16).startswith(IMAGES[kind]) else None
 
 
-def table(entry: Entry, project_id: str) -> Table | None:
+def table(file: File) -> Table | None:
     """The beginning of a table; None for what is none by its name. Raises NoPreview, blobs.Missing."""
-    suffix = Path(entry.path).suffix.lower()
-    if suffix in SEPARATORS and entry.size:
-        return _separated(_read(project_id, entry, 0, HEAD), suffix, cut=entry.size > HEAD)
-    if suffix in {".parquet", ".pq"}:
-        return parquet(entry.size, lambda start, length: _read(project_id, entry, start, length))
-    return None
-
-
-def _read(project_id: str, entry: Entry, start: int, length: int) -> bytes:
-    end = min(entry.size, start + length)
-    return b"".join(contents.read(project_id, entry, start, end)) if start < end else b""
+    suffix = Path(file.path).suffix.lower()
+    if suffix in SEPARATORS and file.size:
+        return _separated(file.read(0, HEAD), suffix, cut=file.size > HEAD)
+    return parquet(file.size, file.read) if suffix in {".parquet", ".pq"} else None
 
 
 # Text
+
+
+def text(file: File) -> str | None:
+    """The beginning of a file; None for what is no text."""
+    data = file.read(0, SHOWN)
+    for cut in range(4 if file.size > SHOWN else 1):  # the last character may be there in part
+        try:
+            found = data[: len(data) - cut].decode()
+        except UnicodeDecodeError:
+            continue
+        return None if "\0" in found else found
+    return None
 
 
 def _separated(head: bytes, suffix: str, *, cut: bool) -> Table | None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from datastores import views
+from datastores import views, volume_views
 
 app_name = "datastores"
 
@@ -19,6 +19,11 @@ urlpatterns = [
     path(f"{datastore}/upload", views.upload, name="upload"),
     path(f"{datastore}/uploads/<slug:upload_id>/abandon", views.abandon, name="abandon"),
     path(f"{datastore}/compare", views.compare, name="compare"),
+    path(f"{datastore}/show/<path:path>", volume_views.show, name="volume_show"),
+    path(f"{datastore}/files/<path:path>", volume_views.file, name="volume_file"),
+    path(f"{datastore}/archive", volume_views.archive, name="volume_archive"),
+    path(f"{datastore}/folders", volume_views.new_folder, name="new_folder"),
+    path(f"{datastore}/content/remove", volume_views.remove_content, name="remove_content"),
     path(version, views.detail, name="version"),
     path(f"{version}/show/<path:path>", views.show, name="show"),
     path(f"{version}/files/<path:path>", views.file, name="file"),

@@ -1,4 +1,4 @@
-"""Pages of datasets and models."""
+"""Pages of datasets and models, and of what volumes have in common with them."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ import access
 from accounts.paging import Order, addresses_of, paged, searched
 from accounts.requests import UserRequest
 from api.problems import Problem
-from datastores import actions, blobs, content_answers, contents, pages, paths
-from datastores.errors import Impossible
+from datastores import actions, blobs, content_answers, contents, pages, paths, volume_views
+from datastores.errors import Impossible, Unfit
 from datastores.forms import DatastoreForm, NewDatastoreForm
-from datastores.kinds import VERSIONED
+from datastores.kinds import Kind
 from datastores.models import Datastore, Version
 from datastores.querysets import DatastoreQuerySet
 from datastores.shown import datastore_for
@@ -32,8 +32,8 @@ def _project(request: UserRequest, slug: str, verb: str) -> tuple[Project, list[
     """The project of an address, and the kinds of which the user may do this there. Raises Refused where they may of none."""
     project = access.fetch(request.user, "project:get", BY_SLUG, slug=slug)
     held = access.abilities(request.user, project)
-    kinds = [kind for kind in VERSIONED if held.decide(f"{kind}:{verb}", project)]
-    if not kinds and not (verb == "get" and any(held.any(f"{kind}:get") for kind in VERSIONED)):
+    kinds = [kind for kind in Kind if held.decide(f"{kind}:{verb}", project)]
+    if not kinds and not (verb == "get" and any(held.any(f"{kind}:get") for kind in Kind)):
         access.require(request.user, f"dataset:{verb}", project)
     return project, kinds
 
@@ -60,7 +60,7 @@ def _version(
 @access.route("dataset:get")
 @require_GET
 def list_datastores(request: UserRequest, slug: str) -> HttpResponse:
-    """The datasets and models of a project that one may read, by name."""
+    """The datasets, models and volumes of a project that one may read, by name."""
     project, _ = _project(request, slug, "get")
     filters = {"mine": request.GET.get("mine") == "1", "kind": request.GET.get("kind", ""), "q": searched(request)}
     everything = Datastore.objects.present().in_project(project).visible_to(request.user)
@@ -70,8 +70,8 @@ def list_datastores(request: UserRequest, slug: str) -> HttpResponse:
         "project": project,
         "datastores": pages.rows_of(page.rows),
         "filters": filters,
-        "kinds": [(kind.value, f"{kind.label}s") for kind in VERSIONED],
-        "may_create": any(held.decide(f"{kind}:new", project) for kind in VERSIONED),
+        "kinds": [(kind.value, f"{kind.label}s") for kind in Kind],
+        "may_create": any(held.decide(f"{kind}:new", project) for kind in Kind),
         "empty": not page.rows and not everything.exists(),
         **addresses_of(request, page),
     }
@@ -85,7 +85,7 @@ def _read(rows: DatastoreQuerySet) -> DatastoreQuerySet:
 def _filtered(datastores: Any, filters: dict[str, Any], user: Any) -> Any:
     if filters["mine"]:
         datastores = datastores.made_by(user)
-    if filters["kind"] in VERSIONED:
+    if filters["kind"] in Kind:
         datastores = datastores.filter(kind=filters["kind"])
     return datastores.matching(filters["q"]) if filters["q"] else datastores
 
@@ -93,7 +93,7 @@ def _filtered(datastores: Any, filters: dict[str, Any], user: Any) -> Any:
 @access.route("dataset:new")
 @require_http_methods(["GET", "POST"])
 def new(request: UserRequest, slug: str) -> HttpResponse:
-    """Asks what a new dataset or model is called, and creates it."""
+    """Asks what a new dataset, model or volume is called, and creates it."""
     project, kinds = _project(request, slug, "new")
     form = NewDatastoreForm(request.POST or None, kinds=kinds)
     if form.is_valid():
@@ -101,6 +101,8 @@ def new(request: UserRequest, slug: str) -> HttpResponse:
             made = actions.create(project=project, by=request.user, **form.cleaned_data)
         except ValidationError as error:
             form.add_error(None, error)
+        except Unfit as error:
+            form.add_error(error.field, str(error))
         else:
             return redirect("datastores:detail", slug, made.pk)
     return render(request, "datastores/new.html", {"project": project, "form": form})
@@ -112,7 +114,10 @@ def detail(request: UserRequest, slug: str, datastore_id: str, number: int | Non
     """A version, the latest unless it is named, as a tree of folders: `path` is the one that is looked into."""
     datastore, version = _version(request, slug, datastore_id, number)
     can = {verb: bool(access.allowed(request.user, f"{datastore.kind}:{verb}", datastore)) for verb in ("set", "rm")}
+    if datastore.kind == Kind.VOLUME:
+        return volume_views.detail(request, datastore, can)
     context: dict[str, Any] = {"project": datastore.project, "datastore": datastore, "version": version, "can": can}
+    context["folder"] = ""
     if can["set"]:
         context["begun"] = pages.begun(datastore, request.user)
     if version:
@@ -184,6 +189,8 @@ async def archive(request: UserRequest, slug: str, datastore_id: str, number: in
 def compare(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
     """What differs between two versions: the latest and the one before it, unless they are named."""
     datastore = _datastore(request, slug, datastore_id, "get")
+    if datastore.kind == Kind.VOLUME:
+        raise Http404
     versions = list(datastore.versions.select_related("created_by").order_by("-number")[: pages.VERSIONS])
     context: dict[str, Any] = {"project": datastore.project, "datastore": datastore, "versions": versions}
     if len(versions) > 1:
@@ -205,13 +212,14 @@ def _number(request: UserRequest, name: str, otherwise: int) -> int:
 @access.route("dataset:set")
 @require_GET
 def upload(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
-    """Where files are dropped that become the next version."""
+    """Where files are dropped that become the next version, or come into a folder of a volume."""
     datastore = _datastore(request, slug, datastore_id, "set")
     context = {
         "project": datastore.project,
         "datastore": datastore,
         "version": datastore.versions.order_by("-number").first(),
         "begun": pages.begun(datastore, request.user),
+        "folder": _folder(request) if datastore.kind == Kind.VOLUME else "",
     }
     return render(request, "datastores/upload.html", context)
 
@@ -252,6 +260,8 @@ def edit(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
             actions.edit(datastore=found, by=request.user, **form.cleaned_data)
         except ValidationError as error:
             form.add_error(None, error)
+        except Unfit as error:
+            form.add_error(error.field, str(error))
         else:
             return redirect("datastores:detail", slug, datastore_id)
     context = {"project": datastore.project, "datastore": datastore, "form": form, "name": name}

@@ -12,7 +12,7 @@ from accounts.downloads import NOTHING_SHOWN
 from api import ranges
 from api.problems import Problem
 from compute import trees
-from datastores import volume_contents, volumes
+from datastores import previews, volume_contents, volumes
 from datastores.content_answers import attached, in_files, while_allowed
 from datastores.contents import FORMATS
 from datastores.models import Datastore
@@ -20,14 +20,17 @@ from datastores.models import Datastore
 LINES = "application/x-ndjson"
 
 
-async def file(request: Any, datastore: Datastore, path: str) -> HttpResponseBase:
-    """A file of a volume, or the Range of it that is asked for. Raises trees.NotThere, Problem beyond its end."""
+async def file(request: Any, datastore: Datastore, path: str, *, shown: bool = False) -> HttpResponseBase:
+    """A file of a volume, or the Range of it that is asked for; an image as one where it may be `shown`, everything else as an
+    attachment. Raises trees.NotThere, Problem beyond its end."""
     stack = ExitStack()
     opened = await sync_to_async(stack.enter_context)(trees.opened(volumes.place_of(datastore), path))
     found = await in_files(os.fstat)(opened.fileno())
     tag = f'"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"'
-    headers = NOTHING_SHOWN | {"Content-Type": "application/octet-stream", "ETag": tag}
-    headers |= {"Content-Disposition": attached(path.rpartition("/")[2])}
+    image = await in_files(previews.image_type)(volume_contents.seen(path, opened)) if shown else None
+    headers = NOTHING_SHOWN | {"Content-Type": image or "application/octet-stream", "ETag": tag}
+    if not image:
+        headers |= {"Content-Disposition": attached(path.rpartition("/")[2])}
 
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
         return while_allowed(request, datastore, _pieces(stack, opened.fileno(), start, end))

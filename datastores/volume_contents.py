@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 from accounts.downloads import Sink
 from compute import trees
 from compute.trees import Entry, NotThere
-from datastores import volumes
+from datastores import previews, volumes
 from datastores.contents import BLOCK, gathered
 from datastores.models import Datastore
 
@@ -30,6 +30,12 @@ def shown(entry: Entry) -> dict[str, Any]:
     mode = (PROGRAM if entry.mode & stat.S_IXUSR else PLAIN) if file else None
     size = entry.size if file else 0
     return {"kind": entry.kind, "size": size, "mode": mode, "modified": _moment(entry.modified)}
+
+
+def seen(path: str, opened: BinaryIO) -> previews.File:
+    """An open file, for a look at it; what a job cuts off meanwhile is not there."""
+    handle = opened.fileno()
+    return previews.File(path, os.fstat(handle).st_size, lambda start, length: os.pread(handle, length, start))
 
 
 def _moment(seconds: float) -> datetime:

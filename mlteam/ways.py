@@ -96,12 +96,16 @@ FORMS: Final[dict[str, Way]] = {
     "jobs:store": _new("Store the output again", "/jobs/{job}/store"),
     "jobs:remove": _remove("Remove the job", "/jobs/{job}", "job rm {job} --yes"),
     "datastores:new": _new(
-        "New dataset or model",
+        "New dataset, model or volume",
         "/projects/{project}/datastores",
         _same("kind", "name", "description"),
         "data new --project {project} --kind=[[kind]] --description=[[description=]] -- [[name]]",
     ),
     "datastores:edit": _set("Rename or describe", "/datastores/{datastore}", _same("name", "description")),
+    "datastores:new_folder": _new("Make a folder", "/datastores/{datastore}/folders", _same("path")),
+    "datastores:remove_content": _remove(
+        "Remove from the volume", "/datastores/{datastore}/content?path=[[path]]"
+    ),
     "datastores:abandon": _remove("Abandon an upload", "/uploads/[[upload]]"),
     "datastores:remove": _remove("Remove it", "/datastores/{datastore}", "data rm {datastore} --yes"),
     "projects:new": _new("New project", "/projects", _same("name")),

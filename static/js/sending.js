@@ -96,7 +96,7 @@ export class Sending {
         const done = await this.ask("POST", `/uploads/${this.upload}/commit`, {
           body: JSON.stringify({ note: this.note }), type: "application/json", headers: { "Idempotency-Key": this.key },
         });
-        return { version: done.said, isNew: done.status === 201 };
+        return { version: done.said, isNew: done.status !== 200 };
       } catch (error) {
         if (error.problem?.code !== "incomplete" || round === ROUNDS) throw error;
         this.key = key();

@@ -164,11 +164,17 @@ class Place {
     this.rate = new Rate();
     try {
       const { isNew } = await this.sending.run();
+      if (!isNew) return this.nothingNew();
       this.state = "done";
-      location.assign(isNew ? this.is.then : this.is.same);
+      location.assign(this.is.then);
     } catch (error) {
       if (this.state === "going") this.failed(error);
     }
+  }
+
+  nothingNew() {
+    this.show("empty");
+    this.complain("These are just the files of the latest version: there is no new one.");
   }
 
   failed(error) {

@@ -204,6 +204,12 @@ datastores:edit                          POST in   404  404  404  404  403  200 
 datastores:description                   POST in   404  404  404  403  200  200  200  200  200  200  404
 datastores:upload                        GET  in   404  404  404  404  403  200  403  200  200  200  404
 datastores:abandon                       POST in   404  404  404  404  403  404  403  404  404  404  404
+datastores:volume_show                   GET  in   404  404  404  404  404  404  404  404  404  404  404
+datastores:volume_file                   GET  in   404  404  404  404  404  404  404  404  404  404  404
+datastores:volume_archive                GET  in   404  404  404  404  404  404  404  404  404  404  404
+datastores:new_folder                    POST in   404  404  404  404  403  404  403  404  404  404  404
+datastores:remove_content                GET  in   404  404  404  404  403  404  403  404  404  404  404
+datastores:remove_content                POST in   404  404  404  404  403  404  403  404  404  404  404
 datastores:remove                        GET  in   404  404  404  404  403  200  403  200  200  200  404
 datastores:remove                        POST in   404  404  404  404  403  go   403  go   go   go   404
 jobs:list                                GET  in   404  404  404  403  200  200  200  200  200  200  404

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from datastores import actions, pages
+from datastores import actions, pages, previews
 from datastores.models import Datastore
 from projects.levels import PRESETS
 from tests.datastores.conftest import body_of
@@ -67,7 +67,7 @@ def test_one_is_created_changed_and_removed(project, owner, as_user):
     new = reverse("datastores:new", args=[project.slug])
     assert "This field is required" in text_of(browser.post(new, {"kind": "dataset", "name": ""}))
     assert "Use no / @" in text_of(browser.post(new, {"kind": "dataset", "name": "a/b"}))
-    assert "Select a valid choice" in text_of(browser.post(new, {"kind": "volume", "name": "home"}))
+    assert "Select a valid choice" in text_of(browser.post(new, {"kind": "folder", "name": "home"}))
     made = browser.post(new, {"kind": "dataset", "name": "faces", "description": "<script>"})
     dataset = Datastore.objects.get()
     assert made.url == at("detail", dataset)
@@ -115,7 +115,7 @@ def test_texts_are_shown_and_nothing_else(viewer, as_user, dataset, version, mon
     assert "no text" in text_of(browser.get(at("show", dataset, number=1, path="train/deep/x.bin")))
     assert "is empty" in text_of(browser.get(at("show", dataset, number=1, path="empty")))
     assert browser.get(at("show", dataset, number=1, path="train")).status_code == 404
-    monkeypatch.setattr(pages, "SHOWN", len(FILES["README.md"]) - 1)  # in the middle of a character
+    monkeypatch.setattr(previews, "SHOWN", len(FILES["README.md"]) - 1)  # in the middle of a character
     page = text_of(browser.get(at("show", dataset, number=1, path="README.md")))
     assert "# Gesichter </pre>" in page and "Only the beginning" in page
 

@@ -311,6 +311,23 @@ def _renamed_datastore(world: World) -> Shown:
     return f"/p/vision/data/{datastore(world)}/edit", typed
 
 
+def volume(world: World) -> str:
+    sent = {"kind": "volume", "name": world.fresh("volume")}
+    return str(world.asks("POST", f"/projects/{world.site.vision}/datastores", sent)["id"])
+
+
+@shows("datastores:new_folder")
+def _new_folder(world: World) -> Shown:
+    return f"/p/vision/data/{volume(world)}", {"path": "it's/a folder"}
+
+
+@shows("datastores:remove_content")
+def _removed_content(world: World) -> Shown:
+    of = volume(world)
+    world.asks("POST", f"/datastores/{of}/folders", {"path": "it's/a folder"})
+    return f"/p/vision/data/{of}/content/remove?path=it%27s/a%20folder", {"path": "it's/a folder"}
+
+
 @shows("datastores:abandon")
 def _begun_upload(world: World) -> Shown:
     of, line = datastore(world), {"path": "a", "sha256": "0" * 64, "size": 1, "mode": 420}

@@ -1,0 +1,80 @@
+"""What the pages of volumes show."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+import access
+from compute import trees
+from datastores import actions, listings, pages, previews, volume_contents, volumes
+from datastores.errors import User
+from datastores.models import Datastore
+from datastores.volume_api import show_use
+
+WARNED = 0.9  # of the quota: from there on it is said
+
+
+def address_of(datastore: Datastore, folder: str) -> str:
+    """The address of the page about a folder of a volume, "" is the whole."""
+    return pages.folder_address(reverse("datastores:detail", args=[datastore.project.slug, datastore.pk]), folder)
+
+
+def context(datastore: Datastore, folder: str, cursor: str, by: Any) -> dict[str, Any]:
+    """A folder of a volume, and what there is to know of the whole. Raises trees.NotThere."""
+    root = volumes.root_of(datastore)
+    after = pages.position(cursor)
+    found, last = trees.children(root, folder, after=after, limit=pages.CHILDREN)
+    if datastore.measured_at is None:
+        volumes.measure(datastore, volumes.SOON)
+    address = address_of(datastore, "")
+    query = {"path": folder} if folder else {}
+    return {
+        "folder": folder,
+        "crumbs": list(pages.crumbs(address, folder)),
+        "children": [_shown(datastore, folder, child) for child in found],
+        "first": address_of(datastore, folder) if cursor else "",
+        "older": f"{address}?{urlencode(query | {'page': listings.cursor_of(last)})}" if last else "",
+        "uses": [show_use(one, by) | _job(one) for one in actions.users_of(datastore)],
+        "begun": pages.begun(datastore, by),
+        **room(datastore),
+    }
+
+
+def room(datastore: Datastore) -> dict[str, Any]:
+    """How much of a volume's quota is taken."""
+    used, quota = datastore.used or 0, datastore.quota or volumes.LARGEST
+    return {"taken": min(1.0, used / quota), "tight": used >= WARNED * quota, "full": volumes.is_full(datastore)}
+
+
+def _job(use: User) -> dict[str, str]:
+    """Where the page of a job is that uses it: its project may be another."""
+    found: Any = access.find(use.urn)
+    project = getattr(found, "project", None)
+    return {"job": found.pk, "slug": project.slug} if project else {"job": "", "slug": ""}
+
+
+def _shown(datastore: Datastore, folder: str, child: trees.Entry) -> dict[str, Any]:
+    path = f"{folder}/{child.path}" if folder else child.path
+    shown = volume_contents.shown(child) | {"name": child.path, "path": path, "url": ""}
+    if child.kind == "directory":
+        shown["url"] = address_of(datastore, path)
+    elif child.kind == "file":
+        shown["url"] = reverse("datastores:volume_show", args=[datastore.project.slug, datastore.pk, path])
+    shown["removable"] = child.kind != "other" or "\ufffd" not in child.path
+    return shown | {"executable": shown["mode"] == volume_contents.PROGRAM}
+
+
+def file_context(datastore: Datastore, path: str, *, as_text: bool) -> dict[str, Any]:
+    """A file of a volume, and how it is shown. Raises trees.NotThere."""
+    folder, _, name = path.rpartition("/")
+    with trees.opened(volumes.place_of(datastore), path) as opened:
+        seen = volume_contents.seen(path, opened)
+        shown = previews.preview(seen, as_text=as_text)
+    return {
+        "file": seen,
+        "name": name,
+        "crumbs": list(pages.crumbs(address_of(datastore, ""), folder)),
+        "back": address_of(datastore, folder),
+        "download": reverse("datastores:volume_file", args=[datastore.project.slug, datastore.pk, path]),
+    } | shown
