@@ -102,9 +102,13 @@ FORMS: Final[dict[str, Way]] = {
         "data new --project {project} --kind=[[kind]] --description=[[description=]] -- [[name]]",
     ),
     "datastores:edit": _set("Rename or describe", "/datastores/{datastore}", _same("name", "description")),
-    "datastores:new_folder": _new("Make a folder", "/datastores/{datastore}/folders", _same("path")),
+    "datastores:new_folder": _new(
+        "Make a folder", "/datastores/{datastore}/folders", _same("path"), "data content mkdir -- {datastore} [[path]]"
+    ),
     "datastores:remove_content": _remove(
-        "Remove from the volume", "/datastores/{datastore}/content?path=[[path]]"
+        "Remove from the volume",
+        "/datastores/{datastore}/content?path=[[path]]",
+        "data content rm -- {datastore} [[path]]",
     ),
     "datastores:abandon": _remove("Abandon an upload", "/uploads/[[upload]]"),
     "datastores:remove": _remove("Remove it", "/datastores/{datastore}", "data rm {datastore} --yes"),

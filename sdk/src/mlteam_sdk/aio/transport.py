@@ -42,12 +42,13 @@ class Transport:
             self._client, self._place = driver.connect(self.settings), driver.place()
         return self._client
 
-    async def get(self, path: str, **params: Any) -> Any:
+    async def get(self, path: str, /, **params: Any) -> Any:
         return await self.ask(Ask("GET", path, params))
 
     async def post(
         self,
         path: str,
+        /,
         data: Any = None,
         *,
         form: dict[str, Any] | None = None,
@@ -59,16 +60,16 @@ class Transport:
         headers = asking.post_headers(idempotency_key)
         return await self.ask(Ask("POST", path, params, data, form, files, headers))
 
-    async def put(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+    async def put(self, path: str, /, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
         return await self.ask(Ask("PUT", path, params, data, headers=_match(if_match)))
 
-    async def patch(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+    async def patch(self, path: str, /, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
         return await self.ask(Ask("PATCH", path, params, data, headers=_match(if_match)))
 
-    async def delete(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+    async def delete(self, path: str, /, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
         return await self.ask(Ask("DELETE", path, params, data, headers=_match(if_match)))
 
-    async def pages(self, path: str, *, most: int | None = None, **params: Any) -> AsyncGenerator[Any, None]:
+    async def pages(self, path: str, /, *, most: int | None = None, **params: Any) -> AsyncGenerator[Any, None]:
         """The items of a list, page after page; at most so many."""
         left = most
         while left is None or left > 0:

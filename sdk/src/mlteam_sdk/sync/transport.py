@@ -43,12 +43,13 @@ class Transport:
             self._client, self._place = driver.connect(self.settings), driver.place()
         return self._client
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         return self.ask(Ask("GET", path, params))
 
     def post(
         self,
         path: str,
+        /,
         data: Any = None,
         *,
         form: dict[str, Any] | None = None,
@@ -60,16 +61,16 @@ class Transport:
         headers = asking.post_headers(idempotency_key)
         return self.ask(Ask("POST", path, params, data, form, files, headers))
 
-    def put(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+    def put(self, path: str, /, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
         return self.ask(Ask("PUT", path, params, data, headers=_match(if_match)))
 
-    def patch(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+    def patch(self, path: str, /, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
         return self.ask(Ask("PATCH", path, params, data, headers=_match(if_match)))
 
-    def delete(self, path: str, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
+    def delete(self, path: str, /, data: Any = None, *, if_match: str | None = None, **params: Any) -> Any:
         return self.ask(Ask("DELETE", path, params, data, headers=_match(if_match)))
 
-    def pages(self, path: str, *, most: int | None = None, **params: Any) -> Generator[Any, None, None]:
+    def pages(self, path: str, /, *, most: int | None = None, **params: Any) -> Generator[Any, None, None]:
         """The items of a list, page after page; at most so many."""
         left = most
         while left is None or left > 0:
