@@ -4,18 +4,23 @@ import os
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
 from compute import trees
 from datastores.blobs import Full
 from datastores.remote.errors import Changed, Stopped, Trouble, Unavailable
+from datastores.remote.progress import Counted
+from datastores.remote.sources import Source
 from jobs import places, transfers, transitions
 from jobs.attached import Missing
 from jobs.models import Job, Transfer, TransferState
 from jobs.states import FINAL, WAITING, JobState, Reason
 from mlteam import state
+
+if TYPE_CHECKING:
+    from datastores.remote.fetching import Fetched
 
 OVER: Final = FINAL | {JobState.UPLOADING}  # a job in these reads nothing any more
 
@@ -48,7 +53,7 @@ def _alone(job_id: str) -> AbstractContextManager[bool]:
 
 
 def _fetched(row: Transfer) -> bool:
-    from datastores.remote import fetching, opening
+    from datastores.remote import opening
 
     if transfers.rests(row):
         return False
@@ -56,8 +61,7 @@ def _fetched(row: Transfer) -> bool:
     try:
         source = opening.open_source(row.address, transfers.opener(row))
         try:
-            bring = partial(fetching.fetch, source, _place(row), most=settings.MLTEAM_INPUT_CAP or None)
-            found = transfers.carry(row, bring, wanted=partial(_waits, row.job))
+            found = transfers.carry(row, partial(_bring, source, _place(row)), wanted=partial(_waits, row.job))
         finally:
             source.close()
     except Stopped:
@@ -73,17 +77,20 @@ def _fetched(row: Transfer) -> bool:
         if _waits(row.job):
             raise
     else:
-        _open_folders(_place(row))
         transfers.done(row, found.files, found.bytes)
         return True
     return False
 
 
-def _open_folders(place: Path) -> None:
-    """Lets the job's own user read what was fetched, whatever the server's umask is."""
+def _bring(source: Source, place: Path, progress: Counted) -> "Fetched":
+    """Fetches it, and lets the job's own user read it, whatever the server's umask is."""
+    from datastores.remote import fetching
+
+    found = fetching.fetch(source, place, progress, most=settings.MLTEAM_INPUT_CAP or None)
     place.parent.chmod(0o711)
     for folder, _, _ in os.walk(place):
         Path(folder).chmod(0o755)
+    return found
 
 
 def _waits(job: Job) -> bool:

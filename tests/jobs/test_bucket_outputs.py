@@ -19,6 +19,7 @@ from projects.models import AuditEntry
 from tests import clouds, google_storage
 from tests.datastores.remote.test_s3 import Amazon
 from tests.google_storage import CREATOR, VIEWER
+from tests.jobs.test_inputs import Halting
 
 pytestmark = pytest.mark.django_db
 
@@ -305,7 +306,7 @@ def test_an_upload_that_is_stopped_ends_and_leaves_the_artifacts(google, ended, 
         if now(job).state == JobState.UPLOADING:
             actions.stop(job=now(job), by=owner)
 
-    google.there.slow = 0.005
+    monkeypatch.setattr(transfers, "Counted", Halting)
     monkeypatch.setattr(transfers, "_note", notice)
     tasks.store(job.pk)
     assert now(job).state == JobState.CANCELLED and job.transfers.get().state == TransferState.WAITING

@@ -9,6 +9,7 @@ import pytest
 
 from datastores.blobs import Full
 from datastores.remote import errors, retrying
+from datastores.remote.progress import Counted
 from jobs import actions, data, engine, hints, inputs, places, queue, tasks, transfers, transitions
 from jobs.models import Job, Transfer, TransferState
 from jobs.spec import SpecErrors, parse
@@ -198,6 +199,15 @@ def test_what_is_away_is_tried_again_and_at_last_given_up(submit, site, monkeypa
     assert now(job).state == JobState.FAILED and "Try again later" in now(job).sentence
 
 
+class Halting(Counted):
+    """Lets a MiB come, and then nothing before it is stopped."""
+
+    def add(self, size):
+        super().add(size)
+        while self.bytes_done > MIB and not self.stopped:
+            time.sleep(0.005)
+
+
 class Killed(BaseException):
     """As a process is: nothing catches it."""
 
@@ -211,14 +221,13 @@ def test_killed_in_the_middle_it_goes_on_and_counts_nothing_twice(submit, site, 
         if progress.bytes_done > MIB:
             raise Killed
 
-    site.slow = 0.002
     with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(transfers, "Counted", Halting)
         patch.setattr(transfers, "_note", kill)
         data.bring(job.pk)
     row = job.transfers.get()
     assert row.state == TransferState.RUNNING and MIB < row.bytes < len(LARGE) and row.all_bytes == len(LARGE)
     assert "Fetches its input: " in queue.explain(job).sentence
-    site.slow = 0
     assert data.bring(job.pk)
     row.refresh_from_db()
     assert (row.files, row.bytes) == (1, len(LARGE)) and site.asked[-1][1].startswith("bytes=")
@@ -226,7 +235,7 @@ def test_killed_in_the_middle_it_goes_on_and_counts_nothing_twice(submit, site, 
 
 
 def meanwhile(monkeypatch, do):
-    """Something that happens when the first MiB has come."""
+    """Something that happens when the first MiB has come; no more comes before the transfer is stopped."""
     note, done = transfers._note, []
 
     def notice(row, progress, rate):
@@ -234,23 +243,23 @@ def meanwhile(monkeypatch, do):
         if progress.bytes_done > MIB and not done:
             done.append(do())
 
+    monkeypatch.setattr(transfers, "Counted", Halting)
     monkeypatch.setattr(transfers, "_note", notice)
 
 
 def test_a_worker_that_ends_leaves_it_for_the_next(submit, site, monkeypatch):
-    job, site.slow = submit("/large"), 0.002
+    job = submit("/large")
     with monkeypatch.context() as patch:
         meanwhile(patch, transfers.ending.set)
         assert not data.bring(job.pk)
     transfers.ending.clear()
     row = job.transfers.get()
     assert now(job).state == JobState.QUEUED and (row.state, row.tries) == (TransferState.WAITING, 0)
-    site.slow = 0
     assert data.bring(job.pk)
 
 
 def test_a_job_that_is_stopped_meanwhile_ends_its_transfer(submit, site, owner, monkeypatch):
-    job, site.slow = submit("/large"), 0.002
+    job = submit("/large")
     meanwhile(monkeypatch, lambda: actions.stop(job=job, by=owner))
     assert not data.bring(job.pk)
     assert now(job).state == JobState.CANCELLED and job.transfers.get().bytes < len(LARGE)
@@ -259,7 +268,7 @@ def test_a_job_that_is_stopped_meanwhile_ends_its_transfer(submit, site, owner, 
 
 
 def test_a_job_that_is_removed_meanwhile_leaves_nothing(submit, site, owner, monkeypatch):
-    job, site.slow = submit("/large"), 0.002
+    job = submit("/large")
 
     def remove():
         actions.stop(job=job, by=owner)
@@ -285,7 +294,7 @@ def test_what_never_ends_is_ended(submit, site, settings, monkeypatch):
     data.bring(job.pk)
     assert now(job).reason == Reason.INPUT and "1.0 MiB" in now(job).sentence
     settings.MLTEAM_INPUT_CAP = 0
-    site.slow = 0.005
+    monkeypatch.setattr(transfers, "Counted", Halting)
     monkeypatch.setattr(transfers, "PATIENCE", 0.05)
     monkeypatch.setattr(transfers, "SLOWEST", 100 * MIB)
     job = submit("/large")
@@ -295,7 +304,8 @@ def test_what_never_ends_is_ended(submit, site, settings, monkeypatch):
 
 def test_a_disk_that_fills_up_is_not_filled(submit, site, monkeypatch):
     monkeypatch.setattr(transfers, "LEFT", 2**60)
-    job, site.slow = submit("/large"), 0.002
+    monkeypatch.setattr(transfers, "Counted", Halting)
+    job = submit("/large")
     data.bring(job.pk)
     assert now(job).reason == Reason.INPUT and "The server's disk has less than" in now(job).sentence
     inputs.tidy()
