@@ -10,11 +10,14 @@ from typing import Any, Final
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
+from django.db.models import Sum
+from django.db.models.functions import Coalesce
 
 from billing import budgets
 from compute import resources
 from jobs import charges, data, engine, hints, inputs, outputs, queue, reconcile, transfers
 from jobs.models import Attempt, Job
+from jobs.querysets import JobQuerySet
 from jobs.states import JobState
 
 log = logging.getLogger(__name__)
@@ -23,6 +26,7 @@ LONG: Final = (
     6  # tasks at once that take long: the worker has more threads than that, so that the short ones never wait for them
 )
 OF_ONE: Final = 2  # of these, for the jobs of one owner
+ASKED: Final = 10  # for how many jobs of one owner workers are asked again
 
 _placing = threading.Lock()
 _asked = threading.Event()
@@ -56,8 +60,10 @@ def sweep() -> None:
     try:
         look()
     finally:
-        _ask_again()
-        _reconcile()
+        try:
+            _ask_again()
+        finally:
+            _reconcile()
 
 
 @worker_shutting_down.connect
@@ -71,11 +77,22 @@ def _ask_again() -> None:
     if monotonic() < _asked_again["at"]:
         return
     _asked_again["at"] = monotonic() + hints.ASKED_AGAIN
-    for job_id in Job.objects.queued().filter(waits_for_data=True).order_by("queued_at").values_list("pk", flat=True):
+    for job_id in _first(Job.objects.queued().filter(waits_for_data=True), "queued_at"):
         hints.bring(job_id)
-    for job_id in Job.objects.filter(state=JobState.UPLOADING).order_by("changed_at").values_list("pk", flat=True):
+    for job_id in _first(Job.objects.filter(state=JobState.UPLOADING), "changed_at"):
         hints.store(job_id)
     inputs.tidy()
+
+
+def _first(jobs: JobQuerySet, order: str) -> list[str]:
+    """Some of them for each owner, who cannot have many done at once anyway: first those of which nothing has failed yet."""
+    asked, found = Counter[str](), []
+    in_order = jobs.annotate(tries=Coalesce(Sum("transfers__tries"), 0)).order_by("tries", order)
+    for job_id, owner in in_order.values_list("pk", "project__owner_id"):
+        asked[owner] += 1
+        if asked[owner] <= ASKED:
+            found.append(job_id)
+    return found
 
 
 def _reconcile() -> None:

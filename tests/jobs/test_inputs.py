@@ -51,9 +51,9 @@ def site(running_site, settings, monkeypatch, tmp_path):
 def submit(project, owner, resource, site):
     """submit("/a.txt", to="/data") is a job that has it as its input."""
 
-    def make(path="/a.txt", by=owner, **more):
+    def make(path="/a.txt", by=owner, into=project, **more):
         spec = parse({"command": "true", "input": [{"from": site.url + path, **more}]})
-        return actions.submit(project=project, spec=spec, by=by)
+        return actions.submit(project=into, spec=spec, by=by)
 
     return make
 
@@ -408,6 +408,25 @@ def test_what_takes_long_leaves_threads_for_what_is_short(project, submit, stran
     monkeypatch.setattr(tasks, "LONG", 0)
     tasks.bring(jobs[0].pk)
     assert called == []
+
+
+def test_workers_are_asked_for_some_of_each_owner_and_first_for_what_has_not_failed(submit, monkeypatch, stranger):
+    monkeypatch.setattr(tasks, "ASKED", 2)
+    monkeypatch.setitem(tasks._asked_again, "at", 0.0)
+    jobs = [submit() for _ in range(4)]
+    jobs[0].transfers.update(tries=1)
+    elsewhere = submit(by=stranger, into=Project.objects.get(owner=stranger, personal=True))
+    asked = []
+    monkeypatch.setattr(hints, "_send", lambda *what: asked.append(what))
+    tasks._ask_again()
+    assert asked == [("bring", job.pk) for job in (jobs[1], jobs[2], elsewhere)]
+
+
+def test_the_worker_has_threads_for_what_is_short():
+    [line] = [line for line in (state.ROOT / "Procfile").read_text().splitlines() if line.startswith("worker:")]
+    words = line.split()
+    assert int(words[words.index("--concurrency") + 1]) >= tasks.LONG + 4
+    assert line.partition(": python ")[2] in (state.ROOT / "docs" / "install.md").read_text()
 
 
 # Pages and programs
