@@ -57,7 +57,7 @@ class KeysField(forms.MultipleChoiceField):
 
 
 class RowsWidget(forms.Widget):
-    """Rows of the same few fields, of which a page shows one more than are filled; a row is sent as one value of each field's name.
+    """Rows of the same few fields; a row is sent as one value of each field's name.
 
     `parts`: what a row has: the key in the job file -> the name of its field.
     """
