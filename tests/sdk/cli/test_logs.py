@@ -231,3 +231,18 @@ def test_an_attempt_that_is_not_there(at: Command, desk: Desk) -> None:
     for indexes, said in (([0], "its only one is 0."), ([0, 1], "these are there: 0, 1.")):
         desk.on(f"GET /jobs/{ONE['id']}", {**ONE, "attempts": [{"index": index} for index in indexes]})
         assert at("logs", ONE["id"], "--attempt", "9").err == f"Error: There is no attempt 9; {said}\n"
+
+
+def test_what_is_waited_for_is_said_anew_where_more_than_its_numbers_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlteam_sdk.cli import following, meter
+
+    say, texts = following._Say(), ["Fetches 1.5 KiB of 3 MiB.", "Fetches 2 MiB of 3 MiB.", "Is about to start."]
+    for text in (*texts, texts[2]):
+        say(text)
+    assert capsys.readouterr().err.splitlines() == [texts[0], texts[2]]
+    monkeypatch.setattr(meter, "EVERY", -1.0)
+    for text in (texts[0], texts[1]):
+        say(text)
+    assert capsys.readouterr().err.splitlines() == texts[:2]

@@ -1,5 +1,6 @@
 """Reads a job's log to its end, and waits for jobs."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Job = dict[str, Any]
 SOONEST: Final = 0.5  # seconds between two looks at a job, at first
 SLOWEST: Final = 5.0
+_NUMBERS: Final = re.compile(r"[\d.,]+| [KMGT]?i?B\b")
 INTERRUPTED: Final = 130  # the exit status after Ctrl-C, as shells have it
 
 
@@ -33,16 +35,14 @@ def status_of(job: Job) -> int:
 
 def wait(session: "Session", job: Job) -> Job:
     """The job once it has ended. Ctrl-C leaves it running and says so."""
-    pause, said = SOONEST, ""
+    pause, say = SOONEST, _Say()
     with _leaving_it(job):
         while True:
             now = session.get(f"/jobs/{job['id']}")
             if now["state"] in ENDED:
                 return dict(now)
-            saying = f"{now['state']}: {_why(now)}".rstrip(": ")
-            if sys.stderr.isatty() and saying != said:
-                note(saying)
-            said = saying
+            if sys.stderr.isatty():
+                say(f"{now['state']}: {_why(now)}".rstrip(": "))
             time.sleep(pause)
             pause = min(SLOWEST, pause * 1.3)
 
@@ -85,18 +85,28 @@ def _missing(end: Job) -> str:
 
 def _first_attempt(session: "Session", job: Job) -> int | None:
     """The newest attempt's index, once there is one; None for a job that ended without."""
-    said = ""
+    say = _Say()
     while True:
         now = session.get(f"/jobs/{job['id']}")
         if now["attempts"]:
             return int(now["attempts"][-1]["index"])
         if now["state"] in ENDED:
             return None
-        waiting = now.get("waiting_for") or "It waits in the queue."
-        if waiting != said:
-            note(waiting)
-        said = waiting
+        say(now.get("waiting_for") or "It waits in the queue.")
         time.sleep(SOONEST)
+
+
+class _Say:
+    """Says what is new at once, and where only its numbers are new now and then."""
+
+    def __init__(self) -> None:
+        self._text, self._at = "", 0.0
+
+    def __call__(self, text: str) -> None:
+        shape, before = (_NUMBERS.sub("", one) for one in (text, self._text))
+        if text != self._text and (shape != before or time.monotonic() - self._at > meter.EVERY):
+            self._text, self._at = text, time.monotonic()
+            note(text)
 
 
 class _leaving_it:
