@@ -24,7 +24,7 @@ from tests.jobs.test_inputs import Halting
 pytestmark = pytest.mark.django_db
 
 MIB = 2**20
-FILES = {"model.bin": os.urandom(3 * MIB + 7), "logs/ä b.txt": b"one\n", "empty": b""}
+FILES = {"model.bin": os.urandom(MIB + 7), "logs/ä b.txt": b"one\n", "empty": b""}
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def results(prefix: str = "results", files: dict[str, bytes] = FILES) -> dict[st
 
 
 def test_from_one_bucket_through_a_job_to_another(cloud, submit, host):
-    words = {"words/a.txt": b"b a", "words/b.txt": b"d c", "large": os.urandom(2 * MIB + 1)}
+    words = {"words/a.txt": b"b a", "words/b.txt": b"d c", "large": os.urandom(MIB + 1)}
     for path, content in words.items():
         cloud.keep("input", f"data/{path}", content)
     job = submit(input=[cloud.input(to="/data")], output=[cloud.output()])

@@ -454,6 +454,17 @@ def test_programs_are_told_how_far_it_is(submit, as_user, owner, project, django
     assert "Fetches its input: 1.0 MiB of 3.0 MiB" in client.get(f"/p/{project.slug}/jobs").content.decode()
 
 
+def test_a_dry_run_says_the_input_or_what_is_wrong_with_it(as_user, project, owner, key, resource, site):
+    def checked(row):
+        body = {"spec": {"command": "true", "input": [row]}}
+        return as_user(owner).post(f"/api/v1/projects/{project.pk}/jobs/check", body, content_type="application/json")
+
+    assert checked(S3).json()["spec_yaml"] == ("command: 'true'\ninput:\n- from: s3://bucket/data\n  key: bucket\n")
+    said = checked({**S3, "key": "other"})
+    assert said.status_code == 422 and said.json()["errors"][0]["field"] == "spec.input.0.key"
+    assert not Job.objects.exists()
+
+
 def test_the_form_has_rows(as_user, project, owner, key, resource, site):
     client = as_user(owner)
     sent = {"command": "true", "cpu": "1", "mem": "1", "gpu": "0"}
