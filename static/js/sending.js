@@ -4,6 +4,8 @@
 const SMALL = 2 ** 20; // bytes; files up to that go into packs
 const PACK = 8 * 2 ** 20; // bytes that a pack holds at most
 const PACK_FILES = 1000;
+const HEAD = 40; // bytes before each content of a pack
+const READ_AT_ONCE = 50; // files
 const PIECE = 8 * 2 ** 20; // bytes of a large file that are sent at once
 const AT_ONCE = 3; // requests
 const READERS = Math.min(4, navigator.hardwareConcurrency || 2);
@@ -47,7 +49,8 @@ function request(method, url, { body, headers = {}, signal, sent = () => {} }) {
     xhr.onabort = () => reject(stopped());
     xhr.onerror = () => reject(new NoAnswer("The server does not answer"));
     xhr.onload = () => {
-      const json = /json/.test(xhr.getResponseHeader("Content-Type") ?? "") && !/ndjson/.test(xhr.getResponseHeader("Content-Type"));
+      const kind = xhr.getResponseHeader("Content-Type") ?? "";
+      const json = /[/+]json/.test(kind) && xhr.responseText; // lines of JSON (x-ndjson) stay a text
       const said = json ? JSON.parse(xhr.responseText) : xhr.responseText;
       if (xhr.status < 400) resolve({ status: xhr.status, said });
       else reject(new Refused(xhr.status, json ? said : {}));
@@ -68,14 +71,13 @@ const key = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) 
 
 /** One lot of files for one datastore.
  *
- *  files: [{path, file}]; base: lines of the manifest {path, sha256, size, mode} that stay beside them; api: where the API is, of the
+ *  files: [{path, file, sha256}], the hash "" where it is not known yet; base: lines of the manifest {path, sha256, size, mode} that stay beside them; api: where the API is, of the
  *  datastore; token: against forged requests; told(what): what is going on, of `phase` reading, sending or ending.
  */
 export class Sending {
   constructor({ files, base, api, datastore, token, worker, note, told }) {
     Object.assign(this, { files, base, api, datastore, token, worker, note, told });
     this.upload = "";
-    this.hashed = { files: 0, bytes: 0 };
   }
 
   get bytes() { return this.files.reduce((sum, one) => sum + one.file.size, 0); }
@@ -85,6 +87,15 @@ export class Sending {
   /** Begins, or goes on; the version in the end. Raises Refused, Unreadable, AbortError. */
   async run() {
     this.stopping = new AbortController();
+    try {
+      return await this.all();
+    } catch (error) {
+      this.stop(); // what is still on its way beside what failed
+      throw error;
+    }
+  }
+
+  async all() {
     await this.hash();
     const { said } = await this.ask("POST", `/datastores/${this.datastore}/uploads`, { body: this.manifest(), type: "application/x-ndjson" });
     this.upload = said.id;
@@ -116,41 +127,34 @@ export class Sending {
 
   async hash() {
     const lacking = this.files.filter((one) => !one.sha256);
-    const unreadable = [];
+    const known = this.files.filter((one) => one.sha256);
+    const gone = [];
+    this.hashed = { files: known.length, bytes: known.reduce((sum, one) => sum + one.file.size, 0) };
     const total = { files: this.files.length, bytes: this.bytes };
     const tell = () => this.told({ phase: "reading", ...this.hashed, total });
     const workers = Array.from({ length: Math.min(READERS, lacking.length) }, () => new Worker(this.worker));
     try {
       await together(lacking, workers, async (one, worker) => {
         if (this.stopping.signal.aborted) throw stopped();
-        const before = this.hashed.bytes;
         const said = await this.read(worker, one.file, tell);
         if (said.sha256) {
           one.sha256 = said.sha256;
           this.hashed.files += 1;
-        } else {
-          this.hashed.bytes = before;
-          unreadable.push(one.path);
-        }
+        } else gone.push(one.path);
         tell();
       });
     } finally {
       for (const worker of workers) worker.terminate();
     }
-    if (unreadable.length) throw new Unreadable(unreadable);
+    if (gone.length) throw new Unreadable(gone);
   }
 
   read(worker, file, tell) {
     return new Promise((resolve, reject) => {
-      let read = 0;
-      const stop = () => {
-        this.hashed.bytes -= read;
-        reject(stopped());
-      };
+      const stop = () => reject(stopped());
       this.stopping.signal.addEventListener("abort", stop, { once: true });
       worker.onmessage = ({ data }) => {
         if ("read" in data) {
-          read += data.read;
           this.hashed.bytes += data.read;
           return tell();
         }
@@ -191,10 +195,9 @@ export class Sending {
   }
 
   async sendPack(files) {
-    const parts = files.flatMap((one) => [head(one), one.file]);
     const bytes = files.reduce((sum, one) => sum + one.file.size, 0);
     try {
-      await this.put(`/uploads/${this.upload}/pack`, new Blob(parts), files, bytes);
+      await this.put(`/uploads/${this.upload}/pack`, await packed(files), [], bytes);
     } catch (error) {
       this.checkChanged(error, files);
     }
@@ -229,8 +232,7 @@ export class Sending {
     if (error.problem?.code !== "damaged") throw error;
     const said = new Set((error.problem.errors ?? []).map((one) => one.field));
     const changed = files.filter((one) => !said.size || said.has(one.sha256));
-    for (const one of changed) one.of.sha256 = "";
-    throw new Unreadable(changed.map((one) => one.path));
+    throw unreadable(changed);
   }
 
   async put(path, body, files, bytes) {
@@ -267,16 +269,38 @@ export class Sending {
 async function checkReadable(files) {
   const gone = [];
   for (const one of files) await one.file.slice(0, 1).arrayBuffer().catch(() => gone.push(one));
-  for (const one of gone) one.of.sha256 = "";
-  if (gone.length) throw new Unreadable(gone.map((one) => one.path));
+  if (gone.length) throw unreadable(gone);
 }
 
-/** Before each content of a pack: its SHA-256, its size as eight bytes. */
-function head({ sha256, file }) {
-  const record = new DataView(new ArrayBuffer(40));
-  for (let at = 0; at < 32; at++) record.setUint8(at, parseInt(sha256.slice(2 * at, 2 * at + 2), 16));
-  record.setBigUint64(32, BigInt(file.size));
-  return record;
+/** What to raise when files are not what they were; their hashes are made anew. */
+function unreadable(files) {
+  for (const one of files) one.of.sha256 = "";
+  return new Unreadable(files.map((one) => one.path));
+}
+
+/** The files of a pack, each after its SHA-256 and its size as eight bytes. Read here: a Blob of a thousand files stops the page for
+ *  seconds. Raises Unreadable. */
+async function packed(files) {
+  const pack = new Uint8Array(files.reduce((sum, one) => sum + HEAD + one.file.size, 0));
+  const view = new DataView(pack.buffer);
+  const gone = [];
+  let at = 0;
+  for (let from = 0; from < files.length; from += READ_AT_ONCE) {
+    const some = files.slice(from, from + READ_AT_ONCE);
+    const contents = await Promise.all(some.map((one) => one.file.arrayBuffer().catch(() => null)));
+    for (const [number, one] of some.entries()) {
+      if (contents[number]?.byteLength !== one.file.size) {
+        gone.push(one);
+        continue;
+      }
+      for (let byte = 0; byte < 32; byte++) view.setUint8(at + byte, parseInt(one.sha256.slice(2 * byte, 2 * byte + 2), 16));
+      view.setBigUint64(at + 32, BigInt(one.file.size));
+      pack.set(new Uint8Array(contents[number]), at + HEAD);
+      at += HEAD + one.file.size;
+    }
+  }
+  if (gone.length) throw unreadable(gone);
+  return pack;
 }
 
 function* packs(files) {

@@ -134,11 +134,12 @@ class Place {
 
   async begin() {
     const prefix = this.is.folder ? `${this.is.folder}/` : "";
+    const known = new Map(this.sending?.files.map((one) => [one.file, one.sha256]));
     this.show("going");
     this.complain("");
     try {
       this.sending = new Sending({
-        files: this.chosen.files.map(({ path, file }) => ({ path: prefix + path, file })),
+        files: this.chosen.files.map(({ path, file }) => ({ path: prefix + path, file, sha256: known.get(file) ?? "" })),
         base: this.root.querySelector("[value=add]")?.checked ? await this.latest() : [],
         api: this.is.api, datastore: this.is.datastore, token: this.is.token, worker: this.is.worker,
         note: this.root.querySelector("[name=note]")?.value ?? "",

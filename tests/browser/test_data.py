@@ -180,6 +180,33 @@ def test_a_file_that_changes_after_it_was_chosen_is_named(page_of: Callable[...,
     expect(page.get_by_role("link", name="stays.txt")).to_be_visible()
 
 
+def test_a_volume_is_filled_and_emptied(page_of: Callable[..., Page], tmp_path: Path) -> None:
+    page = page_of("grace")
+    (tmp_path / "runs" / "ä ß").mkdir(parents=True)
+    (tmp_path / "runs" / "ä ß" / "猫.txt").write_text("a cat")
+    create(page, "Volume", "scratch")
+    page.get_by_label("New folder").fill("deep/er")
+    page.get_by_role("button", name="Make folder").click()
+    expect(page.get_by_text("This folder is empty")).to_be_visible()
+    page.get_by_role("link", name="Upload").click()
+    drop(page, tmp_path / "runs", tmp_path / "runs" / "ä ß" / "猫.txt")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.get_by_role("link", name="runs/").click()
+    page.get_by_role("link", name="ä ß/").click()
+    page.get_by_role("link", name="猫.txt").click()
+    expect(page.get_by_role("region", name="猫.txt")).to_have_text("a cat")
+    page.get_by_role("link", name="deep", exact=True).click()
+    look_at(page)
+    page.get_by_role("button", name="Remove er").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("This folder is empty")).to_be_visible()
+    page.get_by_role("link", name="scratch").click()
+    page.get_by_role("button", name="Remove all content").click()
+    page.get_by_label("Type scratch to confirm").fill("scratch")
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("There is nothing in it yet")).to_be_visible()
+
+
 def test_a_large_file_is_hashed_piece_by_piece_as_the_browser_itself_would(page_of: Callable[..., Page]) -> None:
     page = page_of("grace")
     create(page, "Dataset", "hashed")
