@@ -9,7 +9,7 @@ import pytest
 
 from tests.sdk.cli.conftest import Command, Desk, person, project
 from tests.sdk.depot import Depot
-from tests.sdk.loopback import Loopback
+from tests.sdk.loopback import Loopback, Says
 
 ADA, BOB = person("ada", 1), person("bob", 2)
 VISION = project("Vision", 2)
@@ -114,9 +114,97 @@ def test_what_is_in_a_version_is_not_removed(at: Command, desk: Desk) -> None:
 
 
 def test_volumes_have_no_versions(at: Command, tmp_path: Path) -> None:
-    for words in (("push", "home", "."), ("pull", "home", "x"), ("versions", "home"), ("content", "ls", "home")):
+    for words in (
+        ("versions", "home"),
+        ("compare", "home", "1", "2"),
+        ("pull", "home@1", "x"),
+        ("content", "rm", "home@1", "."),
+    ):
         ran = at("data", *words, **HERE)
         assert ran.status == 1 and "is a volume: it has no versions" in ran.err
+    assert "A volume has no versions to note" in at("data", "push", "home", ".", "-m", "why", **HERE).err
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("50GiB", 50 << 30), ("1.5k", 1536), ("2 MB", 2 << 20), ("700", 700), ("9 B", 9)]
+)
+def test_sizes_are_written_as_people_do(at: Command, desk: Desk, text: str, size: int) -> None:
+    desk.on(f"PATCH /datastores/{VOLUME['id']}", lambda asked: (200, {**VOLUME, **asked.json, "used": 0}))
+    assert at("data", "quota", "home", text, "--field", "quota", **HERE).out == f"{size}\n"
+    desk.on(f"POST /projects/{VISION['id']}/datastores", lambda asked: (201, VOLUME))
+    at("data", "new", "home", "--quota", text, **HERE)
+    assert desk.asked[-1].json["quota"] == size
+
+
+def test_what_is_no_size(at: Command) -> None:
+    for text in ("much", "-1", "1X", "GiB", ""):
+        assert at("data", "quota", "home", text, **HERE).status == 2
+
+
+def test_content_of_a_volume_is_removed_by_its_path(at: Command, desk: Desk) -> None:
+    where = f"DELETE /datastores/{VOLUME['id']}/content"
+    desk.on(where, lambda asked: (204, None))
+    for typed, path in (("./a b/ü/", "a b/ü"), (".", "."), ("./", ".")):
+        assert at("data", "content", "rm", "home", typed, **HERE).out == ""
+        assert desk.asked[-1].query == {"path": [path]}
+    desk.refuse(where, 404, "not_found", "There is no such thing.")
+    assert at("data", "content", "rm", "home", "b", **HERE).err == "Error: There is no b in home.\n"
+
+
+LISTED = [
+    {"path": "a/ß x", "kind": "file", "size": 2, "mode": 420, "modified": "2026-11-21T10:00:00Z"},
+    {"path": "a", "kind": "directory", "size": 0, "mode": None, "modified": "2026-11-21T10:00:00Z"},
+    {"path": "l", "kind": "link", "size": 0, "mode": None, "modified": "2026-11-21T10:00:00Z"},
+    {"path": "../out", "kind": "file", "size": 1, "mode": 420, "modified": "2026-11-21T10:00:00Z"},
+    {"path": "gone", "kind": "file", "size": 1, "mode": 493, "modified": "2026-11-21T10:00:00Z"},
+]
+
+
+@pytest.fixture
+def volume(loopback: Loopback, mlteam: Command, tmp_path: Path) -> Any:
+    """The command at a server whose volume has what a job may have made there."""
+
+    def says(asked: Any) -> Any:
+        if asked.path.endswith("/listing"):
+            return Says(body="".join(json.dumps(one) + "\n" for one in LISTED).encode())
+        if asked.path.endswith("/files/a/%C3%9F%20x") or asked.path.endswith("/files/a/ß x"):
+            return Says(body=b"hi")
+        if asked.path == f"/api/v1/datastores/{VOLUME['id']}":
+            return Says(data=VOLUME)
+        return Says(404, {"code": "not_found", "detail": "There is no such thing."})
+
+    loopback.say(says)
+    return lambda *words: mlteam("data", *words, MLTEAM_URL=loopback.url, MLTEAM_TOKEN="mlt_x")
+
+
+def test_a_volume_comes_here_without_what_could_lead_elsewhere(volume: Any, tmp_path: Path) -> None:
+    ran = volume("pull", VOLUME["id"], "in/here", "--format", "json")
+    assert json.loads(ran.out) == {
+        "id": VOLUME["id"],
+        "name": "home",
+        "version": None,
+        "fetched": 1,
+        "bytes": 2,
+        "there": 0,
+    }
+    assert [str(one.relative_to(tmp_path)) for one in sorted((tmp_path / "in").rglob("*"))] == [
+        "in/here",
+        "in/here/a",
+        "in/here/a/ß x",
+    ]
+    left_out = sorted(line.split(":")[0] for line in ran.err.splitlines())
+    assert left_out == ["Left out ../out", "Left out gone", "Left out l"]
+    assert not (tmp_path / "out").exists()
+    again = volume("pull", VOLUME["id"], "in/here", "--format", "json")
+    assert (json.loads(again.out)["fetched"], json.loads(again.out)["there"]) == (0, 1)
+    (tmp_path / "in/here/a/ß x").write_text("ho")  # of another time
+    assert json.loads(volume("pull", VOLUME["id"], "in/here", "--format", "json").out)["fetched"] == 1
+
+
+def test_what_is_in_a_volume_is_listed_as_new(volume: Any) -> None:
+    ran = volume("content", "ls", VOLUME["id"])
+    assert [line.split("  ")[0] for line in ran.lines] == ["name", "../out", "a", "a/ß x", "gone", "l"]
+    assert {line.split()[-1] for line in ran.lines[1:]} == {"new"}
 
 
 def test_wrong_words(at: Command) -> None:

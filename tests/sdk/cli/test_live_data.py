@@ -233,3 +233,87 @@ def rest_of(terminal: int) -> bytes:
         return os.read(terminal, 1024)
     except OSError:  # it has gone with the command
         return b""
+
+
+DIALOGUE = """
+# List the contents
+$ mlteam data content ls snow.some_account.some_data
+name status
+.DS_Store new
+AAA new
+AAA/Accelerometer Data 2019-06-28 14-00-01.txt new
+AAA/Accelerometer Data 2019-06-28 14-37-42.txt new
+BBB new
+BBB/.DS_Store new
+BBB/BBB-1 new
+BBB/BBB-1/.DS_Store new
+# You can selectively delete a directory inside it
+$ mlteam data content rm snow.some_account.some_data AAA
+# You can see directory AAA is now deleted
+$ mlteam data content ls snow.some_account.some_data
+name status
+.DS_Store new
+BBB new
+BBB/.DS_Store new
+BBB/BBB-1 new
+BBB/BBB-1/.DS_Store new
+# You can also clear out its contents entirely
+$ mlteam data content rm snow.some_account.some_data .
+# If you try to list the contents now, the data object will be empty
+$ mlteam data content ls snow.some_account.some_data
+"""
+
+
+def test_the_dialogue_of_a_volume(ada: Person) -> None:
+    """Made, filled, listed and cleared as the handbook of ElementAI's toolkit tells it."""
+    ada("project", "new", "snow")
+    inner = ada("project", "new", "some_account", "--parent", "snow", "--field", "id").out.strip()
+    fill(
+        ada.directory / "some_data",
+        {line.removesuffix(" new"): b"x" for line in DIALOGUE.splitlines()[4:13] if "Store" in line or ".txt" in line},
+    )
+    ada("data", "new", "some_data", "--project", inner)
+    ada("data", "push", "snow.some_account.some_data", "some_data", "--quiet")
+    said: list[str] = []
+    for line in DIALOGUE.splitlines():
+        if line.startswith("$ "):
+            said += [" ".join(one.split()) for one in ada(*line.split()[2:]).lines]
+    told = [line for line in DIALOGUE.splitlines() if line and line[0] not in "#$"]
+    assert said[: len(told)] == told and said[len(told) :] in ([], ["name status"])
+    for path in ("..", "/etc", "../x", "AAA/../.."):
+        assert ada("data", "content", "rm", "snow.some_account.some_data", path, status=1).err.startswith("Error: “")
+    ada("project", "rm", "snow.some_account", "--yes")
+    ada("project", "rm", "snow", "--yes")
+
+
+def test_a_volume_goes_up_is_written_by_a_job_and_comes_down(ada: Person, person_at: Callable[..., Person]) -> None:
+    files = {name: name.encode() * 10 for name in NAMES} | {"empty": b"", "large.bin": os.urandom(3 << 20)}
+    fill(ada.directory / "my home", files)
+    made = ada("data", "new", "home", "--quota", "1GiB", "-q").out.strip()
+    assert ada("data", "get", "home", "--field", "kind").out == "volume\n"
+    dry = ada("data", "push", "home", "my home", "--dry-run")
+    assert f"{len(files)} of {len(files)} files are different" in dry.err
+    first = json.loads(ada("data", "push", "home", "my home", "--format", "json").out)
+    assert (first["version"], first["sent"]) == (None, len(files))
+    script = 'exec >> "/home/me/logs of ${MLTEAM_JOB_ID}" 2>&1; echo "attempt ${MLTEAM_ATTEMPT}"; rm /home/me/a.txt'
+    job = ada.submit("--wait", "--data", "home:/home/me", "--", "bash", "-c", script).splitlines()[0].strip()
+    log = f"logs of {job}"
+    listed = ada("data", "content", "ls", "home", "--field", "name").lines
+    assert log in listed and "a.txt" not in listed and "Дата/набор 1.csv" in listed
+    pulled = json.loads(ada("data", "pull", "home", "here", "--format", "json").out)
+    assert (pulled["fetched"], pulled["there"]) == (len(files), 0)
+    del files["a.txt"]
+    here = tree(ada.directory / "here")
+    assert here.pop(log).startswith(b"attempt ") and here == files
+    assert json.loads(ada("data", "pull", "home", "here", "--format", "json").out)["there"] == len(files) + 1
+    ada("data", "pull", "home", "Дата/", "part", "-q")
+    assert tree(ada.directory / "part") == {"Дата/набор 1.csv": files["Дата/набор 1.csv"]}
+    ada("data", "pull", "home", f"./{log}", "part", "-q")
+    assert (ada.directory / "part" / log).exists()
+    assert "no nothing in home" in ada("data", "content", "ls", "home", "nothing", status=1).err
+    ada("data", "content", "mkdir", "home", "new folder/in it")
+    ada("data", "content", "rm", "home", "./-x")
+    grace = person_at("grace")
+    assert "volume:set" in grace("data", "content", "rm", made, ".", status=1).err
+    assert "new folder/in it" in grace("data", "content", "ls", made, "--field", "name").lines
+    ada("data", "rm", "home", "--yes")

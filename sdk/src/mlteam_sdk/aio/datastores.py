@@ -207,7 +207,7 @@ class Datastore(DatastoreFacts, Bound):
         error the same push goes on where it was. Raises Changed for a file that is written to meanwhile, and BadPath.
         """
         reading = await pushing.read(Path(path), on_progress)
-        work = pushing.Pushing(self._client, self._path, reading, on_progress)
+        work = pushing.Pushing(self._client, self._path, reading, on_progress, versioned=self.kind != VOLUME)
         told, is_new = await work.run(note)
         version = self.versions._told(told) if told else None
         return Pushed(version, is_new or told is None, work.files, work.bytes, reading.folder.left_out)

@@ -50,12 +50,15 @@ async def read(path: Path, on_progress: OnProgress | None) -> Reading:
 
 
 class Pushing:
-    """One folder on its way to one datastore, whose address is `path`. `sent`: contents and bytes that went out."""
+    """One folder on its way to one datastore, whose address is `path`; `versioned`: it has versions, and is no volume. `files` and `bytes`
+    count what went out."""
 
-    def __init__(self, client: "MLTeam", path: str, reading: Reading, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self, client: "MLTeam", path: str, reading: Reading, on_progress: OnProgress | None, *, versioned: bool = True
+    ) -> None:
         self._client, self._path, self._reading, self._on_progress = client, path, reading, on_progress
         self._root = reading.folder.root
-        self._pushed = pushed.Memory(path.rpartition("/")[2])
+        self._pushed = pushed.Memory(path.rpartition("/")[2]) if versioned else None
         self._manifest = b""
         self._upload = ""
         self._meter = Meter(None, "sending", 0, 0)
@@ -72,7 +75,8 @@ class Pushing:
             with suppress(MLTeamError):
                 await self._client.delete(self._upload)
             raise
-        await driver.aside(self._pushed.save, self._manifest)
+        if self._pushed:
+            await driver.aside(self._pushed.save, self._manifest)
         return told
 
     async def _finish(self, upload: Upload, note: str) -> tuple[Any, bool]:
@@ -92,7 +96,7 @@ class Pushing:
 
     async def _begin(self) -> Upload:
         """By what is different from the last push from here, if that is still the latest version; else by the whole manifest."""
-        old = await driver.aside(self._pushed.load)
+        old = await driver.aside(self._pushed.load) if self._pushed else b""
         if (different := await driver.aside(pushed.changes, old, self._manifest)) is not None:
             with suppress(Conflict):
                 return await self._begin_with(different, base=pushed.digest(old))

@@ -51,12 +51,15 @@ def read(path: Path, on_progress: OnProgress | None) -> Reading:
 
 
 class Pushing:
-    """One folder on its way to one datastore, whose address is `path`. `sent`: contents and bytes that went out."""
+    """One folder on its way to one datastore, whose address is `path`; `versioned`: it has versions, and is no volume. `files` and `bytes`
+    count what went out."""
 
-    def __init__(self, client: "MLTeam", path: str, reading: Reading, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self, client: "MLTeam", path: str, reading: Reading, on_progress: OnProgress | None, *, versioned: bool = True
+    ) -> None:
         self._client, self._path, self._reading, self._on_progress = client, path, reading, on_progress
         self._root = reading.folder.root
-        self._pushed = pushed.Memory(path.rpartition("/")[2])
+        self._pushed = pushed.Memory(path.rpartition("/")[2]) if versioned else None
         self._manifest = b""
         self._upload = ""
         self._meter = Meter(None, "sending", 0, 0)
@@ -73,7 +76,8 @@ class Pushing:
             with suppress(MLTeamError):
                 self._client.delete(self._upload)
             raise
-        driver.aside(self._pushed.save, self._manifest)
+        if self._pushed:
+            driver.aside(self._pushed.save, self._manifest)
         return told
 
     def _finish(self, upload: Upload, note: str) -> tuple[Any, bool]:
@@ -93,7 +97,7 @@ class Pushing:
 
     def _begin(self) -> Upload:
         """By what is different from the last push from here, if that is still the latest version; else by the whole manifest."""
-        old = driver.aside(self._pushed.load)
+        old = driver.aside(self._pushed.load) if self._pushed else b""
         if (different := driver.aside(pushed.changes, old, self._manifest)) is not None:
             with suppress(Conflict):
                 return self._begin_with(different, base=pushed.digest(old))
