@@ -37,7 +37,7 @@ class Target:
             self.root.mkdir(parents=True, exist_ok=True)
             self.parts = Path(tempfile.mkdtemp(dir=self.root, prefix=UNFINISHED))
         except OSError as error:
-            raise self._failed(self.root, error) from None
+            raise self.failed(self.root, error) from None
         self.real, self._count = self.root.resolve(), 0
         mask = os.umask(0o077)
         os.umask(mask)
@@ -50,7 +50,8 @@ class Target:
         shutil.rmtree(self.parts, ignore_errors=True)
 
     @staticmethod
-    def _failed(place: Path, error: OSError) -> MLTeamError:
+    def failed(place: Path, error: OSError) -> MLTeamError:
+        """What to say of a place that cannot be written."""
         return MLTeamError(f"{place} cannot be written ({error.strerror}).")
 
     # What is to be done
@@ -123,7 +124,7 @@ class Target:
             except FileExistsError:
                 raise MLTeamError(f"{made} is a file here and a directory in what is fetched. Move it away.") from None
             except OSError as error:
-                raise self._failed(made, error) from None
+                raise self.failed(made, error) from None
             if not made.resolve().is_relative_to(self.real):
                 raise UnsafePath(f"{made} is a link that leads out of {self.root}. Nothing is written there.")
         self.made.add(directory)
@@ -135,7 +136,7 @@ class Target:
             try:
                 part.write_bytes(content)
             except OSError as error:
-                raise self._failed(self.root / one.path, error) from None
+                raise self.failed(self.root / one.path, error) from None
             self.land(part, one)
 
     def land(self, part: Path, entry: Entry) -> None:
@@ -147,7 +148,7 @@ class Target:
         except IsADirectoryError:
             raise MLTeamError(f"{place} is a directory here and a file in what is fetched. Move it away.") from None
         except OSError as error:
-            raise self._failed(place, error) from None
+            raise self.failed(place, error) from None
 
     def set_modes(self, entries: Iterable[Entry]) -> None:
         """Makes files that are here programs, or not."""
@@ -169,7 +170,7 @@ class Target:
             try:
                 shutil.copyfile(whole, made[-1])
             except OSError as error:
-                raise self._failed(self.root / one.path, error) from None
+                raise self.failed(self.root / one.path, error) from None
         return made
 
 
@@ -183,7 +184,7 @@ class Pieces:
         try:
             self._file = self.part.open("x+b", buffering=0)
         except OSError as error:
-            raise target._failed(self.part, error) from None
+            raise target.failed(self.part, error) from None
 
     def write(self, offset: int, piece: bytes) -> None:
         try:
@@ -194,7 +195,7 @@ class Pieces:
                     view = view[self._file.write(view) :]
                 self.left -= len(piece)
         except OSError as error:
-            raise self.target._failed(self.target.root / self.entries[0].path, error) from None
+            raise self.target.failed(self.target.root / self.entries[0].path, error) from None
 
     def finish(self) -> bool:
         """Gives it its names, when all of it is here and right. Raises Damaged."""

@@ -70,7 +70,7 @@ class Bringing:
                         size += len(piece)
                         self._meter.add(size=len(piece))
         except OSError as error:
-            raise self._target._failed(self._target.root / one.path, error) from None
+            raise self._target.failed(self._target.root / one.path, error) from None
         return size
 
     def _land(self, one: Found, part: Path) -> None:
