@@ -15,7 +15,20 @@ from django.db import transaction
 import access
 from access.keys import person_of
 from compute import host, resources, trees
-from jobs import approval, attached, charges, data, engine, events, logs, outputs, places, transfers, transitions
+from jobs import (
+    approval,
+    attached,
+    charges,
+    data,
+    engine,
+    events,
+    lending,
+    logs,
+    outputs,
+    places,
+    transfers,
+    transitions,
+)
 from jobs.hints import bring, look, store
 from jobs.models import Attempt, Job, Move, Transfer
 from jobs.querysets import JobQuerySet, words_of
@@ -47,6 +60,8 @@ def submit(
     mounted = check(project=project, spec=spec, by=by)
     if cloned_from:
         access.require(by, "job:get", cloned_from)
+        if why := lending.why_no_clone(cloned_from, project):
+            raise Refusal(f"Not here: {why}.")
     job = _row(project, data.pinned(spec, mounted), by, cloned_from)
     job.waits_for_data = data.waits(mounted) or bool(spec.input)
     try:

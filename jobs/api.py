@@ -17,13 +17,14 @@ from api import etags, lists, problems
 from api.callers import ApiRequest
 from api.lists import In, Listed, Newest, Out
 from api.problems import Problem
-from jobs import actions, artifact_api, costs, log_api, shown
+from jobs import actions, artifact_api, costs, lending, log_api, shown
 from jobs.models import Job
 from jobs.querysets import JobQuerySet
 from jobs.shown import JobItem, JobOut, MoveOut, job_for
 from jobs.spec import SpecErrors, parse
 from jobs.states import JobState
 from projects.api import project_for
+from projects.models import Project
 
 router = Router(tags=["jobs"])
 
@@ -159,19 +160,22 @@ def _submitted(
     request: ApiRequest, response: HttpResponse, project: str, data: JobIn, files: Iterable[UploadedFile]
 ) -> Status:
     found = project_for(request, project, "job:new")
-    cloned, spec = _cloned(request, data), parse(data.spec)
+    cloned, spec = _cloned(request, found, data), parse(data.spec)
     job = actions.submit(
         project=found, spec=spec, by=request.user, files=files, cloned_from=cloned, keep_files=data.keep_files
     )
     return Status(201, _shown(request, job, response))
 
 
-def _cloned(request: ApiRequest, data: JobIn) -> Job | None:
-    """The job that is repeated. Raises Problem for one that is not there, and for files that it does not have."""
+def _cloned(request: ApiRequest, project: Project, data: JobIn) -> Job | None:
+    """The job that is repeated. Raises Problem for one that is not there, for one of another project, and for files that it does not
+    have."""
     try:
         job = job_for(request, data.clone, "job:get") if data.clone else None
     except Http404:
         raise problems.invalid([("clone", "there is no such job, or none that you may see")]) from None
+    if job and (why := lending.why_no_clone(job, project)):
+        raise problems.invalid([("clone", why)])
     if missing := sorted(set(data.keep_files) - set(job.files if job else ())):
         raise problems.invalid([("keep_files", f"“{missing[0][:80]}” is no file of the job that is repeated")])
     return job

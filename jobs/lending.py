@@ -58,6 +58,13 @@ def why_not(datastore: Datastore, project: Project, by: "User | RoleHolder | Non
     )
 
 
+def why_no_clone(job: Job, project: Project) -> str:
+    """Why a job cannot be repeated in this project; "" when it can."""
+    if job.project_id == project.pk:
+        return ""
+    return "nothing moves or is copied between projects: submit the job's job.yml there, with its files"
+
+
 def lent_to(project: Project, by: "User | RoleHolder") -> "DatastoreQuerySet":
     """What other projects lend to jobs of this one that somebody submits."""
     rows = Datastore.objects.present().visible_to(by).filter(project__lends_data=True)

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.models import Charge
-from jobs import charges, logs, places, queue, transitions
+from jobs import actions, charges, logs, places, queue, transitions
 from jobs.models import Attempt, Job
+from jobs.spec import parse
 from projects import actions as projects
 from projects.models import AuditEntry
 from tests.api.conftest import ROOT
@@ -318,6 +319,17 @@ def test_nobody_clones_what_they_may_not_see(program, owner, stranger, project, 
     hidden = queued(theirs, stranger)
     answer = program(owner).post(f"/projects/{project.pk}/jobs", {"spec": SPEC, "clone": hidden.pk})
     assert problem(answer, 422, "invalid")["errors"][0]["field"] == "clone"
+
+
+def test_a_job_is_not_copied_into_another_project(program, owner, project, resource):
+    asks = program(owner)
+    first = asks.post(f"/projects/{project.pk}/jobs", {"spec": SPEC}).json()
+    elsewhere = projects.create(name="Elsewhere", by=owner)
+    answer = asks.post(f"/projects/{elsewhere.pk}/jobs", {"spec": SPEC, "clone": first["id"]})
+    [wrong] = problem(answer, 422, "invalid")["errors"]
+    assert wrong["field"] == "clone" and "nothing moves or is copied between projects" in wrong["message"]
+    with pytest.raises(actions.Refusal, match="between projects"):
+        actions.submit(project=elsewhere, spec=parse(SPEC), by=owner, cloned_from=Job.objects.get(pk=first["id"]))
 
 
 def test_a_job_is_stopped_once(program, viewer, collaborator, job):

@@ -11,9 +11,11 @@ from datastores import actions as datastores
 from datastores import volumes
 from datastores.errors import InUse
 from datastores.models import Datastore
+from datastores.volume_api import show_use
 from jobs import actions, data, engine, places, queue, tasks
 from jobs.models import Job
 from jobs.states import JobState, Reason
+from projects import actions as projects
 from projects.members import set_permissions
 from projects.models import Project
 from tests.api.conftest import program  # noqa: F401 - a fixture
@@ -71,6 +73,24 @@ def test_ones_own_personal_one_comes_along(collaborator, submit, var):  # noqa: 
     personal = Project.objects.get(owner=collaborator, personal=True)
     home = datastores.create(project=personal, kind="volume", name="home", by=collaborator)
     assert submit(collaborator, "personal:home:/v").mounts.get().datastore == home
+
+
+def test_one_of_another_project_is_only_read_where_it_is_lent(submit, project, owner, volume, as_user):  # noqa: F811
+    sound = projects.create(name="Sound", by=owner)
+    assert "only jobs of that project" in wrong(sound, owner, "vision.home:/v:ro")
+    projects.lend_data(project=project, lends=True, by=owner)
+    assert "only read its data: write :ro" in wrong(sound, owner, "vision.home:/v")
+    job = submit(owner, "vision.home/ü 1:/v:ro", into=sound)
+    assert [(place["target"], place["volume"]["writes"]) for place in data.places(job)] == [("/v", False)]
+    assert 'data-add-line="vision.home:/data/home:ro"' in as_user(owner).get("/p/sound/jobs/new").content.decode()
+    assert program_users(owner, volume) == [{"urn": None, "name": "a job of another project", "writes": False}]
+    projects.lend_data(project=project, lends=False, by=owner)
+    with pytest.raises(data.Unusable, match="only jobs of that project read its data"):
+        data.places(job)
+
+
+def program_users(by, volume):
+    return [show_use(use, by) for use in datastores.users_of(volume)]
 
 
 def test_where_it_cannot_be_had_that_is_said(project, owner, volume, monkeypatch, submit, resource):  # noqa: F811

@@ -57,6 +57,9 @@ def test_the_examples_of_the_guide_run(site, tmp_path):
         "0 changes",
         "file 0.txt 6",
         "b'nought'",
+        "directory train 0",
+        "file train/0.txt 6",
+        "1 fetched []",
     )
     assert [one for one in known if one not in said] == []
     assert (tmp_path / "results" / "model.bin").read_bytes() == bytes(100)
