@@ -71,6 +71,12 @@ async def listing(request: Any, datastore: Datastore, path: str) -> HttpResponse
     return _streamed(request, datastore, lines, {"Content-Type": LINES})
 
 
+async def pack(request: Any, datastore: Datastore, wanted: list[str]) -> HttpResponseBase:
+    """Small files, one after the other."""
+    pieces = volume_contents.gathered(volume_contents.packed(datastore, wanted))
+    return _streamed(request, datastore, pieces, {"Content-Type": "application/octet-stream"})
+
+
 def _streamed(request: Any, datastore: Datastore, pieces: Iterator[bytes], headers: dict[str, str]) -> HttpResponseBase:
     return StreamingHttpResponse(while_allowed(request, datastore, pieces), headers=NOTHING_SHOWN | headers)
 

@@ -12,7 +12,7 @@ from api.callers import ApiRequest
 from api.lists import In, Listed, Out
 from compute import trees
 from datastores import actions, contents, listings, paths, volume_answers, volume_contents, volumes
-from datastores.content_api import LINES, PARTS, ContentPaging, answers, position
+from datastores.content_api import LINES, PARTS, ContentPaging, PackIn, answers, position
 from datastores.models import Datastore
 from datastores.shown import datastore_for
 
@@ -138,6 +138,15 @@ async def get_listing(request: ApiRequest, datastore: str, path: str = Query("",
     order."""
     found = await _there(request, datastore, "get")
     return await volume_answers.listing(request, found, _folder(path))
+
+
+@router.post("/datastores/{datastore}/pack", openapi_extra=answers("The pack", "application/octet-stream"))
+@access.route("dataset:get")
+async def get_volume_pack(request: ApiRequest, datastore: str, data: PackIn) -> HttpResponseBase:
+    """Many small files of a volume at once: of each its SHA-256 (32 bytes), its size (8 bytes, big-endian) and its content, in the order of
+    the paths. For what is not there, is no file or has more than a MiB: 32 zero bytes and the largest number, without content."""
+    found = await _there(request, datastore, "get")
+    return await volume_answers.pack(request, found, [paths.clean_there(path) for path in data.paths])
 
 
 @router.get("/datastores/{datastore}/archive", openapi_extra=answers("The archive", *contents.FORMATS.values()))

@@ -1,5 +1,6 @@
 """What is in a volume, for whoever reads it while jobs may write: the listing of all, archives, single files."""
 
+import hashlib
 import json
 import os
 import stat
@@ -17,8 +18,11 @@ from compute.trees import Entry, NotThere
 from datastores import previews, volumes
 from datastores.contents import BLOCK, gathered
 from datastores.models import Datastore
+from datastores.uploads import RECORD
 
 CHUNK: Final = 256 * 1024
+PACKED: Final = 2**20  # bytes of a file that comes in a pack
+NOT_PACKED: Final = RECORD.pack(bytes(32), 2**64 - 1)
 EARLIEST, LATEST = 315_532_800, 4_354_819_198  # seconds since 1970 that a zip can name: 1980 to 2107
 LAST: Final = 253_402_300_799  # seconds since 1970 at the end of the year 9999
 PLAIN, PROGRAM = 0o644, 0o755
@@ -50,6 +54,23 @@ def listing(datastore: Datastore, path: str) -> Iterator[bytes]:
         told["modified"] = told["modified"].isoformat().replace("+00:00", "Z")
         line = {"path": f"{path}/{entry.path}" if path else entry.path} | told
         yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def packed(datastore: Datastore, wanted: list[str]) -> Iterator[bytes]:
+    """Small files, in the order asked for: before the content of each its SHA-256 and size; NOT_PACKED for what is no small file now."""
+    root = volumes.place_of(datastore)
+    for path in wanted:
+        content = _small(root, path)
+        yield NOT_PACKED if content is None else RECORD.pack(hashlib.sha256(content).digest(), len(content)) + content
+
+
+def _small(root: Path, path: str) -> bytes | None:
+    try:
+        with trees.opened(root, path) as file:
+            content = file.read(PACKED + 1)
+    except (NotThere, OSError):  # a job took it away since it was listed
+        return None
+    return content if len(content) <= PACKED else None
 
 
 def archived(datastore: Datastore, path: str, kind: str) -> Iterator[bytes]:

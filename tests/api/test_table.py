@@ -40,6 +40,7 @@ GET    /datastores/{datastore}/files/{path:path}           401  404  404  404  4
 HEAD   /datastores/{datastore}/files/{path:path}           401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 POST   /datastores/{datastore}/folders                     401  404  404  404  404  403  201  403  201  201  201  404  404  403  201
 GET    /datastores/{datastore}/listing                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+POST   /datastores/{datastore}/pack                        401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/users                       401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions                    401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}          401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
@@ -187,6 +188,7 @@ SENT: dict[str, dict[str, object]] = {
     "PATCH /datastores/{datastore}": {"description": "New"},
     "POST /datastores/{datastore}/versions/{version}/pack": {"paths": ["model.txt"]},
     "POST /datastores/{datastore}/folders": {"path": "new"},
+    "POST /datastores/{datastore}/pack": {"paths": ["model.txt"]},
     "POST /uploads/{upload}/commit": {},
     "POST /projects/{project}/keys": {"name": "new", "type": "wandb", "fields": {"api_key": "0123456789"}},
     "PUT /projects/{project}/keys/{third_party_key}": {"fields": {"token": "hf_9876543210"}},
@@ -221,7 +223,7 @@ SENT: dict[str, dict[str, object]] = {
 FORMS = {"POST /projects/{project}/jobs/with-files": {"spec": '{"name": "digits", "command": "true"}'}}
 
 # What is asked of a volume; but removing content, which a dataset refuses, and nothing would bring back.
-OF_VOLUMES = re.compile(r"/datastores/{datastore}/(archive|content|files|folders|listing)\b")
+OF_VOLUMES = re.compile(r"/datastores/{datastore}/(archive|content|files|folders|listing|pack)\b")
 LASTING = {"DELETE /datastores/{datastore}/content"}
 
 # Parameters without which an operation is not asked at all.

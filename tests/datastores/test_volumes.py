@@ -286,6 +286,20 @@ def test_all_is_listed_for_a_program(program, viewer, volume, filled):
     assert [json.loads(one)["path"] for one in part] == ["BBB/ü/日本 語.txt"]
 
 
+def test_small_files_come_in_packs(program, viewer, stranger, volume, filled):
+    (filled / "link").symlink_to("/etc/passwd")
+    os.mkfifo(filled / "fifo")
+    (filled / "large").write_bytes(bytes(2**20 + 1))
+    names = ["run.sh", "link", "BBB/ü/日本 語.txt", "fifo", "large", "gone", "BBB/..", ".DS_Store"]
+    address = f"/datastores/{volume.pk}/pack"
+    assert problem(program(viewer).post(address, {"paths": names}), 422, "invalid")
+    names.remove("BBB/..")
+    pack = body_of(program(viewer).post(address, {"paths": names}))
+    none, there = volume_contents.NOT_PACKED, lambda path: packed(FILES[path])
+    assert pack == there("run.sh") + none + there(names[2]) + 3 * none + there(".DS_Store")
+    assert problem(program(stranger).post(address, {"paths": names}), 404, "not_found")
+
+
 def test_files_and_parts_of_them_come_out(program, viewer, volume, filled):
     asks = program(viewer)
     at = f"/datastores/{volume.pk}/files/{quote('AAA/Accelerometer Data 2019-06-28 14-00-01.txt')}"

@@ -146,6 +146,7 @@ def test_datastores_are_asked_for_where_they_are(document):
         ("/datastores/*/folders", "post"),
         ("/datastores/*/users", "get"),
         ("/datastores/*/listing", "get"),
+        ("/datastores/*/pack", "post"),
         ("/datastores/*/archive", "get"),
         ("/uploads/*/missing", "get"),
         ("/uploads/*/commit", "post"),

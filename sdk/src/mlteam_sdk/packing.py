@@ -17,6 +17,7 @@ SMALL: Final = 1 << 20  # bytes; files up to that go into packs
 PIECE: Final = 16 << 20  # bytes of a larger file in one request
 RANGE: Final = 64 << 20  # bytes of a larger file that one connection fetches
 AT_ONCE: Final = 4  # requests
+NOT_THERE: Final = 2**64 - 1  # bytes that no file has
 
 
 class Lacking(NamedTuple):
@@ -39,6 +40,22 @@ def packed(root: Path, files: Sequence[Lacking]) -> bytes:
         content = read_exactly(above + one.source.path, one.source.state, 0, one.source.size)
         parts += [bytes.fromhex(one.sha256), one.source.size.to_bytes(8, "big"), content]
     return b"".join(parts)
+
+
+def records(pack: bytes, wanted: int) -> Iterator[memoryview | None]:
+    """So many contents of a volume, in their order; None for one that is not there. Raises Damaged."""
+    view, at = memoryview(pack), 0
+    for _ in range(wanted):
+        digest, size = bytes(view[at : at + 32]), int.from_bytes(view[at + 32 : at + HEAD], "big")
+        at += HEAD
+        if size == NOT_THERE and not any(digest):
+            yield None
+            continue
+        content = view[at : at + size]
+        at += size
+        if at > len(view) or hashlib.sha256(content).digest() != digest:
+            raise Damaged("What arrived is damaged. Try again; if it stays so, tell who runs the server.")
+        yield content
 
 
 def unpacked(pack: bytes) -> Iterator[tuple[str, memoryview]]:

@@ -160,6 +160,13 @@ LISTED = [
 ]
 
 
+def record(content: bytes | None) -> bytes:
+    """What a pack has of a file; of one that is not small, or not there, that."""
+    if content is None:
+        return bytes(32) + b"\xff" * 8
+    return hashlib.sha256(content).digest() + len(content).to_bytes(8, "big") + content
+
+
 @pytest.fixture
 def volume(loopback: Loopback, mlteam: Command, tmp_path: Path) -> Any:
     """The command at a server whose volume has what a job may have made there."""
@@ -167,8 +174,9 @@ def volume(loopback: Loopback, mlteam: Command, tmp_path: Path) -> Any:
     def says(asked: Any) -> Any:
         if asked.path.endswith("/listing"):
             return Says(body="".join(json.dumps(one) + "\n" for one in LISTED).encode())
-        if asked.path.endswith("/files/a/%C3%9F%20x") or asked.path.endswith("/files/a/ß x"):
-            return Says(body=b"hi")
+        if asked.path.endswith("/pack"):
+            found = {"a/ß x": b"hi"}
+            return Says(body=b"".join(record(found.get(path)) for path in asked.data["paths"]))
         if asked.path == f"/api/v1/datastores/{VOLUME['id']}":
             return Says(data=VOLUME)
         return Says(404, {"code": "not_found", "detail": "There is no such thing."})

@@ -1,16 +1,20 @@
 """Bringing what is in a volume here: files that jobs may write to meanwhile, several at once."""
 
 import os
+import threading
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlteam_sdk import asking, volumes
 from mlteam_sdk.aio import driver, ranges
+from mlteam_sdk.asking import Ask
 from mlteam_sdk.errors import NotFound
 from mlteam_sdk.folders import LeftOut
+from mlteam_sdk.hashing import grouped
 from mlteam_sdk.manifests import Entry
-from mlteam_sdk.packing import AT_ONCE
+from mlteam_sdk.packing import AT_ONCE, HEAD, PACK, PACK_FILES, SMALL, records
 from mlteam_sdk.progress import Meter, OnProgress
 from mlteam_sdk.receiving import Target
 from mlteam_sdk.volumes import FILE, Found
@@ -27,13 +31,14 @@ class Bringing:
         self._meter = Meter(None, "fetching", 0, 0)
         self.left_out: list[LeftOut] = []
         self.fetched = self.bytes = self.there = 0
+        self._counting = threading.Lock()
 
     async def run(self, found: list[Found]) -> None:
         """Brings these. Raises UnsafePath, MLTeamError; what is whole by then stays."""
         with self._target:
             wanted = await driver.aside(self._choose, found)
             self._meter = Meter(self._on_progress, "fetching", len(wanted), sum(one.size for one in wanted))
-            await driver.together(self._fetch, wanted, AT_ONCE)
+            await driver.together(self._fetch, list(_work(wanted)), AT_ONCE)
 
     def _choose(self, found: list[Found]) -> list[Found]:
         """The files that are not here yet; the folders are made."""
@@ -48,17 +53,52 @@ class Bringing:
                 self._target.place(f"{one.path}/x")
         return wanted
 
-    async def _fetch(self, one: Found) -> None:
+    async def _fetch(self, what: Found | list[Found]) -> None:
+        if isinstance(what, list):
+            for one in await self._fetch_pack(what):
+                await self._fetch_one(one)
+        else:
+            await self._fetch_one(what)
+
+    async def _fetch_pack(self, files: list[Found]) -> list[Found]:
+        """Brings these at once; those that are not small any more."""
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        ask = Ask(
+            "POST", f"{self._path}/pack", data={"paths": [one.path for one in files]}, headers=headers, twice=True
+        )
+        pack = await ranges.whole(self._client, ask.slowly(), len(files) * (SMALL + HEAD))
+        return await driver.aside(self._unpack, pack, files)
+
+    def _unpack(self, pack: bytes, files: list[Found]) -> list[Found]:
+        left = []
+        for one, content in zip(files, records(pack, len(files)), strict=True):
+            if content is None:
+                left.append(one)
+                continue
+            part = self._target.part()
+            try:
+                part.write_bytes(content)
+            except OSError as error:
+                raise self._target.failed(self._target.root / one.path, error) from None
+            self._land(one, part)
+            self._count(len(content))
+            self._meter.add(size=len(content), files=1)
+        return left
+
+    async def _fetch_one(self, one: Found) -> None:
         part = self._target.part()
         try:
             size = await self._receive(one, part)
         except NotFound:  # a job took it away since it was listed
             self.left_out.append(LeftOut(one.path, "it was removed meanwhile"))
-            self._meter.add(files=1)
-            return
-        await driver.aside(self._land, one, part)
-        self.fetched, self.bytes = self.fetched + 1, self.bytes + size
+        else:
+            await driver.aside(self._land, one, part)
+            self._count(size)
         self._meter.add(files=1)
+
+    def _count(self, size: int) -> None:
+        with self._counting:
+            self.fetched, self.bytes = self.fetched + 1, self.bytes + size
 
     async def _receive(self, one: Found, part: Path) -> int:
         address, size = f"{self._path}/files{asking.path(*one.path.split('/'))}", 0
@@ -76,6 +116,12 @@ class Bringing:
     def _land(self, one: Found, part: Path) -> None:
         os.utime(part, (one.modified, one.modified))  # by which it is known the next time
         self._target.land(part, _entry(one))
+
+
+def _work(files: list[Found]) -> Iterator[Found | list[Found]]:
+    """Large files one by one, small ones many together."""
+    yield from (one for one in files if one.size > SMALL)
+    yield from grouped([one for one in files if one.size <= SMALL], lambda one: one.size + HEAD, PACK, PACK_FILES)
 
 
 def _entry(one: Found) -> Entry:
