@@ -295,6 +295,7 @@ def test_a_volume_goes_up_is_written_by_a_job_and_comes_down(ada: Person, person
     assert f"{len(files)} of {len(files)} files are different" in dry.err
     first = json.loads(ada("data", "push", "home", "my home", "--format", "json").out)
     assert (first["version"], first["sent"]) == (None, len(files))
+    assert json.loads(ada("data", "push", "home", "my home", "--format", "json").out)["sent"] == 0
     script = 'exec >> "/home/me/logs of ${MLTEAM_JOB_ID}" 2>&1; echo "attempt ${MLTEAM_ATTEMPT}"; rm /home/me/a.txt'
     job = ada.submit("--wait", "--data", "home:/home/me", "--", "bash", "-c", script).splitlines()[0].strip()
     log = f"logs of {job}"
