@@ -118,14 +118,14 @@ def check_stays(datastore: Datastore, project: str | None) -> None:
         raise Unfit("project", f"{said}Jobs of another project can read it there where the owner allows it.")
 
 
-def _check_text(field: str, text: str, longest: int) -> None:
+def check_text(field: str, text: str, longest: int) -> None:
     """Raises ValidationError for what no database keeps."""
     if len(text) > longest or "\0" in text:
         raise ValidationError({field: f"At most {longest} characters, and no NUL among them."})
 
 
 def _save(datastore: Datastore, **how: Any) -> None:
-    _check_text("description", datastore.description, DESCRIPTION)
+    check_text("description", datastore.description, DESCRIPTION)
     datastore.clean_fields(exclude=["project", "created_by"])
     try:
         with transaction.atomic():
@@ -159,6 +159,9 @@ def remove(*, datastore: Datastore, by: "Person | RoleHolder") -> None:
         if Datastore.objects.filter(pk=datastore.pk, removed_at=None).update(removed_at=timezone.now()):
             versions = datastore.versions.count()
             datastore.uploads.all().delete()
+            for import_id in datastore.imports.values_list("pk", flat=True):
+                transaction.on_commit(partial(places.remove_import, import_id), robust=True)
+            datastore.imports.all().delete()
             for upload_id in begun:
                 transaction.on_commit(partial(places.remove_upload, upload_id), robust=True)
             datastore.versions.all().delete()
@@ -287,7 +290,7 @@ def commit(*, upload: Upload, note: str = "", by: "Person | RoleHolder") -> tupl
     check_may_upload(upload.datastore, by)
     if upload.datastore.kind not in VERSIONED:
         raise Impossible("A volume has no versions.")
-    _check_text("note", note, NOTE)
+    check_text("note", note, NOTE)
     if missing := sum(1 for _ in uploads.lacking(upload)):
         raise Incomplete(missing)
     uploads.keep_manifest(upload)

@@ -12,7 +12,7 @@ import access
 from api import etags, lists
 from api.callers import ApiRequest
 from api.lists import ByName, In, Listed, Sorted
-from datastores import actions, content_api, volume_api, volumes
+from datastores import actions, content_api, import_api, volume_api, volumes
 from datastores.kinds import Kind
 from datastores.models import Datastore
 from datastores.querysets import DatastoreQuerySet
@@ -22,6 +22,7 @@ from projects.api import project_for
 
 router = Router(tags=["data"])
 router.add_router("", content_api.router)
+router.add_router("", import_api.router)
 router.add_router("", volume_api.router)
 
 

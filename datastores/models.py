@@ -15,6 +15,7 @@ from accounts.ids import new_id
 from accounts.names import printable
 from datastores.kinds import Kind
 from datastores.querysets import DatastoreQuerySet, VersionQuerySet
+from datastores.remote.addresses import Address
 from projects.models import Project
 
 TAKEN_SIGNS = "/@:\\"  # NAME@version/path:where is how a job names what it wants
@@ -147,3 +148,51 @@ class Upload(Made):
 
     class Meta:
         indexes = [models.Index(fields=["touched_at"], name="upload_touched")]
+
+
+class Import(Made):
+    """A version that the server makes of what lies at an address. Where its worker is killed it goes on, until it ends or is stopped."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        FETCHING = "fetching", "Fetching"
+        UNPACKING = "unpacking", "Unpacking"
+        STORING = "storing", "Storing"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        STOPPED = "stopped", "Stopped"
+
+    OPEN: ClassVar = (State.WAITING, State.FETCHING, State.UNPACKING, State.STORING)
+
+    id = models.CharField(primary_key=True, max_length=16, default=new_id, editable=False)
+    datastore = models.ForeignKey(Datastore, on_delete=models.CASCADE, related_name="imports")
+    address = models.CharField(
+        max_length=4096, help_text="as it was written; what follows a question mark may be a secret"
+    )
+    key_name = models.CharField(max_length=60, blank=True, help_text="the project's key that opens it")
+    unpack = models.BooleanField(default=True, help_text="whether an archive is unpacked")
+    note = models.CharField(max_length=1000, blank=True)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.WAITING)
+    host = models.CharField(max_length=100, help_text="whose worker does it: what has arrived is there")
+    files = models.PositiveIntegerField(null=True, help_text="how many there are, once it is known")
+    bytes = models.PositiveBigIntegerField(null=True)
+    files_done = models.PositiveIntegerField(default=0)
+    bytes_done = models.PositiveBigIntegerField(default=0)
+    said = models.TextField(blank=True, help_text="why it failed, or what was left out")
+    version = models.PositiveIntegerField(null=True, help_text="the number of what became of it")
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["datastore", "created_at", "id"], name="import_list"),
+            models.Index(fields=["state"], name="import_state"),
+        ]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN
+
+    @property
+    def shown_address(self) -> str:
+        """For everybody who may see the datastore."""
+        return Address.of(self.address).shown

@@ -16,5 +16,15 @@ def remove_upload(upload_id: str) -> None:
     shutil.rmtree(uploads() / upload_id, ignore_errors=True)
 
 
+def import_directory(import_id: str) -> Path:
+    """`var/imports/<import>`, made where it is missing."""
+    return state.directory(f"imports/{import_id}")
+
+
+def remove_import(import_id: str) -> None:
+    """Takes away what has arrived for an import."""
+    shutil.rmtree(state.directory("imports") / import_id, ignore_errors=True)
+
+
 def uploads() -> Path:
     return state.directory("uploads", 0o711)

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from datastores import checks, trees, volumes, weights
+from datastores import checks, imports, trees, volumes, weights
 
 
 @shared_task(name="datastores.tasks.check", ignore_result=True)
@@ -31,3 +31,15 @@ def measure() -> None:
 def charge() -> None:
     """Now and then: what projects store goes into the ledger."""
     weights.charge()
+
+
+@shared_task(name="datastores.tasks.bring_in", ignore_result=True)
+def bring_in(import_id: str) -> None:
+    """Goes on with an import."""
+    imports.carry_out(import_id)
+
+
+@shared_task(name="datastores.tasks.resume_imports", ignore_result=True)
+def resume_imports() -> None:
+    """Each minute: imports whose word was lost, or whose worker was killed."""
+    imports.resume_all()

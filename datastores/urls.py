@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from datastores import views, volume_views
+from datastores import import_views, views, volume_views
 
 app_name = "datastores"
 
@@ -18,6 +18,10 @@ urlpatterns = [
     path(f"{datastore}/remove", views.remove, name="remove"),
     path(f"{datastore}/upload", views.upload, name="upload"),
     path(f"{datastore}/uploads/<slug:upload_id>/abandon", views.abandon, name="abandon"),
+    path(f"{datastore}/import", import_views.new, name="import"),
+    path(f"{datastore}/imports", import_views.listed, name="imports"),
+    path(f"{datastore}/imports/<slug:import_id>/stop", import_views.stop, name="import_stop"),
+    path(f"{datastore}/imports/<slug:import_id>/again", import_views.again, name="import_again"),
     path(f"{datastore}/compare", views.compare, name="compare"),
     path(f"{datastore}/show/<path:path>", volume_views.show, name="volume_show"),
     path(f"{datastore}/files/<path:path>", volume_views.file, name="volume_file"),

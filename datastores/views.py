@@ -13,7 +13,7 @@ import access
 from accounts.paging import Order, addresses_of, paged, searched
 from accounts.requests import UserRequest
 from api.problems import Problem
-from datastores import actions, blobs, content_answers, contents, pages, paths, volume_views
+from datastores import actions, blobs, content_answers, contents, imports, pages, paths, volume_views
 from datastores.errors import Impossible, Unfit
 from datastores.forms import DatastoreForm, NewDatastoreForm
 from datastores.kinds import Kind
@@ -120,6 +120,7 @@ def detail(request: UserRequest, slug: str, datastore_id: str, number: int | Non
     context["folder"] = ""
     if can["set"]:
         context["begun"] = pages.begun(datastore, request.user)
+    context["imports"] = imports.shown(datastore)
     if version:
         folder, cursor = _folder(request), request.GET.get("page", "")
         try:

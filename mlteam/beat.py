@@ -53,6 +53,7 @@ SCHEDULE = {
     "purge": every(60, "projects.tasks.purge"),
     "charge": every(60, "jobs.tasks.charge"),
     "stored": every(600, "datastores.tasks.charge"),
+    "imports": every(60, "datastores.tasks.resume_imports"),
     "closed": every(300, "accounts.tasks.forget_closed"),
     "volumes": every(60, "datastores.tasks.measure"),
     "written": every(60, "jobs.tasks.note_writing"),

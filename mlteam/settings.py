@@ -306,6 +306,7 @@ MLTEAM_DATA_CAP = int(
 MLTEAM_INPUT_CAP = int(
     env("MLTEAM_INPUT_CAP", "0")
 )  # bytes of one input that a job has fetched; 0: as much as there is room
+MLTEAM_IMPORT_CAP = int(env("MLTEAM_IMPORT_CAP", str(2**40)))  # bytes that are fetched from one address, and unpacked
 
 # Volumes
 MLTEAM_VOLUME_QUOTA = int(env("MLTEAM_VOLUME_QUOTA", str(100 * 2**30)))  # bytes of a volume for which nothing is said

@@ -50,6 +50,7 @@ PAGES: Final = {
         "data content ls {datastore}@{version}",
         query={"path": "path"},
     ),
+    "datastores:imports": Way("/datastores/{datastore}/imports"),
     "datastores:show": Way("/datastores/{datastore}/versions/{version}"),
     "datastores:compare": Way("/datastores/{datastore}/versions", "data versions {datastore}"),
     "projects:list": Way("/projects", "project ls", query={"q": "q"}),
@@ -101,6 +102,14 @@ FORMS: Final[dict[str, Way]] = {
         _same("kind", "name", "description"),
         "data new --project {project} --kind=[[kind]] --description=[[description=]] -- [[name]]",
     ),
+    "datastores:import": _new(
+        "Fetch from an address",
+        "/datastores/{datastore}/imports",
+        _same("address", "key", "unpack", "note"),
+        "data push {datastore} --key=[[key=]] --note=[[note=]] -- [[address]]",
+    ),
+    "datastores:import_stop": _new("Stop fetching", "/imports/[[import]]/stop"),
+    "datastores:import_again": _new("Try again", "/imports/[[import]]/again"),
     "datastores:edit": _set("Rename or describe", "/datastores/{datastore}", _same("name", "description")),
     "datastores:new_folder": _new(
         "Make a folder", "/datastores/{datastore}/folders", _same("path"), "data content mkdir -- {datastore} [[path]]"

@@ -35,6 +35,12 @@ def _pair() -> tuple[str, bytes]:
     return made.private_bytes(pem, serialization.PrivateFormat.PKCS8, none).decode(), public
 
 
+def account(name: str) -> str:
+    """The JSON file of a service account's key."""
+    said = {"type": "service_account", "project_id": "vision", "token_uri": "https://oauth2.googleapis.com/token"}
+    return json.dumps(said | {"private_key": _pair()[0], "client_email": f"{name}@vision.iam.gserviceaccount.com"})
+
+
 class Google(ThreadingHTTPServer):
     """`grants`: (service account, bucket, prefix, permissions). `asked`: (permission, object or prefix) of all that was asked.
 
@@ -65,9 +71,7 @@ class Google(ThreadingHTTPServer):
         return {"gcp": f"{self.url}/token", "gcs": self.url}
 
     def account(self, name: str) -> str:
-        """The JSON file of a service account's key."""
-        said = {"type": "service_account", "project_id": "vision", "token_uri": "https://oauth2.googleapis.com/token"}
-        return json.dumps(said | {"private_key": _pair()[0], "client_email": f"{name}@vision.iam.gserviceaccount.com"})
+        return account(name)
 
     def grant(self, name: str, bucket: str, prefix: str, permissions: tuple[str, ...]) -> None:
         self.grants.append((f"{name}@vision.iam.gserviceaccount.com", bucket, prefix, permissions))

@@ -228,4 +228,72 @@ class Migration(migrations.Migration):
             model_name="version",
             constraint=models.UniqueConstraint(fields=("datastore", "number"), name="version_once"),
         ),
+        migrations.CreateModel(
+            name="Import",
+            fields=[
+                ("by_role", models.CharField(blank=True, help_text="the role whose key made it", max_length=100)),
+                ("by_role_id", models.CharField(blank=True, editable=False, max_length=16)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "id",
+                    models.CharField(
+                        default=accounts.ids.new_id, editable=False, max_length=16, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "address",
+                    models.CharField(
+                        help_text="as it was written; what follows a question mark may be a secret", max_length=4096
+                    ),
+                ),
+                ("key_name", models.CharField(blank=True, help_text="the project's key that opens it", max_length=60)),
+                ("unpack", models.BooleanField(default=True, help_text="whether an archive is unpacked")),
+                ("note", models.CharField(blank=True, max_length=1000)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("fetching", "Fetching"),
+                            ("unpacking", "Unpacking"),
+                            ("storing", "Storing"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("stopped", "Stopped"),
+                        ],
+                        default="waiting",
+                        max_length=9,
+                    ),
+                ),
+                ("host", models.CharField(help_text="whose worker does it: what has arrived is there", max_length=100)),
+                ("files", models.PositiveIntegerField(help_text="how many there are, once it is known", null=True)),
+                ("bytes", models.PositiveBigIntegerField(null=True)),
+                ("files_done", models.PositiveIntegerField(default=0)),
+                ("bytes_done", models.PositiveBigIntegerField(default=0)),
+                ("said", models.TextField(blank=True, help_text="why it failed, or what was left out")),
+                ("version", models.PositiveIntegerField(help_text="the number of what became of it", null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "datastore",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="imports", to="datastores.datastore"
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(fields=["datastore", "created_at", "id"], name="import_list"),
+                    models.Index(fields=["state"], name="import_state"),
+                ],
+            },
+        ),
     ]

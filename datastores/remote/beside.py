@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final
 
 from datastores.remote.errors import Stopped
 from datastores.remote.progress import Progress
 
 Work = Callable[[], None]
+
+TICK: Final = 0.5  # seconds
 
 
 class Watched:
@@ -16,6 +19,7 @@ class Watched:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self.total, self.add, self.file_done = progress.total, progress.add, progress.file_done
+        self.tick: Callable[[], None] = getattr(progress, "tick", lambda: None)
         self.failed: BaseException | None = None
         self._lock = threading.Lock()
 
@@ -43,13 +47,20 @@ def run(works: Iterable[Work], at_once: int, watched: Watched) -> None:
         finally:
             room.release()
 
+    begun: set[Future[None]] = set()
     with ThreadPoolExecutor(at_once, thread_name_prefix="transfer") as threads:
         try:
             for work in works:
-                room.acquire()
+                while not room.acquire(timeout=TICK):
+                    watched.tick()
+                watched.tick()
                 if watched.stopped:
                     break
-                threads.submit(do, work)
+                begun.add(threads.submit(do, work))
+                begun = {one for one in begun if not one.done()}
+            while begun:
+                begun = wait(begun, TICK).not_done
+                watched.tick()
         except BaseException as error:
             watched.fail(error)
     if watched.failed:

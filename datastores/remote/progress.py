@@ -7,7 +7,11 @@ from datastores.remote.errors import Stopped
 
 
 class Progress(Protocol):
-    """Told by a transfer, from several threads at once; also what was there from before a restart, so that all ends at the totals."""
+    """Told by a transfer, from several threads at once; also what was there from before a restart, so that all ends at the totals.
+
+    One that has a method `tick` is also called by that, every half second or more often, by the thread that waits for the transfer: there
+    it can be written down how far it is.
+    """
 
     def total(self, files: int, size: int | None) -> None:
         """How much there is, once it is known. `size`: in bytes; None where nobody says."""

@@ -16,6 +16,7 @@ from billing import ledger
 from billing.models import BillingAccount, Budget, Charge, Credit
 from compute.models import ComputeResource
 from datastores import actions as datastores
+from datastores.models import Import
 from jobs import places
 from jobs.models import Attempt, Job
 from projects import actions, team_members, third_party
@@ -76,10 +77,17 @@ def _data(project: Project, people: dict[str, Any]) -> dict[str, Any]:
         fill(volumes[who], {"model.txt": b"weights"}, people[who])
     upload = begin(made["owner"], manifest({"other.txt": b"weights"}), people["owner"]).upload
     of = {"own": "own", "all": "own"}
+    failed = {
+        who: Import.objects.create(
+            datastore=dataset, address="https://example.org/a", state="failed", host="nowhere", created_by=people[who]
+        )
+        for who, dataset in made.items()
+    }
     whose = {who: of.get(who, "owner") for who in WHO}
     return {
         "datastores": {who: made[whose[who]] for who in WHO},
         "volumes": {who: volumes[whose[who]] for who in WHO},
+        "imports": {who: failed[whose[who]] for who in WHO},
         "upload": upload,
     }
 

@@ -210,6 +210,11 @@ datastores:volume_archive                GET  in   404  404  404  404  404  404 
 datastores:new_folder                    POST in   404  404  404  404  403  404  403  404  404  404  404
 datastores:remove_content                GET  in   404  404  404  404  403  404  403  404  404  404  404
 datastores:remove_content                POST in   404  404  404  404  403  404  403  404  404  404  404
+datastores:import                        GET  in   404  404  404  404  403  200  403  200  200  200  404
+datastores:import                        POST in   404  404  404  404  403  200  403  200  200  200  404
+datastores:imports                       GET  in   404  404  404  404  200  200  200  200  200  200  404
+datastores:import_again                  POST in   404  404  404  404  403  go   403  go   go   go   404
+datastores:import_stop                   POST in   404  404  404  404  403  go   403  go   go   go   404
 datastores:remove                        GET  in   404  404  404  404  403  200  403  200  200  200  404
 datastores:remove                        POST in   404  404  404  404  403  go   403  go   go   go   404
 jobs:list                                GET  in   404  404  404  403  200  200  200  200  200  200  404
@@ -414,6 +419,7 @@ def _arguments(world, who: str, name: str = "") -> dict[str, object]:
         else links.token_of(world["offer"], links.EMAILED),
         "job_id": world["jobs"][BESIDE.get(who, who)].pk,
         "datastore_id": world["datastores"][BESIDE.get(who, who)].pk,
+        "import_id": world["imports"][BESIDE.get(who, who)].pk,
         "number": 1,
         "index": 0,
         "path": "model.txt",

@@ -9,6 +9,7 @@ from accounts import actions as accounts
 from accounts import tokens
 from compute.models import ComputeResource
 from datastores import actions as datastores
+from datastores.models import Import
 from jobs import logs, places
 from jobs.models import Attempt, Job
 from projects import actions, links, team_members, third_party
@@ -55,6 +56,9 @@ def make() -> None:
     known = {
         "datastore": dataset.pk,
         "volume": volume.pk,
+        "import_id": Import.objects.create(
+            datastore=dataset, address="https://example.org/a", state="failed", host="nowhere", created_by=olga
+        ).pk,
         "version": "1",
         "upload": begin(dataset, manifest({"other.txt": b"weights"}), olga).upload.pk,
         "sha256": hash_of(b"other"),

@@ -42,6 +42,8 @@ POST   /datastores/{datastore}/folders                     401  404  404  404  4
 GET    /datastores/{datastore}/listing                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 POST   /datastores/{datastore}/pack                        401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/users                       401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+GET    /datastores/{datastore}/imports                     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+POST   /datastores/{datastore}/imports                     401  404  404  404  404  403  201  403  201  201  201  404  404  403  201
 GET    /datastores/{datastore}/versions                    401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}          401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}/archive  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
@@ -51,6 +53,9 @@ HEAD   /datastores/{datastore}/versions/{version}/files/{path:path} 401  404  40
 GET    /datastores/{datastore}/versions/{version}/manifest 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 POST   /datastores/{datastore}/versions/{version}/pack     401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /health                                             200  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+GET    /imports/{import_id}                                401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+POST   /imports/{import_id}/again                          401  404  404  404  404  403  200  403  200  200  200  404  404  403  200
+POST   /imports/{import_id}/stop                           401  404  404  404  404  403  200  403  200  200  200  404  404  403  200
 GET    /installation                                       401  200  200  200  200  200  200  200  200  200  200  200  200  200  200
 GET    /installation/roles                                 401  200  200  200  200  200  200  200  200  200  200  200  200  200  403
 POST   /installation/roles                                 401  403  403  403  403  403  403  403  403  403  403  201  403  403  403
@@ -187,6 +192,7 @@ SENT: dict[str, dict[str, object]] = {
     "POST /projects/{project}/datastores": {"kind": "dataset", "name": "new"},
     "PATCH /datastores/{datastore}": {"description": "New"},
     "POST /datastores/{datastore}/versions/{version}/pack": {"paths": ["model.txt"]},
+    "POST /datastores/{datastore}/imports": {"address": "https://example.org/a"},
     "POST /datastores/{datastore}/folders": {"path": "new"},
     "POST /datastores/{datastore}/pack": {"paths": ["model.txt"]},
     "POST /uploads/{upload}/commit": {},
@@ -284,6 +290,7 @@ def known(world, who: str, path: str) -> dict[str, str]:
         "project": world["member"].project_id,
         "job": job.pk,
         "datastore": data.get(who, data["other"]).pk,
+        "import_id": world["imports"].get(who, world["imports"]["other"]).pk,
         "version": "1",
         "upload": world["upload"].pk,
         "job_urn": job.urn,

@@ -415,6 +415,36 @@ class DatastoreFacts(Ref):
     mine: bool = False
 
 
+class ImportFacts(Thing):
+    """A version that the server makes of what lies at an address (shown without what follows a question mark).
+
+    `state`: waiting, fetching, unpacking, storing; then done, with the number of the `version`, failed or stopped. `files` and `bytes`:
+    how much there is of what is being done now, None while nobody knows. `said`: why it failed, or what was left out.
+    """
+
+    id: str = ""
+    datastore: str = ""
+    address: str = ""
+    key: str | None = None
+    unpack: bool = True
+    note: str = ""
+    state: str = ""
+    files: int | None = None
+    files_done: int = 0
+    bytes: int | None = None
+    bytes_done: int = 0
+    said: str = ""
+    version: int | None = None
+    created_by: UserFacts | None = None
+    by_role: str | None = None
+    created_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in {"done", "failed", "stopped"}
+
+
 class Content(Thing):
     """A file or directory in a version or a volume; `files` and `size` of a directory are those of all below it, `sha256` and `mode` a
     file's. In a volume, which has also links and others, a directory has no size and a file no `sha256`, but they have `modified`."""

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from mlteam_sdk.errors import Damaged, NotFound
 from mlteam_sdk.folders import LeftOut
 from mlteam_sdk.landing import Landing
 from mlteam_sdk.manifests import Difference, Entry
-from mlteam_sdk.models import Change, Content, DatastoreFacts, DatastoreUser, VersionFacts
+from mlteam_sdk.models import Change, Content, DatastoreFacts, DatastoreUser, ImportFacts, VersionFacts
 from mlteam_sdk.progress import OnProgress
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_MANIFEST = 513 << 20  # bytes
 VOLUME = "volume"
+LOOKS = 1.0  # seconds between two looks at an import
+OnImport = Callable[[ImportFacts], None]
 Here = str | os.PathLike[str]
 Bytes = bytes  # inside classes that have a field of that name
 
@@ -151,6 +154,41 @@ class Versions(Collection[Version]):
         return self._told(await self._client.get(self._path + asking.path(id)))
 
 
+class Import(ImportFacts, Bound):
+    """A version that the server makes of what lies at an address."""
+
+    @property
+    def _path(self) -> str:
+        return asking.path("imports", self.id)
+
+    async def refresh(self) -> "Import":
+        """Reads again how far it is."""
+        self._take(await self._client.get(self._path))
+        return self
+
+    async def wait(self, timeout: float | None = None, *, on_change: OnImport | None = None) -> "Import":
+        """Waits until it has ended, well or not: `state` and `said` say how. Raises TimeoutError after so many seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not (await self.refresh()).ended:
+            if on_change:
+                on_change(self)
+            left = LOOKS if until is None else until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"The import {self.id} has not ended after {timeout} seconds.")
+            await driver.sleep(min(LOOKS, left))
+        return self
+
+    async def stop(self) -> "Import":
+        """Ends it without a version."""
+        self._take(await self._client.post(f"{self._path}/stop"))
+        return self
+
+    async def again(self) -> "Import":
+        """Takes it up where it failed. Raises Conflict where it did not."""
+        self._take(await self._client.post(f"{self._path}/again"))
+        return self
+
+
 class Datastore(DatastoreFacts, Bound):
     """A dataset, a model or a volume."""
 
@@ -211,6 +249,19 @@ class Datastore(DatastoreFacts, Bound):
         told, is_new = await work.run(note)
         version = self.versions._told(told) if told else None
         return Pushed(version, is_new or told is None, work.files, work.bytes, reading.folder.left_out)
+
+    async def push_from(self, address: str, *, key: str = "", unpack: bool = True, note: str = "") -> Import:
+        """Has the server make a new version of what lies at an https://, s3:// or gs:// address; returns at once, see `Import.wait`.
+
+        `key`: the name of the project's key that opens it. A single archive (tar, zip) is unpacked unless `unpack` is False.
+        """
+        sent = {"address": address, "key": key, "unpack": unpack, "note": note}
+        return Import.told(self._client, await self._client.post(f"{self._path}/imports", sent))
+
+    @property
+    def imports(self) -> Listing[Import]:
+        """What the server has fetched for it, or fetches; newest first."""
+        return Listing(self._client, f"{self._path}/imports", Import)
 
     async def pull(
         self, to: Here = ".", *, version: str | int = "latest", path: str = "", on_progress: OnProgress | None = None

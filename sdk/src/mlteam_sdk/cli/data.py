@@ -25,9 +25,14 @@ HERE: Final = "mlteam_sdk.cli.data"
 KINDS: Final = ("dataset", "model", "volume")
 LATEST: Final = "latest"
 VOLUME: Final = "volume"
+ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 COLUMNS: Final = ("id", "name", "kind", "latest.number", "latest.files", "latest.bytes", "created")
 TITLES: Final = {"latest.number": "version", "latest.files": "files", "latest.bytes": "bytes", WHO: "Created By"}
 SHOWN: Final = 20  # things left out that are named
+KEY: Final = click.option("--key", default="", metavar="NAME", help="The project's key that opens an address.")
+AS_IT_IS: Final = click.option(
+    "--no-unpack", "as_it_is", is_flag=True, help="Keep an archive from an address as it is."
+)
 QUIET: Final = click.option("--quiet", "-q", is_flag=True, help="Print the id alone, and no progress.")
 
 data = group(
@@ -124,15 +129,38 @@ def _versioned(found: Thing) -> Thing:
 @click.option(
     "--quota", metavar="SIZE", help="What a volume may have at most, such as 50GiB; otherwise what the server gives."
 )
+@click.option(
+    "--from", "address", metavar="ADDRESS", help="Its first version: https://, s3:// or gs://, fetched by the server."
+)
+@KEY
+@AS_IT_IS
 @QUIET
 @prints(*COLUMNS)
-def new(out: Output, name: str, kind: str, description: str, quota: str | None, quiet: bool) -> None:
-    """Makes a volume, or with --kind a dataset or a model, in the active project."""
+def new(
+    out: Output,
+    name: str,
+    kind: str,
+    description: str,
+    quota: str | None,
+    address: str | None,
+    key: str,
+    as_it_is: bool,
+    quiet: bool,
+) -> None:
+    """Makes a volume, or with --kind a dataset or a model, in the active project; with --from also its first version."""
+    if address and kind == VOLUME:
+        raise click.UsageError(
+            "--from makes a version, which a volume does not have. Add --kind dataset or --kind model."
+        )
     said = session()
     body: Thing = {"kind": kind, "name": name, "description": description}
     if quota is not None:
         body["quota"] = _size(quota)
-    _print(out, said.post(f"/projects/{said.project_id}/datastores", body), quiet)
+    made = said.post(f"/projects/{said.project_id}/datastores", body)
+    if address:
+        _fetched(made, address, key=key, as_it_is=as_it_is, said="", quiet=quiet)
+        made = said.get(f"/datastores/{made['id']}")
+    _print(out, made, quiet)
 
 
 def _size(text: str) -> int:
@@ -206,15 +234,19 @@ def get(out: Output, name: str) -> None:
 
 @command("push")
 @NAME
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", metavar="PATH|ADDRESS")
 @click.option("--note", "-m", "said", default="", metavar="TEXT", help="What is new in this version.")
 @click.option("--dry-run", is_flag=True, help="List what is different from the newest version; send nothing.")
+@KEY
+@AS_IT_IS
 @QUIET
 @prints("id", "name", "version", "files", "bytes", "note")
-def push(out: Output, name: str, path: Path, said: str, dry_run: bool, quiet: bool) -> None:
+def push(out: Output, name: str, path: str, said: str, dry_run: bool, key: str, as_it_is: bool, quiet: bool) -> None:
     """Makes a new version of the files in the folder PATH, or of the file PATH. Only what the server lacks is sent.
 
     Into a volume they are put in the stead of files that are there; others stay.
+
+    Of an ADDRESS (https://, s3://, gs://) the server fetches all files itself, and unpacks a single archive. Stopped here, that goes on.
 
     Links, pipes and devices are left out, and so is what a file .mlteamignore in the folder names, in the syntax of .gitignore. Stopped or
     cut off, the same command goes on where it was. When nothing has changed there is no new version.
@@ -223,13 +255,19 @@ def push(out: Output, name: str, path: Path, said: str, dry_run: bool, quiet: bo
     from mlteam_sdk.cli.refusals import about
 
     found = _found(name)
+    if ADDRESS.match(path):
+        if dry_run:
+            raise click.UsageError("What is at an address only the server sees, so there is no --dry-run of it.")
+        number = _fetched(_versioned(found), path, key=key, as_it_is=as_it_is, said=said, quiet=quiet)
+        _tell_version(out, found, number, quiet)
+        return
     if said and found["kind"] == VOLUME:
         raise click.UsageError("A volume has no versions to note something of.")
     with about(found), Shown(quiet=quiet) as shown:
         if dry_run:
-            plan = _datastore(found).plan(path, on_progress=shown)
+            plan = _datastore(found).plan(Path(path), on_progress=shown)
         else:
-            pushed = _datastore(found).push(path, note=said, on_progress=shown)
+            pushed = _datastore(found).push(Path(path), note=said, on_progress=shown)
     if dry_run:
         _tell_left_out(plan.left_out)
         out.rows([one._asdict() for one in plan.changes], ("path", "change", "old_size", "new_size"))
@@ -248,6 +286,30 @@ def push(out: Output, name: str, path: Path, said: str, dry_run: bool, quiet: bo
     if not pushed.new:
         note(f"Nothing has changed since version {version['number']}.")
     out.one({**version, "id": found["id"], "name": found["name"], "version": version["number"], "new": pushed.new})
+
+
+def _fetched(found: Thing, address: str, *, key: str, as_it_is: bool, said: str, quiet: bool) -> int:
+    """The number of the version that the server has made of what lies at an address."""
+    from mlteam_sdk.cli.meter import Fetching
+    from mlteam_sdk.cli.refusals import about
+
+    with about(found):
+        begun = _datastore(found).push_from(address, key=key, unpack=not as_it_is, note=said)
+        with Fetching(begun.id, quiet=quiet) as fetching:
+            begun.wait(on_change=fetching)
+    if begun.state != "done" or begun.version is None:
+        raise Trouble(begun.said or f"The import {begun.id} was stopped.")
+    if begun.said:
+        note(begun.said)
+    return begun.version
+
+
+def _tell_version(out: Output, found: Thing, number: int, quiet: bool) -> None:
+    if quiet:
+        click.echo(f"{found['id']}@{number}")
+        return
+    version = _datastore(found).versions.get(number).model_dump(mode="json")
+    out.one({**version, "id": found["id"], "name": found["name"], "version": number, "new": True})
 
 
 def _tell_left_out(left_out: "list[LeftOut]") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mlteam_sdk.cli.texts import note
 
 if TYPE_CHECKING:
+    from mlteam_sdk.models import ImportFacts
     from mlteam_sdk.progress import Progress
 
 EVERY: Final = 10.0  # seconds between lines where nothing can be written over
@@ -39,6 +40,35 @@ class Shown(AbstractContextManager["Shown"]):
         if self._dirty:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+class Fetching(AbstractContextManager["Fetching"]):
+    """The same for what the server fetches from an address; called with the import."""
+
+    def __init__(self, id: str, *, quiet: bool = False) -> None:
+        self.id, self.quiet, self.live = id, quiet, sys.stderr.isatty()
+        self._last, self._dirty = time.monotonic(), False
+
+    def __call__(self, one: "ImportFacts") -> None:
+        if self.quiet:
+            return
+        text = f"{one.state.capitalize()} {size(one.bytes_done)}" + (f" of {size(one.bytes)}" if one.bytes else "")
+        if self.live:
+            sys.stderr.write(f"\r{text}\x1b[K")
+            sys.stderr.flush()
+            self._dirty = True
+        elif time.monotonic() - self._last >= EVERY:
+            self._last = time.monotonic()
+            note(text)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._dirty:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+        if isinstance(error, KeyboardInterrupt):
+            note(f"The server goes on with it. To stop it: mlteam api /imports/{self.id}/stop --method POST")
 
 
 def in_words(progress: "Progress") -> str:

@@ -3,7 +3,8 @@
 
 import hashlib
 import os
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from mlteam_sdk.errors import Damaged, NotFound
 from mlteam_sdk.folders import LeftOut
 from mlteam_sdk.landing import Landing
 from mlteam_sdk.manifests import Difference, Entry
-from mlteam_sdk.models import Change, Content, DatastoreFacts, DatastoreUser, VersionFacts
+from mlteam_sdk.models import Change, Content, DatastoreFacts, DatastoreUser, ImportFacts, VersionFacts
 from mlteam_sdk.progress import OnProgress
 from mlteam_sdk.sync import bringing, driver, pulling, pushing, ranges
 from mlteam_sdk.sync.things import Bound, Collection, Items, Listing
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_MANIFEST = 513 << 20  # bytes
 VOLUME = "volume"
+LOOKS = 1.0  # seconds between two looks at an import
+OnImport = Callable[[ImportFacts], None]
 Here = str | os.PathLike[str]
 Bytes = bytes  # inside classes that have a field of that name
 
@@ -152,6 +155,41 @@ class Versions(Collection[Version]):
         return self._told(self._client.get(self._path + asking.path(id)))
 
 
+class Import(ImportFacts, Bound):
+    """A version that the server makes of what lies at an address."""
+
+    @property
+    def _path(self) -> str:
+        return asking.path("imports", self.id)
+
+    def refresh(self) -> "Import":
+        """Reads again how far it is."""
+        self._take(self._client.get(self._path))
+        return self
+
+    def wait(self, timeout: float | None = None, *, on_change: OnImport | None = None) -> "Import":
+        """Waits until it has ended, well or not: `state` and `said` say how. Raises TimeoutError after so many seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not (self.refresh()).ended:
+            if on_change:
+                on_change(self)
+            left = LOOKS if until is None else until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"The import {self.id} has not ended after {timeout} seconds.")
+            driver.sleep(min(LOOKS, left))
+        return self
+
+    def stop(self) -> "Import":
+        """Ends it without a version."""
+        self._take(self._client.post(f"{self._path}/stop"))
+        return self
+
+    def again(self) -> "Import":
+        """Takes it up where it failed. Raises Conflict where it did not."""
+        self._take(self._client.post(f"{self._path}/again"))
+        return self
+
+
 class Datastore(DatastoreFacts, Bound):
     """A dataset, a model or a volume."""
 
@@ -212,6 +250,19 @@ class Datastore(DatastoreFacts, Bound):
         told, is_new = work.run(note)
         version = self.versions._told(told) if told else None
         return Pushed(version, is_new or told is None, work.files, work.bytes, reading.folder.left_out)
+
+    def push_from(self, address: str, *, key: str = "", unpack: bool = True, note: str = "") -> Import:
+        """Has the server make a new version of what lies at an https://, s3:// or gs:// address; returns at once, see `Import.wait`.
+
+        `key`: the name of the project's key that opens it. A single archive (tar, zip) is unpacked unless `unpack` is False.
+        """
+        sent = {"address": address, "key": key, "unpack": unpack, "note": note}
+        return Import.told(self._client, self._client.post(f"{self._path}/imports", sent))
+
+    @property
+    def imports(self) -> Listing[Import]:
+        """What the server has fetched for it, or fetches; newest first."""
+        return Listing(self._client, f"{self._path}/imports", Import)
 
     def pull(
         self, to: Here = ".", *, version: str | int = "latest", path: str = "", on_progress: OnProgress | None = None
