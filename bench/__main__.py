@@ -27,6 +27,7 @@ ALL = {
     "data_push": "10,000 small files and 2 GB to a dataset and back, and again with 10 changed",
     "data_mounts": "a job with a dataset of 100,000 files",
     "data_memory": "the server while 2 GB pass through it",
+    "buckets": "files into buckets and out of them, against the libraries' own ways",
     "memory": "a runner, and the whole server",
 }
 

@@ -50,7 +50,6 @@ PAGES: Final = {
         "data content ls {datastore}@{version}",
         query={"path": "path"},
     ),
-    "datastores:imports": Way("/datastores/{datastore}/imports"),
     "datastores:show": Way("/datastores/{datastore}/versions/{version}"),
     "datastores:compare": Way("/datastores/{datastore}/versions", "data versions {datastore}"),
     "projects:list": Way("/projects", "project ls", query={"q": "q"}),
@@ -105,8 +104,7 @@ FORMS: Final[dict[str, Way]] = {
     "datastores:import": _new(
         "Fetch from an address",
         "/datastores/{datastore}/imports",
-        _same("address", "key", "unpack", "note"),
-        "data push {datastore} --key=[[key=]] --note=[[note=]] -- [[address]]",
+        _same("address", "key", "note"),
     ),
     "datastores:import_stop": _new("Stop fetching", "/imports/[[import]]/stop"),
     "datastores:import_again": _new("Try again", "/imports/[[import]]/again"),

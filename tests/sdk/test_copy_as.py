@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import re
+import time
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
@@ -303,6 +304,31 @@ def _ended_job(world: World) -> Shown:
 def _new_datastore(world: World) -> Shown:
     typed = {"kind": "model", "name": world.fresh("it's a model"), "description": "**What** it's"}
     return "/p/vision/data/new", typed
+
+
+AWAY = "https://127.0.0.1:1/faces.tar"  # to which the server does not go
+
+
+def failed_import(world: World) -> tuple[str, str]:
+    """A dataset and an import that has failed."""
+    made = datastore(world)
+    begun = world.asks("POST", f"/datastores/{made}/imports", {"address": AWAY})["id"]
+    until = time.monotonic() + 60
+    while world.asks("GET", f"/imports/{begun}")["state"] != "failed" and time.monotonic() < until:
+        time.sleep(0.2)
+    return made, begun
+
+
+@shows("datastores:import")
+def _new_import(world: World) -> Shown:
+    return f"/p/vision/data/{datastore(world)}/import", {"address": AWAY, "key": "", "note": "it's new"}
+
+
+@shows("datastores:import_stop")
+@shows("datastores:import_again")
+def _failed_import(world: World) -> Shown:
+    made, begun = failed_import(world)
+    return f"/p/vision/data/{made}", {"import": begun}
 
 
 @shows("datastores:edit")
