@@ -36,7 +36,8 @@ from projects.third_party_types import check
 SERVICE: Final = "https://storage.googleapis.com"
 SCOPE: Final = "https://www.googleapis.com/auth/devstorage."
 SMALL: Final = 2 * 2**20  # bytes that are sent in one request, from memory
-PIECE: Final = 16 * 2**20  # bytes of a request of what is larger: a multiple of 256 KiB, as Google wants it
+# Bytes of a request of what is larger: a multiple of 256 KiB. Of one that breaks off Google keeps what has arrived.
+PIECE: Final = 128 * 2**20
 LONGEST_NAME: Final = 1024  # bytes
 VIEWER: Final = "Storage Object Viewer (roles/storage.objectViewer)"
 CREATOR: Final = "Storage Object Creator (roles/storage.objectCreator)"

@@ -1,20 +1,21 @@
 """S3, of Amazon or of anybody else, for a user with their key: read with `s3:ListBucket` and `s3:GetObject`, written with `s3:PutObject`.
 
-boto3 signs and finds the region; the server's own credentials and settings for AWS are not used. What is written carries its CRC-32,
+botocore signs and finds the region; the server's own credentials and settings for AWS are not used. What is written carries its CRC-32,
 which the service compares.
 """
 
 import base64
 import os
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import cache
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
-import boto3
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -59,6 +60,8 @@ LATER: Final = {
 }
 ELSEWHERE: Final = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
 FAILURES: Final = (*asking.FAILURES, BotoCoreError, ClientError)
+
+_making = threading.Lock()  # one client after the other, as botocore wants it
 
 
 class _Bucket:
@@ -162,34 +165,42 @@ def _endpoint(key: Key | None) -> str | None:
 
 def _client(key: Key | None, endpoint: str | None, *, connections: int) -> Any:
     """For this key alone: nothing that the server's environment or home directory says of AWS."""
-    known: Any = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    for name in ("config_file", "credentials_file"):
-        known.set_config_variable(name, os.devnull)
     config = Config(
         signature_version=UNSIGNED if key is None else "s3v4",
         retries={"total_max_attempts": 1, "mode": "standard"},  # we try again ourselves, and say so
         max_pool_connections=connections,
         connect_timeout=asking.PATIENCE[0],
         read_timeout=asking.PATIENCE[1],
-        s3={"addressing_style": "path" if endpoint else "auto"},
+        # Its checksum says whether a body has arrived as it was sent; a signature of it would say so once more, slowly.
+        s3={"addressing_style": "path" if endpoint else "auto", "payload_signing_enabled": False},
         request_checksum_calculation="when_required",  # ours go with all that is sent
         response_checksum_validation="when_supported",
         ignore_configured_endpoint_urls=True,
         user_agent="mlteam",
     )
     values = key.values if key else {}
-    client: Any = boto3.session.Session(botocore_session=known).client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=values.get("region") or "us-east-1",
-        aws_access_key_id=values.get("access_key_id"),
-        aws_secret_access_key=values.get("secret_access_key"),
-        aws_session_token=values.get("session_token"),
-        config=config,
-    )
+    with _making:
+        client: Any = _session().create_client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=values.get("region") or "us-east-1",
+            aws_access_key_id=values.get("access_key_id"),
+            aws_secret_access_key=values.get("secret_access_key"),
+            aws_session_token=values.get("session_token"),
+            config=config,
+        )
     client.meta.events.register("before-send.s3", _arm)
     outside.check_boto(client)
     return client
+
+
+@cache
+def _session() -> Any:
+    """What makes clients: it knows how S3 is asked, and nothing else."""
+    made: Any = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    for name in ("config_file", "credentials_file"):
+        made.set_config_variable(name, os.devnull)
+    return made
 
 
 def _arm(request: Any, **_: Any) -> None:
@@ -297,6 +308,7 @@ class S3Target(_Bucket):
     """New objects below `s3://bucket/path/`. Of rights it needs `s3:PutObject`; it looks at what is there where it may."""
 
     at_once = 8
+    listed = False  # whether all that was there has been told
 
     def check_name(self, path: str) -> None:
         if len(self.address.key_of(path).encode()) > LONGEST_NAME:
@@ -304,11 +316,14 @@ class S3Target(_Bucket):
             raise Refused(f"“{paths.shown(path)}” cannot be sent to {self.shown}. {said}.")
 
     def existing(self) -> Iterator[Item]:
-        return self.below()
+        yield from self.below()
+        self.listed = True
 
     def put(self, file: Sendable, notes: Notes, add: Callable[[int], None], *, ours: bool) -> None:
         begun = next((str(said["upload"]) for said in notes.noted() if "upload" in said), "")
-        if not begun and (self.endpoint or ours) and self._is_there(file, ours):
+        # Not all that speak S3 know the condition that nothing is there: where nobody has listed that, it is asked for.
+        unsure = ours or (self.endpoint and not self.listed)
+        if unsure and not begun and self._is_there(file, ours):
             return
         try:
             if file.size <= PIECE:

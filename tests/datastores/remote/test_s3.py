@@ -85,7 +85,8 @@ def amazon(running_amazon, settings, monkeypatch):
     settings.MLTEAM_REACHABLE = [ip_network("127.0.0.1/32")]
     monkeypatch.setattr(retrying, "FIRST", 0.001)
     monkeypatch.setattr(fetching, "PART", MIB)
-    monkeypatch.setattr(s3, "PIECE", 5 * MIB)
+    monkeypatch.setattr(s3, "PIECE", MIB)
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", MIB)
     with clouds.who_may_what_counts(running_amazon.url):
         running_amazon.clean()
         yield running_amazon
@@ -109,7 +110,7 @@ def send(amazon, root, progress=None, where="s3://output/results", name="writer"
 
 def test_what_is_below_an_address_is_fetched(amazon, tmp_path):
     files = {f"{number % 3}/{number} ö": os.urandom(number * 100) for number in range(8)} | {
-        "large": os.urandom(5 * MIB + 3)
+        "large": os.urandom(3 * MIB + 3)
     }
     for name, content in {
         **{f"data/{name}": content for name, content in files.items()},
@@ -125,8 +126,8 @@ def test_what_is_below_an_address_is_fetched(amazon, tmp_path):
 
 
 def test_what_was_sent_in_parts_is_compared(amazon, tmp_path, monkeypatch):
-    (tmp_path / "large").write_bytes(large := os.urandom(11 * MIB))
-    sizes = boto3.s3.transfer.TransferConfig(multipart_threshold=MIB, multipart_chunksize=5 * MIB)
+    (tmp_path / "large").write_bytes(large := os.urandom(3 * MIB))
+    sizes = boto3.s3.transfer.TransferConfig(multipart_threshold=MIB, multipart_chunksize=MIB)
     amazon.plain.upload_file(str(tmp_path / "large"), "input", "data/large", Config=sizes)
     source = open_source("s3://input/data", amazon.key("reader"))
     [item] = source.items()
@@ -198,7 +199,7 @@ def test_an_endpoint_within_the_servers_network_is_not_gone_to(amazon, settings,
 
 
 def test_it_goes_on_where_the_wire_broke(amazon, tmp_path):
-    files = {"large": os.urandom(5 * MIB), "small": os.urandom(MIB)}
+    files = {"large": os.urandom(3 * MIB), "small": os.urandom(MIB)}
     for name, content in files.items():
         amazon.keep("input", f"data/{name}", content)
         amazon.wire.cut_after, before = 500_000, amazon.wire.cuts
@@ -216,13 +217,13 @@ def test_what_was_damaged_on_its_way_is_not_kept(amazon, tmp_path):
 
 
 def test_a_fetch_that_was_killed_goes_on(amazon, tmp_path):
-    amazon.keep("input", "data/large", large := os.urandom(16 * MIB))
-    killed_after(6 * MIB, lambda progress: fetch(amazon, tmp_path / "to", progress=progress))
+    amazon.keep("input", "data/large", large := os.urandom(6 * MIB))
+    killed_after(3 * MIB, lambda progress: fetch(amazon, tmp_path / "to", progress=progress))
     fetch(amazon, tmp_path / "to", progress=(progress := Counted()))
-    assert below(tmp_path / "to") == {"large": large} and progress.bytes_done == 16 * MIB
+    assert below(tmp_path / "to") == {"large": large} and progress.bytes_done == 6 * MIB
 
 
-FILES = {"a.bin": b"abc", "deep/er/ö 1": b"", "large": os.urandom(11 * MIB + 5), "medium": os.urandom(50_000)}
+FILES = {"a.bin": b"abc", "deep/er/ö 1": b"", "large": os.urandom(3 * MIB + 5), "medium": os.urandom(50_000)}
 
 
 def test_a_tree_is_sent_with_the_right_to_put_alone(amazon, tmp_path):
@@ -244,7 +245,7 @@ def test_nothing_is_overwritten(amazon, tmp_path, name):
     assert name == "writer" or list(amazon.files("output")) == ["results/large"]
 
 
-@pytest.mark.parametrize("size", [100, 11 * MIB])
+@pytest.mark.parametrize("size", [100, 3 * MIB])
 def test_an_answer_that_was_lost_is_no_error(amazon, tmp_path, size):
     root = fill(tmp_path / "root", {"one": os.urandom(size)})
     answers: list[int] = []
@@ -266,9 +267,9 @@ def _lose(answer, answers):
 
 
 def test_a_send_that_was_killed_goes_on(amazon, tmp_path):
-    files = {f"{number}": os.urandom(MIB) for number in range(3)} | {"large": os.urandom(40 * MIB)}
+    files = {f"{number}": os.urandom(MIB) for number in range(3)} | {"large": os.urandom(8 * MIB)}
     root = fill(tmp_path / "root", files)
-    killed_after(25 * MIB, lambda progress: send(amazon, root, progress, name="looker"))
+    killed_after(6 * MIB, lambda progress: send(amazon, root, progress, name="looker"))
     assert "results/large" not in amazon.files("output")
     send(amazon, root, progress := Counted(), name="looker")
     assert amazon.files("output") == {f"results/{name}": content for name, content in files.items()}
@@ -280,10 +281,10 @@ def test_what_is_not_sent_any_further_is_let_go_of(amazon, tmp_path):
     class Stops(Counted):
         def add(self, size: int) -> None:
             super().add(size)
-            if self.bytes_done > 12 * MIB:
+            if self.bytes_done > 3 * MIB:
                 self.stop()
 
-    root = fill(tmp_path / "root", {"large": os.urandom(30 * MIB)})
+    root = fill(tmp_path / "root", {"large": os.urandom(8 * MIB)})
     with pytest.raises(errors.Stopped):
         send(amazon, root, Stops())
     assert amazon.root.list_multipart_uploads(Bucket="output")["Uploads"]
