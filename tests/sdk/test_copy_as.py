@@ -4,9 +4,9 @@ import hashlib
 import html
 import json
 import re
-import time
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
