@@ -358,6 +358,7 @@ class LogView {
   showEmpty() {
     const element = this.part("empty");
     element.hidden = this.logSize > 0 || this.locked || !(this.end || this.state);
+    if (element.hidden) return;
     if (this.end) element.textContent = this.printedNothing();
     else if (this.state?.state === "queued") element.textContent = "The log begins when the job starts.";
     else element.textContent = "Nothing printed yet.";
@@ -384,6 +385,7 @@ class LogView {
     if (this.following || this.rows.all.length + created.length <= WINDOW) this.rows.append(created, { still: !this.following });
     else this.leaveEnd(created);
     this.rows.repaint(changed);
+    this.showEmpty();
     if (this.following) this.toBottom();
     this.mark();
     this.fill();

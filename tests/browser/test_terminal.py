@@ -276,6 +276,14 @@ async def test_what_was_dropped_and_what_is_missing_is_said_in_its_place(page_of
     await expect(status(page)).to_contain_text("Incomplete: 5 bytes are missing at the end")
 
 
+async def test_with_the_first_line_a_log_is_no_longer_called_empty(page_of, owner, attempt):
+    page = await page_of(owner)
+    await expect(page.get_by_text("Nothing printed yet.")).to_be_visible()
+    write(attempt, b"first\n")
+    await expect(rows(page).nth(0)).to_have_text("first")
+    await expect(page.get_by_text("Nothing printed yet.")).to_be_hidden()
+
+
 async def test_an_empty_log_explains_itself(page_of, owner, attempt):
     page = await page_of(owner)
     await expect(page.get_by_text("Nothing printed yet.")).to_be_visible()
