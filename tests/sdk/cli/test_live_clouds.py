@@ -44,8 +44,7 @@ MODEL = {"slope": 3.0, "intercept": 2.0, "points": 15}
 def ada(person_at: Callable[..., Person]) -> Person:
     """Somebody with a project of their own, which is active."""
     ada = person_at("ada")
-    ada("project", "new", "Clouds")
-    ada("configure", "--project", ada("project", "ls", "--mine", "--field", "id").out.split()[0])
+    ada("configure", "--project", ada("project", "new", "Clouds", "--field", "id").out.strip())
     return ada
 
 

@@ -31,8 +31,7 @@ ACCOUNT = {
 def ada(person_at: Callable[..., Person]) -> Person:
     """Somebody with a project of their own, which is active."""
     ada = person_at("ada")
-    ada("project", "new", "Keys")
-    ada("configure", "--project", ada("project", "ls", "--mine", "--field", "id").out.split()[0])
+    ada("configure", "--project", ada("project", "new", "Keys", "--field", "id").out.strip())
     return ada
 
 
