@@ -7,6 +7,7 @@ this one ended. While nobody looks, because the server is down, what was last se
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -24,11 +25,12 @@ log = logging.getLogger(__name__)
 def look(weights: Mapping[str, int]) -> int:
     """Projects store so many bytes now (by id; those that are not named store nothing). The number of projects looked at."""
     now, seen = _now(), {key: size for key, size in weights.items() if size}
-    known = set(Stored.objects.values_list("project", flat=True))
-    projects = Project.objects.present().select_related("owner").in_bulk([*known, *seen])
+    marks = {mark.project_id: mark for mark in Stored.objects.all()}
+    stored = {key for key, mark in marks.items() if mark.bytes}
+    projects = Project.objects.present().select_related("owner").in_bulk([*stored, *seen])
     for key, project in projects.items():
         try:
-            _look_at(project, seen.get(key, 0), now, new=key not in known)
+            _look_at(project, marks.get(key), seen.get(key, 0), now)
         except Exception:  # one that cannot be charged must not keep the others from it
             log.exception("what project %s stores was not charged", key)
     return len(projects)
@@ -47,22 +49,17 @@ def _now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def _look_at(project: Project, size: int, now: datetime, *, new: bool) -> None:
-    if new and _begin(project, size, now):
-        return
-    mark = Stored.objects.filter(project=project).first()
+def _look_at(project: Project, mark: Stored | None, size: int, now: datetime) -> None:
     if mark:
         _bring(project, mark, size, now)
+    else:
+        _begin(project, size, now)
 
 
-def _begin(project: Project, size: int, now: datetime) -> bool:
-    """False when somebody else has looked at it first."""
-    try:
-        with transaction.atomic():
-            Stored.objects.create(project=project, bytes=size, at=now)
-    except IntegrityError:
-        return False
-    return True
+def _begin(project: Project, size: int, now: datetime) -> None:
+    """What it stores is charged from here on; nothing to do where somebody else has looked at it first."""
+    with suppress(IntegrityError), transaction.atomic():
+        Stored.objects.create(project=project, bytes=size, at=now)
 
 
 def _bring(project: Project, mark: Stored, size: int, now: datetime) -> None:

@@ -32,11 +32,11 @@ from teams.forms import TeamField
 
 
 class ProjectForm(ActionForm):
-    """A project's name."""
+    """A project's name, and whether its data may be read elsewhere."""
 
     class Meta:
         model = Project
-        fields = ["name"]
+        fields = ["name", "lends_data"]
 
 
 @admin.register(Project, site=owners)
@@ -61,7 +61,7 @@ class ProjectAdmin(Owned):
         return rows
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return ["name", *self.readonly_fields] if obj else ["name"]
+        return ["name", "lends_data", *self.readonly_fields] if obj else ["name"]
 
     def has_add_permission(self, request: Any) -> bool:
         return request.user.verified
@@ -72,7 +72,7 @@ class ProjectAdmin(Owned):
     def save_model(self, request: Any, obj: Project, form: Any, change: bool) -> None:
         name = form.cleaned_data["name"]
         if change:
-            actions.rename(project=obj, name=name, by=request.user)
+            actions.edit(project=obj, name=name, lends_data=form.cleaned_data["lends_data"], by=request.user)
         else:
             become(obj, actions.create(name=name, by=request.user))
 

@@ -172,7 +172,10 @@ def test_a_project_is_made_and_renamed(olga, owner):
     assert (made.owner, made.name, entry()) == (owner, "Speech", ("project:new", "olga", "admin"))
     post(olga, "projects_project_change", made.pk, name="Voices")
     made.refresh_from_db()
-    assert (made.name, made.slug, entry()[0]) == ("Voices", "speech", "project:set")
+    assert (made.name, made.slug, made.lends_data, entry()[0]) == ("Voices", "speech", False, "project:set")
+    post(olga, "projects_project_change", made.pk, name="Voices", lends_data="on")
+    made.refresh_from_db()
+    assert made.lends_data and entry()[0] == "project:lend"
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\u202eb", "a\x1b"])

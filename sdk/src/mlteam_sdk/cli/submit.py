@@ -47,8 +47,8 @@ def _spec_options() -> list[Callable[..., Any]]:
             "--data",
             "-d",
             multiple=True,
-            metavar="NAME[@VERSION][/PART]:/PATH",
-            help="A dataset or model that the job reads at a path; repeatable.",
+            metavar="NAME[@VERSION][/PART]:/PATH[:ro]",
+            help="A dataset, model or volume that the job has at a path; PROJECT.NAME is another project's. Repeatable.",
             shell_complete=completing.datastores,
         ),
         click.option(
