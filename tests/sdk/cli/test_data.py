@@ -34,7 +34,7 @@ def dataset(name: str, number: int, owner: str = "ada", kind: str = "dataset", *
 
 
 DIGITS = dataset("digits", 2)
-VOLUME = dataset("home", 3, kind="volume", latest=None)
+VOLUME = dataset("home", 3, kind="volume", latest=None, used=4096, files=7, quota=1 << 30)
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +77,7 @@ def test_lists(at: Command, desk: Desk) -> None:
     ran = at("data", "ls", **HERE)
     assert ran.lines[0].split() == ["id", "name", "kind", "version", "files", "bytes", "created"]
     assert ran.lines[1].split()[1:6] == ["digits", "dataset", "3", "2", "30"]
+    assert ran.lines[2].split()[1:6] == ["home", "volume", "-", "7", "4096"]
     assert desk.asked[-1].query["mine"] == ["true"] and desk.asked[-1].query["project"] == [VISION["id"]]
     assert "Created By" in at("data", "ls", "--global", **HERE).lines[0]
     assert "mine" not in desk.asked[-1].query

@@ -175,7 +175,14 @@ def _print(out: Output, thing: Thing, quiet: bool) -> None:
     if quiet:
         click.echo(thing["id"])
     else:
-        out.rows([thing], titles=TITLES) if out.is_for_people else out.one(thing)
+        out.rows([_sized(thing)], titles=TITLES) if out.is_for_people else out.one(thing)
+
+
+def _sized(thing: Thing) -> Thing:
+    """For a table: a volume has its files and bytes where others have those of the newest version."""
+    if thing["kind"] != VOLUME:
+        return thing
+    return {**thing, "latest": {"number": None, "files": thing.get("files"), "bytes": thing.get("used")}}
 
 
 @command("ls")
@@ -193,7 +200,8 @@ def ls(out: Output, everywhere: bool, **choice: Any) -> None:
     columns = list(COLUMNS)
     columns[2:2] = [WHO] * (choice["everyone"] or bool(choice["user"]))
     columns[2:2] = ["project.full_name"] * everywhere
-    out.rows(chosen(**choice, project=None if everywhere else session().project_id), columns, titles=TITLES)
+    found = chosen(**choice, project=None if everywhere else session().project_id)
+    out.rows(map(_sized, found) if out.is_for_people else found, columns, titles=TITLES)
 
 
 def chosen(*, kind: str | None, everyone: bool, user: str | None, limit: int, project: str | None) -> Iterator[Thing]:
