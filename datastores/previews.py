@@ -206,15 +206,15 @@ def _answered(process: subprocess.Popen[bytes], size: int, read: Ask) -> dict[st
             said = json.loads(line)
             if not isinstance(said, list):
                 break
-            start, length = said
-            left -= length
+            start, length = map(int, said)
+            left -= max(0, length)
             if left < 0 or time.monotonic() > until:
                 break
             part = read(start, length)
             _tell(process.stdin, f"{len(part)}\n".encode() + part)
         else:
             said = {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         said = {}
     if not isinstance(said, dict) or "columns" not in said:
         raise NoPreview("This is no Parquet file, or one that takes too long to look into. The download has all of it.")

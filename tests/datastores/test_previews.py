@@ -120,6 +120,19 @@ def test_cells_are_short_and_say_when_there_is_none():
     assert table.rows[1][1:] == [None, None] and table.rows[0][2].startswith("99 bytes: 0000")
 
 
+def test_times_are_shown_as_people_write_them():
+    from arro3.core import Array, DataType, Table
+    from arro3.io import write_parquet
+
+    moments = Array([0, 1_700_000_000_000_000, None], type=DataType.int64())
+    zones = {"plain": None, "nowhere": "Nowhere/Else"}
+    file = io.BytesIO()
+    columns = {name: moments.cast(DataType.timestamp("us", tz=zone)) for name, zone in zones.items()}
+    write_parquet(Table.from_pydict(columns), file)
+    rows = head_of(file.getvalue()).rows
+    assert rows[1][0] == "2023-11-14 22:13:20" and rows[2][0] is None and "not shown" in rows[1][1]
+
+
 def test_a_file_that_is_no_parquet_ends_nothing_but_its_reader():
     good = parquet()
     cuts = [b"", b"PAR1", good[:-1], good[: len(good) // 2], b"PAR1" + b"\xff" * 200 + b"\xff\xff\xff\x7fPAR1"]
