@@ -153,8 +153,8 @@ def _record(row: Import, what: str, by: "By") -> None:
 
 
 def shown(datastore: Datastore) -> list[Import]:
-    """What its page says of imports: those that run, those that failed, and those that have ended within the hour."""
-    lately = Q(state=State.DONE, ended_at__gt=timezone.now() - timedelta(hours=1))
+    """What its page says of imports: those that run, those that failed, and those that have just ended."""
+    lately = Q(state=State.DONE, ended_at__gt=timezone.now() - timedelta(minutes=5))
     rows = datastore.imports.filter(Q(state__in=[*Import.OPEN, State.FAILED]) | lately)
     newest = rows.select_related("created_by").order_by("-created_at", "-id")[:SHOWN]
     return sorted(newest, key=lambda row: not row.is_open)

@@ -371,3 +371,30 @@ def test_progress_is_a_line_that_changes_on_a_terminal_and_few_lines_elsewhere(m
     with meter.Shown() as shown:
         shown(half)
     assert sys.stderr.getvalue() == "Reading 1 of 2 files, 1 B of 2 B, 1 B/s, 0:01 left\n"  # type: ignore[attr-defined]
+
+
+WHERE = "https://example.org/faces.tar.gz"
+
+
+def importing(desk: Desk, *states: dict[str, Any]) -> None:
+    """What the server says of an import, one look after the other."""
+    one, left = {"id": "iiiiiiiiiiiiiii2", "datastore": DIGITS["id"], "address": WHERE}, list(states)
+    desk.on(f"POST /datastores/{DIGITS['id']}/imports", {**one, "state": "waiting"}, 201)
+    desk.on(f"GET /imports/{one['id']}", lambda asked: (200, one | (left.pop(0) if len(left) > 1 else left[0])))
+
+
+def test_the_server_fetches_an_address(at: Command, desk: Desk) -> None:
+    importing(desk, {"state": "fetching"}, {"state": "done", "version": 3, "said": "Left out of the archive: 1 link."})
+    desk.on(f"GET /datastores/{DIGITS['id']}/versions/3", {"number": 3, "files": 2, "bytes": 30})
+    ran = at("data", "push", "digits", WHERE, "--key", "bucket", "--no-unpack", "-m", "new", "-q", **HERE)
+    assert ran.out == f"{DIGITS['id']}@3\n" and "Left out of the archive: 1 link." in ran.err
+    [asked] = desk.those(f"POST /datastores/{DIGITS['id']}/imports")
+    assert json.loads(asked.body) == {"address": WHERE, "key": "bucket", "unpack": False, "note": "new"}
+
+
+def test_what_cannot_be_fetched_is_said(at: Command, desk: Desk) -> None:
+    importing(desk, {"state": "failed", "said": "There is nothing there."})
+    ran = at("data", "push", "digits", WHERE, **HERE)
+    assert ran.status == 1 and "There is nothing there." in ran.err
+    for words in (("push", "digits", WHERE, "--dry-run"), ("new", "x", "--from", WHERE)):
+        assert at("data", *words, **HERE).status == 2
