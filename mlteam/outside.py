@@ -130,6 +130,16 @@ def within(seconds: float) -> Iterator[None]:
         _deadline.reset(before)
 
 
+@contextmanager
+def cut_by(deadline: Deadline) -> Iterator[None]:
+    """What this thread connects to inside is cut when the deadline is ended, by whichever thread."""
+    before = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(before)
+
+
 # Connections
 
 

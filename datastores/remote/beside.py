@@ -3,14 +3,19 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from math import inf
+from time import monotonic
 from typing import Final
 
-from datastores.remote.errors import Stopped
+from datastores.remote.errors import Stopped, Unavailable
 from datastores.remote.progress import Progress
+from mlteam import outside
 
 Work = Callable[[], None]
 
 TICK: Final = 0.5  # seconds
+SLOW: Final = 600.0  # seconds in which some bytes have to pass at least
+SLOWEST: Final = 2**20
 
 
 class Watched:
@@ -18,10 +23,29 @@ class Watched:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self.total, self.add, self.file_done = progress.total, progress.add, progress.file_done
+        self.total, self.file_done = progress.total, progress.file_done
         self.tick: Callable[[], None] = getattr(progress, "tick", lambda: None)
         self.failed: BaseException | None = None
+        self.cut = outside.Deadline(
+            inf
+        )  # ends the connections of what is stopped: a slow one would not be noticed for long
         self._lock = threading.Lock()
+        self._passed, self._seen, self._looked = 0, 0, monotonic()
+
+    def add(self, size: int) -> None:
+        with self._lock:
+            self._passed += abs(size)
+        self._progress.add(size)
+
+    def look(self) -> None:
+        """Now and then, by the thread that waits."""
+        self.tick()
+        if monotonic() - self._looked > SLOW:
+            if self._passed - self._seen < SLOWEST:
+                self.fail(Unavailable("What is elsewhere answers too slowly to be waited for. Try again later."))
+            self._seen, self._looked = self._passed, monotonic()
+        if self.stopped:
+            self.cut.end()
 
     @property
     def stopped(self) -> bool:
@@ -41,7 +65,8 @@ def run(works: Iterable[Work], at_once: int, watched: Watched) -> None:
         try:
             if watched.stopped:
                 raise Stopped
-            work()
+            with outside.cut_by(watched.cut):
+                work()
         except BaseException as error:
             watched.fail(error)
         finally:
@@ -52,17 +77,18 @@ def run(works: Iterable[Work], at_once: int, watched: Watched) -> None:
         try:
             for work in works:
                 while not room.acquire(timeout=TICK):
-                    watched.tick()
-                watched.tick()
+                    watched.look()
+                watched.look()
                 if watched.stopped:
                     break
                 begun.add(threads.submit(do, work))
                 begun = {one for one in begun if not one.done()}
             while begun:
                 begun = wait(begun, TICK).not_done
-                watched.tick()
+                watched.look()
         except BaseException as error:
             watched.fail(error)
+            watched.cut.end()
     if watched.failed:
         raise watched.failed
     if watched.stopped:

@@ -26,9 +26,10 @@ from datastores.remote.progress import Progress, check
 from datastores.remote.retrying import Tries, again
 from datastores.remote.sources import Item, Source
 from datastores.remote.sums import POLYNOMIALS, Sum, crc, together
-from mlteam import state
+from mlteam import outside, state
 
 PART: Final = 32 * 2**20  # bytes of a part of a large file, of which several come at once
+LISTING: Final = 3600.0  # seconds in which it is found out what there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ def fetch(source: Source, to: Path, progress: Progress, *, most: int | None = No
         if not alone:
             raise Unavailable(f"{source.shown} is being fetched already.")
         try:
-            with full_said():
-                fetched = _Fetch(source, to, scratch, progress, most).run()
+            work = _Fetch(source, to, scratch, progress, most)
+            with full_said(), outside.cut_by(work.progress.cut):
+                fetched = work.run()
         except (Changed, Refused, TooLarge):
             forget(to)
             raise
@@ -117,7 +119,13 @@ class _Fetch:
         if not self.listing.exists():
             forget(self.to)
             self.scratch.mkdir(mode=0o700, parents=True)
-            again(self._list, self.progress)
+            limit = threading.Timer(LISTING, self.progress.cut.end)
+            limit.daemon = True
+            limit.start()
+            try:
+                again(self._list, self.progress)
+            finally:
+                limit.cancel()
         files, size, unknown = 0, 0, False
         for number, item in self._items():
             files, size, unknown = number + 1, size + (item.size or 0), unknown or item.size is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datastores.blobs import Full
-from datastores.remote import errors, fetching, retrying
+from datastores.remote import beside, errors, fetching, retrying
 from datastores.remote.addresses import Address, BadAddress
 from datastores.remote.keys import Key
 from datastores.remote.opening import open_source, open_target
@@ -220,6 +220,14 @@ def test_it_stops_and_goes_on(site, tmp_path):
     fetch(site, "/large", tmp_path / "to", progress := Counted())
     assert below(tmp_path / "to") == {"large": site.files["/large"]} and progress.bytes_done == 8 * MIB
     assert 0 < len(site.asked) - before < 8
+
+
+def test_what_comes_too_slowly_is_not_waited_for(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(beside, "SLOW", 0.1)
+    monkeypatch.setattr(beside, "TICK", 0.05)
+    site.files["/large"], site.slow = os.urandom(8 * MIB), 0.5
+    with pytest.raises(errors.Unavailable, match="too slowly"):
+        fetch(site, "/large", tmp_path / "to")
 
 
 @pytest.mark.parametrize("ranges", [True, False])
