@@ -1,5 +1,7 @@
 // What somebody drops or chooses, as a list of files with their paths, and what of it is left out and why.
 
+import { IGNORE, ignoring } from "./ignore.js";
+
 const LONGEST = 4096; // bytes of a path
 const COMPONENT = 255; // bytes of what stands between two slashes
 const AT_ONCE = 50; // files of a folder that the browser is asked for at a time
@@ -32,6 +34,19 @@ export class Chosen {
       this.bytes += file.size;
     }
   }
+}
+
+/** The same without what its .mlteamignore names, as the command sends it. */
+export async function withoutIgnored(chosen) {
+  const isOut = await ignoring(chosen.files);
+  const left = new Chosen();
+  left.name = chosen.name;
+  left.leftOut = chosen.leftOut;
+  for (const { path, file } of chosen.files) {
+    if (isOut(path)) left.leftOut.push({ path, why: `${IGNORE} names it` });
+    else left.add(path, file);
+  }
+  return left;
 }
 
 /** What a file input holds. */

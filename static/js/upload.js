@@ -1,6 +1,6 @@
 // Where files and folders are dropped: says what was chosen, sends it, and how far that is; goes on after a pause, a cut or a reload.
 
-import { ofDrop, ofInput } from "./folder.js";
+import { ofDrop, ofInput, withoutIgnored } from "./folder.js";
 import { Sending, Unreadable } from "./sending.js";
 
 const SHOWN = 100; // of what was left out
@@ -43,7 +43,10 @@ class Place {
     this.is = root.dataset;
     for (const button of root.querySelectorAll("[data-act]")) button.addEventListener("click", () => this[button.dataset.act]());
     for (const input of root.querySelectorAll("input[type=file]")) {
-      input.addEventListener("change", () => { if (input.files.length) this.choose(ofInput(input)); input.value = ""; });
+      input.addEventListener("change", () => {
+        if (input.files.length) this.take(ofInput(input));
+        input.value = "";
+      });
     }
     this.listen();
     this.show("empty");
@@ -96,7 +99,12 @@ class Place {
       this.part("looking").textContent = `Looking into the folder: ${files(chosen.files.length)}, ${size(chosen.bytes)} so far`;
     });
     this.show("looking");
-    this.choose(await looking);
+    this.take(await looking);
+  }
+
+  async take(chosen) {
+    this.show("looking");
+    this.choose(await withoutIgnored(chosen));
   }
 
   choose(chosen) {
@@ -235,4 +243,4 @@ class Place {
   }
 }
 
-for (const root of document.querySelectorAll("[data-upload]")) new Place(root);
+for (const root of document.querySelectorAll("[data-uploader]")) new Place(root);

@@ -35,7 +35,8 @@ output: [{to: "model:cat-finder"}]
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder: many small files, names in other alphabets, an empty file, a large one, and a name that no version can have."""
+    """A folder: many small files, names in other alphabets, an empty file, a large one, what is
+    ignored, and a name that no version can have."""
     root = tmp_path_factory.mktemp("somewhere") / "photos"
     (root / "many").mkdir(parents=True)
     (root / "ä ß").mkdir()
@@ -47,6 +48,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "large.bin").write_bytes(os.urandom(LARGE))
     (root / "bad\nname").write_text("x")
     (root / "train.py").write_text(TRAIN)
+    (root / ".mlteamignore").write_text("*.tmp\n.mlteamignore\n/work/\n")
+    (root / "many" / "half.tmp").write_text("x")
+    (root / "work").mkdir()
+    (root / "work" / "kept.txt").write_text("x")
     return root
 
 
@@ -60,15 +65,23 @@ def create(page: Page, kind: str, name: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
+def ready(page: Page) -> None:
+    """The page's scripts are there: what is chosen before is lost."""
+    expect(page.locator("[data-uploader]")).to_have_attribute("data-state", "empty")
+
+
 def choose(page: Page, folder: Path) -> None:
+    ready(page)
     page.get_by_label("A folder").set_input_files(folder)
     expect(page.locator("[data-part=summary]")).to_have_text(re.compile(rf"^{MANY + 5} files, 9\.0 MiB from photos$"))
-    expect(page.locator("[data-part=left-out]")).to_contain_text("1 left out")
+    expect(page.locator("[data-part=left-out]")).to_contain_text("4 left out")
     expect(page.locator("[data-part=left-out]")).to_contain_text("control character")
+    expect(page.locator("[data-part=left-out]")).to_contain_text("work/kept.txt: .mlteamignore names it")
 
 
 def drop(page: Page, *paths: Path) -> None:
     """As from a file manager."""
+    ready(page)
     box = page.get_by_text("Drop a folder or files here").bounding_box()
     assert box
     session = page.context.new_cdp_session(page)
@@ -170,6 +183,7 @@ def test_a_file_that_changes_after_it_was_chosen_is_named(page_of: Callable[...,
     create(page, "Dataset", "changing")
     for name in ("stays.txt", "changes.txt"):
         (tmp_path / name).write_text(name)
+    ready(page)
     page.get_by_label("Files", exact=True).set_input_files([tmp_path / "stays.txt", tmp_path / "changes.txt"])
     (tmp_path / "changes.txt").write_text("something else, and longer")
     page.get_by_role("button", name="Upload as version 1").click()
