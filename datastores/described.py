@@ -12,6 +12,13 @@ _BEGUN: Final = {
     "properties": {
         "id": {"type": "string"},
         **dict.fromkeys(("files", "bytes", "missing", "missing_bytes"), _NUMBER),
+        "lacks": {
+            "type": ["array", "null"],
+            "items": {
+                "type": "object",
+                "properties": {"sha256": {"type": "string"}, "size": _NUMBER, "received": _NUMBER},
+            },
+        },
     },
 }
 
@@ -38,9 +45,10 @@ def paths(root: str) -> dict[str, Any]:
         "Begins an upload to a dataset, model or volume, or goes on with the same one that was begun before: the body is the manifest, "
         "gzipped perhaps "
         '(Content-Encoding), with a line of JSON for each file in any order: `{"path", "sha256", "size", "mode"}`, mode 420 or 493. '
-        "The answer says how much the server lacks. Of a dataset or model the body may have only what is different from the latest "
-        "version, whose digest is its `base` then: lines for files that are new or not as they were, and for each that is gone "
-        '`{"path", "removed": true}`. Where another version is the latest by now, that is refused (`other_base`).',
+        "The answer says how much the server lacks, and of up to 500 blobs which (`lacks`, else null). Of a dataset or model the body may "
+        "have only what is different from the latest version, whose digest is its `base` then: lines for files that are new or not as they "
+        'were, and for each that is gone `{"path", "removed": true}`. Where another version is the latest by now, that is refused '
+        "(`other_base`).",
         ["datastore"],
         201,
         _BEGUN,

@@ -32,6 +32,7 @@ from django.http import HttpResponse
 from ninja.errors import AuthenticationError
 
 import access
+import datastores.problems  # noqa: F401 - it says what goes wrong here
 from access.keys import RoleHolder
 from accounts.models import User
 from api import door, limits, problems

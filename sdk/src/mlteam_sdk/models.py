@@ -476,13 +476,14 @@ class Change(Thing):
 
 
 class Upload(Thing):
-    """Files on their way into a new version: contents and bytes that the server lacks (`missing`)."""
+    """Files on their way into a new version: contents and bytes that the server lacks (`missing`), and which, where they are few."""
 
     id: str = ""
     files: int = 0
     bytes: int = 0
     missing: int = 0
     missing_bytes: int = 0
+    lacks: list[dict[str, Any]] | None = None
 
 
 class KeyTest(Thing):

@@ -83,7 +83,8 @@ class Pushing:
     def _finish(self, upload: Upload, note: str) -> tuple[Any, bool]:
         for _ in range(ROUNDS):
             if upload.missing:
-                self._send(self._missing())
+                self._send(self._missing() if upload.lacks is None else self._lacking(upload.lacks))
+                upload.lacks = None
             commit = Ask("POST", f"{self._upload}/commit", data={"note": note}, headers=asking.post_headers(None))
             try:
                 response = self._client.response(commit.slowly())
@@ -112,7 +113,9 @@ class Pushing:
     def _missing(self) -> list[Lacking]:
         ask = Ask("GET", f"{self._upload}/missing", headers={"Accept": "*/*"})
         text = ranges.whole(self._client, ask.slowly(), MOST_MISSING)
-        said = [json.loads(line) for line in text.splitlines()]
+        return self._lacking([json.loads(line) for line in text.splitlines()])
+
+    def _lacking(self, said: list[dict[str, Any]]) -> list[Lacking]:
         known = self._reading.by_checksum
         return [Lacking(one["sha256"], known[one["sha256"]], one["received"]) for one in said if one["sha256"] in known]
 
