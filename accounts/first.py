@@ -15,6 +15,11 @@ def make_token() -> str:
     return state.secret(NAME)
 
 
+def path() -> str:
+    """Where the first account is made. Without asking the addresses of all pages for it, which load all that answers them."""
+    return f"/setup/{make_token()}/"
+
+
 def discard_token() -> None:
     """Removes the token's file; it is worthless by then anyway."""
     _file().unlink(missing_ok=True)

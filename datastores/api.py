@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 import access
+import datastores.problems  # noqa: F401 - it says what goes wrong here
 from api import etags, lists
 from api.callers import ApiRequest
 from api.lists import ByName, In, Listed, Sorted

@@ -6,12 +6,11 @@ class DatastoresConfig(AppConfig):
 
     def ready(self) -> None:
         import access
-        from datastores import problems, receivers
+        from datastores import receivers
         from datastores.kinds import Kind
         from projects import trail
 
         for kind in Kind.values:
             access.register_finder(kind, receivers.finder(kind))
         receivers.connect()
-        problems.register()
         trail.say(receivers.WORDS)

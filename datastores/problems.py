@@ -1,4 +1,6 @@
-"""What went wrong with data, as programs are told."""
+"""What went wrong with data, as programs are told: whoever answers them imports this."""
+
+from typing import Final
 
 from api import problems
 from api.problems import NOTHING, Problem, invalid
@@ -21,25 +23,23 @@ def _in_use(error: errors.InUse) -> Problem:
     return Problem(409, "in_use", str(error), users=[{"urn": one.urn, "name": one.name} for one in error.users])
 
 
-def register() -> None:
-    """Called once when the app is ready."""
-    readings = {
-        BadManifest: lambda error: invalid([("manifest", str(error))]),
-        BadPath: lambda error: invalid([("path", str(error))]),
-        errors.Unfit: lambda error: invalid([(error.field, str(error))]),
-        errors.InUse: _in_use,
-        errors.Incomplete: lambda error: Problem(409, "incomplete", str(error), missing_blobs=error.missing),
-        deltas.OtherBase: lambda error: Problem(409, "other_base", str(error)),
-        errors.TooMuch: lambda error: Problem(409, "quota", str(error)),
-        changing.InTheWay: lambda error: Problem(409, "conflict", str(error)),
-        trees.NotThere: lambda error: Problem(404, "not_found", NOTHING),
-        uploads.BadPack: lambda error: invalid([("pack", str(error))]),
-        uploads.NotWanted: lambda error: invalid([("sha256", "is none that this upload lacks")]),
-        uploads.Damaged: _damaged,
-        uploads.Gap: lambda error: Problem(409, "gap", str(error), received=error.received),
-        blobs.Full: lambda error: Problem(507, "full", str(error)),
-        blobs.Missing: lambda error: Problem(410, "lost", LOST),
-        blobs.Unavailable: lambda error: Problem(503, "store_away", f"{error} Try again in a while."),
-    }
-    for kind, reading in readings.items():
-        problems.register(kind, reading)
+_READINGS: Final = {
+    BadManifest: lambda error: invalid([("manifest", str(error))]),
+    BadPath: lambda error: invalid([("path", str(error))]),
+    errors.Unfit: lambda error: invalid([(error.field, str(error))]),
+    errors.InUse: _in_use,
+    errors.Incomplete: lambda error: Problem(409, "incomplete", str(error), missing_blobs=error.missing),
+    deltas.OtherBase: lambda error: Problem(409, "other_base", str(error)),
+    errors.TooMuch: lambda error: Problem(409, "quota", str(error)),
+    changing.InTheWay: lambda error: Problem(409, "conflict", str(error)),
+    trees.NotThere: lambda error: Problem(404, "not_found", NOTHING),
+    uploads.BadPack: lambda error: invalid([("pack", str(error))]),
+    uploads.NotWanted: lambda error: invalid([("sha256", "is none that this upload lacks")]),
+    uploads.Damaged: _damaged,
+    uploads.Gap: lambda error: Problem(409, "gap", str(error), received=error.received),
+    blobs.Full: lambda error: Problem(507, "full", str(error)),
+    blobs.Missing: lambda error: Problem(410, "lost", LOST),
+    blobs.Unavailable: lambda error: Problem(503, "store_away", f"{error} Try again in a while."),
+}
+for _kind, _reading in _READINGS.items():
+    problems.register(_kind, _reading)

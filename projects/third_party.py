@@ -22,11 +22,11 @@ from mlteam import state
 from projects import ownership, sealing
 from projects.errors import Impossible, TooOften, refused
 from projects.models import AuditEntry, Project, ThirdPartyKey, record
-from projects.third_party_tries import LONGEST, TRIES, Outcome, attempt
 from projects.third_party_types import TYPES, check, check_name
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from projects.third_party_tries import Outcome
 
 MOST: Final = 100  # keys of a project
 AT_ONCE: Final = 100  # rows that a rotation reads
@@ -133,14 +133,17 @@ def _record(key: ThirdPartyKey, action: str, by: "User", **values: Any) -> None:
 # Trying them out
 
 A_MINUTE: Final = 10  # tests of one person in a project
+A_WHILE: Final = 15  # seconds after which a test has ended
 BESIDE_EACH_OTHER: Final = 8  # tests that one process makes: each waits in a thread of its own
 
 _testing: set[str] = set()  # who tests something just now
 _lock = threading.Lock()
 
 
-def test(*, key: ThirdPartyKey, by: "User") -> Outcome:
+def test(*, key: ThirdPartyKey, by: "User") -> "Outcome":
     """Tries a key where it opens something. It waits for others: not for use in a transaction. Raises Impossible, TooOften."""
+    from projects.third_party_tries import TRIES, attempt  # and what asks over HTTP, which few processes do
+
     access.require(by, "key:set", key)
     if key.type not in TRIES:
         raise Impossible(f"There is nothing to try with a key of the type {key.type}: it does not say what it opens.")
@@ -159,7 +162,7 @@ def test(*, key: ThirdPartyKey, by: "User") -> Outcome:
 def _one_at_a_time(by: "User") -> Iterator[None]:
     with _lock:
         if by.pk in _testing or len(_testing) >= BESIDE_EACH_OTHER:
-            raise TooOften("A key is being tested just now. Wait for its end.", seconds=int(LONGEST))
+            raise TooOften("A key is being tested just now. Wait for its end.", seconds=A_WHILE)
         _testing.add(by.pk)
     try:
         yield

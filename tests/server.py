@@ -22,6 +22,7 @@ import psutil
 from mlteam import state
 
 OURS = ("MLTEAM_", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DJANGO_", "PORT", "HOST", "PYTEST")
+COLLECT = "import django; django.setup(); from mlteam import static_files; static_files.collect()"
 KEPT = ("MLTEAM_PIP_", "MLTEAM_SERVICES")  # where packages come from on this machine; that no key is tried outside
 PARTS = {"redis": "redis-server", "web": "uvicorn", "worker": "mlteam.celery", "beat": "mlteam.beat"}
 PATIENCE = 90  # seconds; nothing here takes that long unless it is broken
@@ -147,10 +148,12 @@ class Server:
 
 
 def begin_migrated(var: Path) -> None:
-    """Puts a migrated database into a new data directory. Servers of tests that test how one begins do without."""
+    """Puts a migrated database and the static files into a new data directory. Servers of tests that test how one begins do without."""
     (var / "db").mkdir(mode=0o700, parents=True)
     var.chmod(0o711)
-    shutil.copyfile(migrated(), var / "db" / "mlteam.sqlite3")
+    kept = migrated()
+    shutil.copyfile(kept, var / "db" / "mlteam.sqlite3")
+    shutil.copytree(kept.with_suffix(".static"), var / "static")
 
 
 def migrated() -> Path:
@@ -172,8 +175,11 @@ def _migrations() -> str:
 
 def _migrate(kept: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="mlteam-migrated-") as directory:
-        command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(command, cwd=state.ROOT, env=environment_of(Path(directory)), check=True, timeout=PATIENCE)
+        environment = environment_of(Path(directory), DJANGO_SETTINGS_MODULE="mlteam.settings")
+        for command in (["manage.py", "migrate", "--verbosity", "0"], ["-c", COLLECT]):
+            subprocess.run([sys.executable, *command], cwd=state.ROOT, env=environment, check=True, timeout=PATIENCE)
+        shutil.rmtree(kept.with_suffix(".static"), ignore_errors=True)
+        shutil.copytree(Path(directory) / "static", kept.with_suffix(".static"))
         shutil.copyfile(Path(directory) / "db" / "mlteam.sqlite3", kept.with_suffix(".draft"))
     kept.with_suffix(".draft").replace(kept)
 

@@ -126,15 +126,20 @@ def test_the_page_keeps_what_was_typed_and_says_what_is_wrong(db, token, client)
 def test_prepare_prints_the_path_to_open_and_nothing_else(db, monkeypatch, make_user):
     ran = []
     monkeypatch.setattr("mlteam.management.commands.prepare.call_command", lambda name, **_: ran.append(name))
+    monkeypatch.setattr("mlteam.static_files.collect", lambda: ran.append("static files"))
     assert _prepare() == f"/setup/{first.make_token()}/\n"
     assert _prepare() == f"/setup/{first.make_token()}/\n"
     make_user("olga")
     assert _prepare() == "/\n"
     assert not first._file().exists()
-    assert ran == ["migrate", "collectstatic"] * 3
+    assert ran == ["migrate", "static files"] * 3
 
 
 def _prepare():
     out = StringIO()
     call_command("prepare", stdout=out)
     return out.getvalue()
+
+
+def test_the_path_to_open_first_is_that_of_the_page(db):
+    assert first.path() == reverse("setup", args=[first.make_token()])

@@ -1,5 +1,7 @@
 """Names the jobs that run, one in a line; what `make run` says when it ends."""
 
+from typing import Any
+
 from django.core.management.base import BaseCommand
 
 from jobs.models import Job
@@ -7,6 +9,7 @@ from jobs.models import Job
 
 class Command(BaseCommand):
     help = "Name the jobs that run now."
+    requires_system_checks: Any = []  # they load all that the server does
 
     def handle(self, *args: object, **options: object) -> None:
         for job in Job.objects.active().select_related("project", "created_by").newest_first():

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.urls import reverse
 
 from accounts import first
 from accounts.models import Installation
+from mlteam import static_files
 
 
 class Command(BaseCommand):
@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
+        static_files.collect()
         Installation.objects.get_or_create(pk=1)
         self.stdout.write(_path())
 
@@ -26,4 +26,4 @@ def _path() -> str:
     if first.is_set_up():
         first.discard_token()
         return "/"
-    return reverse("setup", args=[first.make_token()])
+    return first.path()

@@ -15,6 +15,7 @@ ENDING = 20  # seconds that a job has for its end beyond those between SIGTERM a
 
 class Command(BaseCommand):
     help = "Names the jobs that run, ends them, and ends the server."
+    requires_system_checks: Any = []  # they load all that the server does
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
