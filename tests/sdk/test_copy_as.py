@@ -307,12 +307,13 @@ def _new_datastore(world: World) -> Shown:
 
 
 AWAY = "https://127.0.0.1:1/faces.tar"  # to which the server does not go
+REFUSED = "https://10.1.2.3/x.zip"  # in a private network: that is found out at once
 
 
 def failed_import(world: World) -> tuple[str, str]:
     """A dataset and an import that has failed."""
     made = datastore(world)
-    begun = world.asks("POST", f"/datastores/{made}/imports", {"address": AWAY})["id"]
+    begun = world.asks("POST", f"/datastores/{made}/imports", {"address": REFUSED})["id"]
     until = time.monotonic() + 60
     while world.asks("GET", f"/imports/{begun}")["state"] != "failed" and time.monotonic() < until:
         time.sleep(0.2)
