@@ -102,6 +102,7 @@ GROUPS = {
     "tests/faults/": "faults",
     "tests/runner/test_faults.py": "faults",
     "tests/test_supervisor.py": "faults",
+    "tests/sdk/test_copy_as.py": "copies",
     "tests/sdk/": "programs",
     "tests/api/test_real.py": "programs",
 }
@@ -110,6 +111,7 @@ FIRST = (
     "browsers",
     "faults",
     "programs",
+    "copies",
     "tests/access/test_routes.py",
     "tests/api/test_unforeseen.py",
     "tests/access/test_attacks.py",
