@@ -45,6 +45,8 @@ PAGES: Final = {
         query={"mine": "mine", "kind": "kind", "q": "q"},
     ),
     "datastores:detail": Way("/datastores/{datastore}", "data get {datastore}"),
+    "datastores:upload": Way("/datastores/{datastore}", "data get {datastore}"),
+    "datastores:volume_show": Way("/datastores/{datastore}/content", "data content ls {datastore}"),
     "datastores:version": Way(
         "/datastores/{datastore}/versions/{version}/content",
         "data content ls {datastore}@{version}",

@@ -164,18 +164,18 @@ def names(world: World) -> dict[str, str]:
     world.asks("POST", f"/projects/{offered['id']}/offer", {"user": "ada"}, "stan")
     world.asks("POST", "/teams", {"name": "Lab"})
     role = world.asks("GET", f"/projects/{world.site.vision}/roles")["items"][0]
-    return {"job": job, "role": role["id"], "offered": offered["slug"], "data": pushed(world)}
+    about = {"data": pushed(world, datastore(world)), "volume": pushed(world, volume(world))}
+    return {"job": job, "role": role["id"], "offered": offered["slug"], **about}
 
 
-def pushed(world: World) -> str:
-    """A dataset with a version."""
+def pushed(world: World, made: str) -> str:
+    """A dataset or volume, and what it is given."""
     line = json.dumps({"path": "a/b.txt", "sha256": hashlib.sha256(b"").hexdigest(), "size": 0, "mode": 420})
-    made = datastore(world)
     asks = world.clients["ada"]
     begun = asks.post(f"/datastores/{made}/uploads", content=line, headers={"Content-Type": "application/x-ndjson"})
     empty = hashlib.sha256(b"").digest() + bytes(8)
     asks.put(f"/uploads/{begun.json()['id']}/pack", content=empty).raise_for_status()
-    world.asks("POST", f"/uploads/{begun.json()['id']}/commit", {})
+    asks.post(f"/uploads/{begun.json()['id']}/commit", json={}).raise_for_status()
     return made
 
 
@@ -202,6 +202,8 @@ PATHS = {
     "jobs:history": "/p/vision/jobs/{job}/history",
     "datastores:list": "/p/vision/data",
     "datastores:detail": "/p/vision/data/{data}",
+    "datastores:upload": "/p/vision/data/{data}/upload",
+    "datastores:volume_show": "/p/vision/data/{volume}/show/a/b.txt",
     "datastores:version": "/p/vision/data/{data}/versions/1",
     "datastores:show": "/p/vision/data/{data}/versions/1/show/a/b.txt",
     "datastores:compare": "/p/vision/data/{data}/compare",
