@@ -46,7 +46,7 @@ def _job(client: Any) -> None:
         cpu=0.5,
         mem=0.5,
         data=["large:/data"],
-        output=[{"to": "model:large"}],
+        output=[{"to": "model:trained"}],
     )
     if job.wait(PATIENCE).state != "succeeded":
         raise SystemExit(f"the job ended as {job.state}: {job.sentence}")
