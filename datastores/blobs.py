@@ -3,9 +3,11 @@
 A store knows nothing of projects or of who may read what; it keeps bytes under keys. Which one there is, the setting MLTEAM_BLOBS says.
 """
 
+import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -25,6 +27,17 @@ class Missing(Exception):
 
 class Full(Exception):
     """There is no room left for what was to be kept."""
+
+
+@contextmanager
+def full_said(said: str) -> Iterator[None]:
+    """Raises Full, with this sentence, where a disk takes no more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Full(said) from error
+        raise
 
 
 class Unavailable(Exception):

@@ -3,14 +3,13 @@
 Each line is one of a manifest, for a file that is new or not as it was, or `{"path": …, "removed": true}`, in any order.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from datastores import listings, manifests
-from datastores.listings import END, RECORD, Listing, Summary
+from datastores.listings import Listing, Summary, Writer
 from datastores.manifests import BadManifest, Entry
 from datastores.paths import BadPath, clean, shown
 
@@ -33,7 +32,7 @@ def write(base: Path, source: Path, target: Path) -> tuple[Summary, list[Entry]]
     Also answers what has changed. Raises BadManifest.
     """
     changes = _read(listings.lines_of(source))
-    with listings.opened(base) as before, _Writer(target) as writer:
+    with listings.opened(base) as before, Writer(target) as writer:
         at = 0
         for path in sorted(changes, key=str.encode):
             number, entry = changes[path]
@@ -94,50 +93,6 @@ def _check_place(listing: Listing, path: str, number: int) -> None:
     for above in PurePosixPath(path).parents:
         if above.name and listing.find(str(above)):
             raise BadManifest(f"Line {number}: “{shown(str(above))}” is a file, and a folder of another file.")
-
-
-class _Writer:
-    """Writes a manifest and its index as they grow."""
-
-    def __init__(self, target: Path) -> None:
-        self._target, self._digest = target, hashlib.sha256()
-        self._lines: BinaryIO
-        self._index: BinaryIO
-        self._files = self.length = self._bytes = 0
-
-    def __enter__(self) -> "_Writer":
-        self._lines = self._target.open("wb")
-        self._index = listings.index_of(self._target).open("wb")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._index.write(RECORD.pack(self.length, self._bytes, END))
-        self._lines.close()
-        self._index.close()
-
-    @property
-    def summary(self) -> Summary:
-        return Summary(self._digest.hexdigest(), self._files, self._bytes)
-
-    def add(self, entry: Entry) -> None:
-        self._index.write(RECORD.pack(self.length, self._bytes, bytes.fromhex(entry.sha256)))
-        self._write(entry.line, 1, entry.size)
-
-    def copy(self, listing: Listing, start: int, end: int) -> None:
-        """The files from one number to another (exclusive), as another manifest has them."""
-        if start == end:
-            return
-        at, before = listing.place(start)
-        self._index.writelines(
-            RECORD.pack(place - at + self.length, size - before + self._bytes, sha256)
-            for place, size, sha256 in listing.records(start, end)
-        )
-        self._write(listing.lines(start, end), end - start, listing.bytes_of(start, end))
-
-    def _write(self, lines: bytes, files: int, size: int) -> None:
-        self._lines.write(lines)
-        self._digest.update(lines)
-        self.length, self._files, self._bytes = self.length + len(lines), self._files + files, self._bytes + size
 
 
 def known(entries: Iterable[Entry]) -> Iterator[tuple[bytes, int]]:

@@ -5,10 +5,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from datastores.blobs import CHUNK, Full, Missing
+from datastores.blobs import CHUNK, Missing, full_said
 
 
 class DiskStore:
@@ -20,7 +20,7 @@ class DiskStore:
         self.root = root
 
     def put(self, key: str, file: Path) -> None:
-        with _full_said():
+        with full_said("The disk that keeps the content is full."):
             try:
                 os.replace(file, f"{self.root}/{key}")  # noqa: PTH105 - a path of pathlib takes longer to make than the file to move
             except FileNotFoundError:
@@ -89,13 +89,3 @@ def _below(directory: Path, path: str, prefix: str) -> Iterator[tuple[str, int]]
 
 def _in_order(entry: os.DirEntry[str]) -> str:
     return entry.name + "/" * entry.is_dir(follow_symlinks=False)
-
-
-@contextmanager
-def _full_said() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Full("The disk that keeps the content is full.") from error
-        raise

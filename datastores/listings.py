@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from datastores import blobs, manifests
 from datastores.manifests import BadManifest, Entry
@@ -164,16 +164,54 @@ def _if_ordered(numbered: Iterable[manifests.Numbered]) -> Iterator[manifests.Nu
 
 
 def _indexed(numbered: Iterable[manifests.Numbered], target: Path) -> Summary:
-    digest, files, length, total = hashlib.sha256(), 0, 0, 0
-    with target.open("wb") as kept, index_of(target).open("wb") as index:
+    with Writer(target) as writer:
         for entry in manifests.checked(numbered):
-            line = entry.line
-            index.write(RECORD.pack(length, total, bytes.fromhex(entry.sha256)))
-            kept.write(line)
-            digest.update(line)
-            files, length, total = files + 1, length + len(line), total + entry.size
-        index.write(RECORD.pack(length, total, END))
-    return Summary(digest.hexdigest(), files, total)
+            writer.add(entry)
+    return writer.summary
+
+
+class Writer:
+    """Writes a manifest and its index as they grow."""
+
+    def __init__(self, target: Path) -> None:
+        self._target, self._digest = target, hashlib.sha256()
+        self._lines: BinaryIO
+        self._index: BinaryIO
+        self._files = self.length = self._bytes = 0
+
+    def __enter__(self) -> "Writer":
+        self._lines = self._target.open("wb")
+        self._index = index_of(self._target).open("wb")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._index.write(RECORD.pack(self.length, self._bytes, END))
+        self._lines.close()
+        self._index.close()
+
+    @property
+    def summary(self) -> Summary:
+        return Summary(self._digest.hexdigest(), self._files, self._bytes)
+
+    def add(self, entry: Entry) -> None:
+        self._index.write(RECORD.pack(self.length, self._bytes, bytes.fromhex(entry.sha256)))
+        self._write(entry.line, 1, entry.size)
+
+    def copy(self, listing: Listing, start: int, end: int) -> None:
+        """The files from one number to another (exclusive), as another manifest has them."""
+        if start == end:
+            return
+        at, before = listing.place(start)
+        self._index.writelines(
+            RECORD.pack(place - at + self.length, size - before + self._bytes, sha256)
+            for place, size, sha256 in listing.records(start, end)
+        )
+        self._write(listing.lines(start, end), end - start, listing.bytes_of(start, end))
+
+    def _write(self, lines: bytes, files: int, size: int) -> None:
+        self._lines.write(lines)
+        self._digest.update(lines)
+        self.length, self._files, self._bytes = self.length + len(lines), self._files + files, self._bytes + size
 
 
 def index_of(manifest: Path) -> Path:

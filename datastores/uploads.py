@@ -6,7 +6,6 @@ file that has arrived in part. What is whole and has the right hash goes into th
 `whole/` until all is here, and `laying` says that it was, and is being put into its place.
 """
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -16,7 +15,7 @@ import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -304,14 +303,9 @@ def touch(upload: Upload) -> None:
         Upload.objects.filter(pk=upload.pk).update(touched_at=now)
 
 
-@contextmanager
-def full_said() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise blobs.Full("The server's disk is full. Nothing is lost: go on when there is room.") from error
-        raise
+def full_said() -> AbstractContextManager[None]:
+    """Raises blobs.Full where the disk takes no more."""
+    return blobs.full_said("The server's disk is full. Nothing is lost: go on when there is room.")
 
 
 def receive_files(upload: Upload, files: Mapping[str, Path]) -> None:

@@ -76,6 +76,15 @@ class Google(ThreadingHTTPServer):
     def grant(self, name: str, bucket: str, prefix: str, permissions: tuple[str, ...]) -> None:
         self.grants.append((f"{name}@vision.iam.gserviceaccount.com", bucket, prefix, permissions))
 
+    def recipe(self) -> None:
+        """Nothing but a bucket that `reader` may read below data/, and one where `writer` may create below results/."""
+        self.clean()
+        self.bucket("input")
+        self.bucket("output")
+        self.grant("reader", "input", "data/", VIEWER)
+        self.grant("writer", "output", "", VIEWER)
+        self.grant("writer", "output", "results/", CREATOR)
+
     def bucket(self, name: str, files: dict[str, bytes] | None = None) -> None:
         """A new bucket with these objects."""
         requests.post(f"{self.emulator}/storage/v1/b", json={"name": name}, timeout=10).raise_for_status()

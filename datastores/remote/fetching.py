@@ -4,19 +4,18 @@ Beside the folder stands `<folder>.arriving` while it is under way: the `listing
 of what has arrived; `<number>.part` for each file that has arrived in part. A file gets its name when it is whole.
 """
 
-import errno
 import json
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from datastores import paths, room
+from datastores import blobs, paths, room
 from datastores.blobs import Full
 from datastores.manifests import FILES
 from datastores.remote.beside import Watched, Work, run
@@ -73,14 +72,9 @@ def forget(to: Path) -> None:
     shutil.rmtree(scratch_of(to), ignore_errors=True)
 
 
-@contextmanager
-def full_said() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Full("The server's disk is full.") from error
-        raise
+def full_said() -> AbstractContextManager[None]:
+    """Raises Full where the disk takes no more."""
+    return blobs.full_said("The server's disk is full.")
 
 
 class _Fetch:

@@ -28,7 +28,7 @@ from datastores.remote.keys import Key
 from datastores.remote.progress import Counted
 from datastores.remote.retrying import again
 from datastores.remote.slices import Pieces
-from datastores.remote.sources import CHUNK, Item, Notes, Sendable
+from datastores.remote.sources import CHUNK, Item, Notes, Sendable, below_or_alone
 from mlteam import outside
 from projects.third_party_tries import SERVICES, refused_by_google
 from projects.third_party_types import check
@@ -206,24 +206,18 @@ class GCSSource(_Bucket):
         super().__init__(address, key, "read_only")
 
     def items(self) -> Iterator[Item]:
-        denied: Denied | None = None
-        some = False
+        return below_or_alone(self.below(), self._alone, self.address)
+
+    def _alone(self) -> Item | None:
+        name = self.address.path
         try:
-            for item in self.below():
-                some = True
-                yield item
-        except Denied as error:
-            denied = error
-        if some:
-            return
-        if self.address.path and not self.address.folder:
-            try:
-                yield _item(self.found(self.address.path), self.address.path.rpartition("/")[2], self.address.path)
-                return
-            except (Denied, NotThere) as error:
-                if isinstance(error, NotThere) and error.args[0].startswith("There is no bucket"):
-                    raise
-        raise denied or NotThere(f"There is nothing at {self.shown}. Look at how it is written.")
+            return _item(self.found(name), name.rpartition("/")[2], name)
+        except Denied:
+            return None
+        except NotThere as error:
+            if error.args[0].startswith("There is no bucket"):
+                raise
+            return None
 
     def read(self, item: Item, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         part = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}

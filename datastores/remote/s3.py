@@ -30,7 +30,7 @@ from datastores.remote.keys import Key
 from datastores.remote.progress import Counted
 from datastores.remote.retrying import again
 from datastores.remote.slices import Slice
-from datastores.remote.sources import CHUNK, Item, Notes, Sendable
+from datastores.remote.sources import CHUNK, Item, Notes, Sendable, below_or_alone
 from datastores.remote.sums import Sum, together
 from mlteam import outside
 
@@ -222,23 +222,14 @@ class S3Source(_Bucket):
     """All objects below `s3://bucket/path/`, or the one that is called so."""
 
     def items(self) -> Iterator[Item]:
-        denied: Denied | None = None
-        some = False
-        try:
-            for item in self.below():
-                some = True
-                yield item
-        except Denied as error:
-            denied = error
-        if some:
-            return
-        if self.address.path and not self.address.folder:
-            with suppress(Denied, NotThere):
-                found = self.ask("s3:GetObject", "head_object", **self.of_name(self.address.path))
-                name = self.address.path
-                yield Item(name.rpartition("/")[2], found["ContentLength"], found["ETag"], name=name)
-                return
-        raise denied or NotThere(f"There is nothing at {self.shown}. Look at how it is written.")
+        return below_or_alone(self.below(), self._alone, self.address)
+
+    def _alone(self) -> Item | None:
+        name = self.address.path
+        with suppress(Denied, NotThere):
+            found = self.ask("s3:GetObject", "head_object", **self.of_name(name))
+            return Item(name.rpartition("/")[2], found["ContentLength"], found["ETag"], name=name)
+        return None
 
     def _asked(self, item: Item) -> dict[str, str]:
         return self.of_name(item.name or self.address.key_of(item.path)) | {"IfMatch": item.version}

@@ -5,6 +5,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, Protocol
 
+from datastores.remote.addresses import Address
+from datastores.remote.errors import Denied, NotThere
+
 CHUNK: Final = 2**20  # bytes of a piece that is read, at most
 
 
@@ -50,6 +53,27 @@ class Sendable:
     path: str
     size: int
     open: Callable[[], AbstractContextManager[BinaryIO]]
+
+
+def below_or_alone(below: Iterator[Item], alone: Callable[[], Item | None], address: Address) -> Iterator[Item]:
+    """What lies below an address in a bucket, or where nothing does the one object that is called so, though it may not be listed.
+
+    Raises Denied, NotThere.
+    """
+    denied: Denied | None = None
+    some = False
+    try:
+        for item in below:
+            some = True
+            yield item
+    except Denied as error:
+        denied = error
+    if some:
+        return
+    if address.path and not address.folder and (one := alone()):
+        yield one
+        return
+    raise denied or NotThere(f"There is nothing at {address.shown}. Look at how it is written.")
 
 
 class Notes(Protocol):

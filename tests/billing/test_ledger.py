@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Sum
 
 from billing import ledger, payers
@@ -26,6 +26,7 @@ from projects import purging
 from projects.models import Project
 from tests.at_once import at_once
 from tests.billing.conftest import price
+from tests.billing.killing import killed_after
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -155,7 +156,7 @@ def test_killed_after_any_statement_the_next_one_makes_it_right(prices, use):
         Charge.objects.all().delete()
         for sums in (MonthTotal, OwnerMonth, ProjectMonth, PersonMonth, Balance):
             sums.objects.all().delete()
-        finished = _killed_after(survived, told)
+        finished = killed_after(survived, lambda: ledger.charge(told))
         agree()
         ledger.charge(told)
         assert Charge.objects.aggregate(sum=Sum("amount"))["sum"] == expected
@@ -163,28 +164,6 @@ def test_killed_after_any_statement_the_next_one_makes_it_right(prices, use):
         if finished:
             return
     raise AssertionError("it never ended")
-
-
-class Killed(BaseException):
-    pass
-
-
-def _killed_after(statements: int, told) -> bool:
-    left = iter(range(statements))
-
-    def die(execute, sql, params, many, context):
-        if next(left, None) is None:
-            raise Killed  # also what would take back the transaction: a dead process does nothing
-        return execute(sql, params, many, context)
-
-    try:
-        with connection.execute_wrapper(die):
-            ledger.charge(told)
-    except Killed:
-        connection.in_atomic_block = False
-        connection.close()
-        return False
-    return True
 
 
 @pytest.mark.django_db(transaction=True)

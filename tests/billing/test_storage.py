@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -18,7 +17,8 @@ from projects import actions as projects
 from projects import ownership
 from projects.models import Project
 from tests.billing.conftest import price
-from tests.billing.test_ledger import Killed, agree, minutes, none_fails, rows
+from tests.billing.killing import killed_after
+from tests.billing.test_ledger import agree, minutes, none_fails, rows
 from tests.billing.test_pages import csv_of, page, text_of
 from tests.datastores.conftest import dataset, kept  # noqa: F401 - fixtures
 from tests.datastores.pushing import push
@@ -123,31 +123,13 @@ def test_killed_after_any_statement_the_next_look_makes_it_right(prices, look):
         for sums in (*Month.__subclasses__(), Balance):
             sums.objects.all().delete()
         look(30, 2 * GIB)
-        finished = _killed_after(survived, lambda: look(75, GIB))
+        finished = killed_after(survived, lambda: look(75, GIB))
         look(75, GIB)
         look(90, 0)
         assert charged() == (Decimal("1.75"), Decimal("0.0175"))
         if finished:
             return
     raise AssertionError("it never ended")
-
-
-def _killed_after(statements: int, act) -> bool:
-    left = iter(range(statements))
-
-    def die(execute, sql, params, many, context):
-        if next(left, None) is None:
-            raise Killed  # also what would take back the transaction: a dead process does nothing
-        return execute(sql, params, many, context)
-
-    try:
-        with connection.execute_wrapper(die):
-            act()
-    except Killed:
-        connection.in_atomic_block = False
-        connection.close()
-        return False
-    return True
 
 
 @pytest.mark.django_db(transaction=True)

@@ -18,7 +18,6 @@ from projects import third_party
 from projects.models import AuditEntry
 from tests import clouds, google_storage
 from tests.datastores.remote.test_s3 import Amazon
-from tests.google_storage import CREATOR, VIEWER
 from tests.jobs.test_inputs import Halting
 
 pytestmark = pytest.mark.django_db
@@ -71,12 +70,7 @@ def google(running_google, host, settings, monkeypatch, project, owner):
     settings.MLTEAM_SERVICES = running_google.services
     monkeypatch.setattr(gcs, "SMALL", 100_000)
     monkeypatch.setattr(gcs, "PIECE", MIB)
-    running_google.clean()
-    running_google.bucket("input")
-    running_google.bucket("output")
-    running_google.grant("reader", "input", "data/", VIEWER)
-    running_google.grant("writer", "output", "", VIEWER)
-    running_google.grant("writer", "output", "results/", CREATOR)
+    running_google.recipe()
     for name in ("reader", "writer"):
         values = {"credentials": running_google.account(name)}
         third_party.add(project=project, kind="gcp", name=name, values=values, by=owner)

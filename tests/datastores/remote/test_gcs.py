@@ -35,12 +35,7 @@ def google(running_google, settings, monkeypatch):
     monkeypatch.setattr(fetching, "PART", MIB)
     monkeypatch.setattr(gcs, "SMALL", 100_000)
     monkeypatch.setattr(gcs, "PIECE", MIB)
-    running_google.clean()
-    running_google.bucket("input")
-    running_google.bucket("output")
-    running_google.grant("reader", "input", "data/", VIEWER)
-    running_google.grant("writer", "output", "", VIEWER)
-    running_google.grant("writer", "output", "results/", CREATOR)
+    running_google.recipe()
     return running_google
 
 
