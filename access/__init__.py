@@ -28,6 +28,7 @@ from access.evaluator import (
     rules,
     scope,
     scopes,
+    scopes_of,
     seen_as,
     who_is_allowed,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "rules",
     "scope",
     "scopes",
+    "scopes_of",
     "seen_as",
     "urn",
     "who",

@@ -184,10 +184,13 @@ def scope(user: Holder, action: str, *, project: str = "project", created_by: st
 
 def scopes(user: Holder, action: str, *, project: str = "project", created_by: str = "created_by") -> list[Q]:
     """The same for each source by itself: for whoever wants only some of the rows, and none of the others looked at."""
-    kind, verb = split_action(action)
     user_id = _known(user)
-    if user_id is None:
-        return []
+    return scopes_of(user_id, action, project=project, created_by=created_by) if user_id else []
+
+
+def scopes_of(user_id: str, action: str, *, project: str = "project", created_by: str = "created_by") -> list[Q]:
+    """The same for somebody active by their id, which may be a mark of `access.prepared`."""
+    kind, verb = split_action(action)
     names = {"project": project, "created_by": created_by}
     return [source.scope(user_id, kind, verb, **names) for source in registered(kind, user_id)]
 

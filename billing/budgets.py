@@ -58,9 +58,17 @@ def of_project(project: "Project", *, members: bool = True) -> list[Budget]:
 
 def of_person(project: "Project", person: "User", *, whole: bool) -> list[Budget]:
     """What limits a person in the project, with `spent`: their own budget, and with `whole` the project's before it."""
-    theirs = Q(member=person) | Q(member=None) if whole else Q(member=person)
-    rows = Budget.objects.filter(theirs, project=project).select_related("member")
-    return _prepared(with_spent(rows.order_by(F("member").asc(nulls_first=True)), this_month()))
+    return _prepared(_limiting(this_month(), whole).objects(project=project.pk, person=person.pk))
+
+
+@cache
+def _limiting(month: date, whole: bool) -> Prepared[Budget]:
+    def limiting(project: str, person: str) -> QuerySet:
+        theirs = Q(member=person) | Q(member=None) if whole else Q(member=person)
+        rows = Budget.objects.filter(theirs, project=project).select_related("member")
+        return with_spent(rows.order_by(F("member").asc(nulls_first=True)), month)
+
+    return Prepared(limiting)
 
 
 def of_members(project: "Project", *, q: str = "", cursor: str = "") -> Page[Budget]:

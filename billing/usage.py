@@ -26,7 +26,7 @@ from billing.models import (
 from billing.prices import money_shows, month_of
 
 MONTHS: Final = 12  # in the chart
-PAGE: Final = 50  # rows of the ledger
+PAGE: Final = 25  # rows of the ledger
 PARTS: Final = 25  # members or projects in the table of a month
 RANKS: Final = (
     "amount",

@@ -148,7 +148,9 @@ if env("DATABASE_URL"):
         DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 0, "max_size": 20, "timeout": 20}
         # access.prepared.planned_once. Not for a pooler that gives each transaction another connection, as pgbouncer may.
         if flag("MLTEAM_PREPARED_STATEMENTS", True):
-            DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 2
+            options = DATABASES["default"]["OPTIONS"]
+            plan = f"{options.get('options', '')} -c plan_cache_mode=force_generic_plan"  # from the first time, not from the sixth
+            options |= {"prepare_threshold": 2, "options": plan.strip()}
 else:
     DATABASES = {"default": _sqlite}  # type: ignore[dict-item]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -1,5 +1,6 @@
 """Pages that answer questions about access: what may I do, why not, who may, and where it comes from."""
 
+from contextlib import nullcontext
 from typing import Any, Final
 
 from django.contrib import messages
@@ -81,9 +82,9 @@ def my_rules(request: UserRequest) -> HttpResponse:
 def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
     """The page of one's rules, policies and roles; admins have a form to give a user a policy."""
     q = searched(request)
-    seen = Project.objects.visible_to(request.user).annotate(key=NAME)
+    seen = Project.objects.sorted_for(request.user).annotate(key=NAME)
     order = Order("key", descending=False)
-    with planned_once():  # PostgreSQL looks at all projects, whatever it plans
+    with nullcontext() if q else planned_once():  # as in projects.dashboard
         page = paged(seen.matching(q) if q else seen, request.GET.get("page", ""), order=order, size=PROJECTS)
     held = access.rules(request.user, page.rows)
     teams = list(teams_to_change(request.user)[:TEAMS]) if not (q or page.newer) else []

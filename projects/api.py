@@ -133,7 +133,7 @@ class ProjectsSorted(Sorted):
 @access.route("project:get")
 def list_projects(request: ApiRequest, where: Query[ProjectFilter], paging: Query[ProjectsSorted]) -> dict[str, Any]:
     """The projects that one may see."""
-    found = _filtered(Project.objects.visible_to(request.user).annotate(lower_name=Lower("name")), where, request.user)
+    found = _filtered(Project.objects.sorted_for(request.user).annotate(lower_name=Lower("name")), where, request.user)
     return lists.page(
         found,
         paging,

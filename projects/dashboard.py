@@ -98,7 +98,7 @@ class Dashboard:
                 Listed(OWNED, self._list(Project.objects.present().filter(owner=self.user), cursor, owned=True))
             )
         if view == SHARED or (not view and not found[0].page.older):
-            seen = Project.objects.visible_to(self.user).exclude(owner=self.user)
+            seen = Project.objects.sorted_for(self.user).exclude(owner=self.user)
             found.append(Listed(SHARED, self._list(seen, cursor if view else "", owned=False)))
         self._prepare([project for one in found for project in one.page.rows])
         return found
@@ -108,9 +108,8 @@ class Dashboard:
         order = Order("key", descending=self.sort.startswith("-"))
         projects = projects.matching(self.q) if self.q else projects
         fetch = partial(work.known().listed, seen_by=self.user.pk, money=self.money)
-        with (
-            nullcontext() if owned else planned_once()
-        ):  # of what somebody sees PostgreSQL looks at all, whatever it plans
+        # What somebody sees is walked through in its order; but how long until a text occurs, PostgreSQL knows best when it knows the text.
+        with nullcontext() if owned or self.q else planned_once():
             return paged(self.keys[by](projects, owned), cursor, order=order, size=SHOWN, fetch=fetch)
 
     def _prepare(self, projects: list[Project]) -> None:

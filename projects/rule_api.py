@@ -93,7 +93,7 @@ def list_rules(
     if project is not None:
         only = unseen_by(request.user, project=project) or [project_for(request, project, "project:get")]
         return lists.whole(_in_projects(request.user, only), _show_rule)
-    seen = Project.objects.visible_to(request.user).annotate(key=NAME)
+    seen = Project.objects.sorted_for(request.user).annotate(key=NAME)
     page = lists.page(seen, paging, lambda one: one, order=BY_NAME)
     first = [] if page["previous"] else _besides(request.user)
     return page | {"items": [_show_rule(rule) for rule in (*first, *_in_projects(request.user, page["items"]))]}

@@ -1,7 +1,7 @@
 """The page of the audit trail, and its export."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
 from django.http import HttpResponse, HttpResponseBase
@@ -20,6 +20,8 @@ from projects.views import project_for
 if TYPE_CHECKING:
     from projects.querysets import AuditQuerySet
 
+SHOWN: Final = 25  # entries on a page
+
 
 @access.route("project:share")
 @require_GET
@@ -27,7 +29,7 @@ def audit(request: UserRequest, slug: str) -> HttpResponse:
     """Who did what in the project, newest first."""
     project, form = _asked(request, slug)
     entries = trail.filtered(AuditEntry.objects.of(project), form.chosen)
-    page = paged(entries, request.GET.get("page", ""), order=Order("at"))
+    page = paged(entries, request.GET.get("page", ""), order=Order("at"), size=SHOWN)
     kept = request.GET.copy()
     kept.pop("page", None)
     context = {

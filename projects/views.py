@@ -114,7 +114,7 @@ def find(request: UserRequest) -> HttpResponse:
     q = searched(request)
     if not request.htmx:
         return redirect(f"{reverse('projects:list')}?{urlencode({'q': q})}")
-    fitting = Project.objects.visible_to(request.user).matching(q)[: MOST + 1]
+    fitting = Project.objects.sorted_for(request.user).matching(q)[: MOST + 1]
     found = list(fitting) if q else active.opened_last(request.user, request)
     context = {"projects": found[:MOST], "more": len(found) > MOST, "q": q}
     return render(request, "projects/_found.html", context)

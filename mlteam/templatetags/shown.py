@@ -75,6 +75,14 @@ def when(at: datetime | None) -> SafeString | str:
     )
 
 
+@register.filter
+def moment(at: datetime) -> SafeString:
+    """A <time> to the second, in the user's zone."""
+    local = timezone.localtime(at)
+    shown = f"{local.day} {local:%b %Y, %H:%M:%S}"
+    return format_html('<time datetime="{}" data-exact>{}</time>', at.isoformat(), shown)
+
+
 def relative(at: datetime) -> str:
     """ "3 min ago", "in 2 d", "just now"."""
     seconds = (timezone.now() - at).total_seconds()

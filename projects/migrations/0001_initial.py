@@ -292,7 +292,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 models.F("owner"),
                 models.Case(
-                    models.When(personal=True, then=models.Value("")),
+                    models.When(personal=True, then=models.Func(output_field=models.CharField(), template="''")),
                     default=django.db.models.functions.text.Lower("name"),
                 ),
                 models.F("id"),
@@ -304,6 +304,24 @@ class Migration(migrations.Migration):
             model_name="project",
             index=models.Index(
                 condition=models.Q(("removed_at", None)), fields=["owner", "active_at", "id"], name="owned_by_activity"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="project",
+            index=models.Index(
+                models.Case(
+                    models.When(personal=True, then=models.Func(output_field=models.CharField(), template="''")),
+                    default=django.db.models.functions.text.Lower("name"),
+                ),
+                models.F("id"),
+                condition=models.Q(("removed_at", None)),
+                name="projects_by_name",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="project",
+            index=models.Index(
+                condition=models.Q(("removed_at", None)), fields=["active_at", "id"], name="projects_by_activity"
             ),
         ),
         migrations.AddConstraint(
@@ -375,23 +393,53 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["project", "joined_at", "id"], name="team_member_list"),
         ),
         migrations.CreateModel(
-            name='ThirdPartyKey',
+            name="ThirdPartyKey",
             fields=[
-                ('id', models.CharField(default=accounts.ids.new_id, editable=False, max_length=16, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=60)),
-                ('type', models.CharField(help_text='one of projects.third_party_types', max_length=16)),
-                ('about', models.JSONField(default=dict, help_text="what is no secret of it, by field: an account's name, a region")),
-                ('sealed', models.TextField(editable=False, help_text='its secret values, encrypted')),
-                ('sealed_with', models.PositiveIntegerField(editable=False, help_text='the number of the secret that encrypts them')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('replaced_at', models.DateTimeField(help_text='when its values were last replaced', null=True)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='third_party_keys', to='projects.project')),
+                (
+                    "id",
+                    models.CharField(
+                        default=accounts.ids.new_id, editable=False, max_length=16, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                ("type", models.CharField(help_text="one of projects.third_party_types", max_length=16)),
+                (
+                    "about",
+                    models.JSONField(
+                        default=dict, help_text="what is no secret of it, by field: an account's name, a region"
+                    ),
+                ),
+                ("sealed", models.TextField(editable=False, help_text="its secret values, encrypted")),
+                (
+                    "sealed_with",
+                    models.PositiveIntegerField(
+                        editable=False, help_text="the number of the secret that encrypts them"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("replaced_at", models.DateTimeField(help_text="when its values were last replaced", null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="third_party_keys",
+                        to="projects.project",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'third-party key',
-                'indexes': [models.Index(fields=['sealed_with', 'id'], name='key_sealed_with')],
-                'constraints': [models.UniqueConstraint(fields=('project', 'name'), name='key_name')],
+                "verbose_name": "third-party key",
+                "indexes": [models.Index(fields=["sealed_with", "id"], name="key_sealed_with")],
+                "constraints": [models.UniqueConstraint(fields=("project", "name"), name="key_name")],
             },
         ),
     ]

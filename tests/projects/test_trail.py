@@ -12,11 +12,11 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.paging import PAGE
 from projects import actions, keeping, links, origin, trail
 from projects.levels import PRESETS
 from projects.models import LONGEST, AuditEntry, Invitation, Kept, Member, record
 from projects.purging import KEPT, purge
+from projects.trail_views import SHOWN
 
 AUDIT = "/p/vision/audit"
 
@@ -284,7 +284,7 @@ def test_a_filter_that_makes_no_sense_is_said_and_left_out(as_user, owner, proje
 
 
 def test_pages_by_position(as_user, owner, project):
-    many(project, 2 * PAGE)
+    many(project, 2 * SHOWN)
     client, address, seen = as_user(owner), AUDIT, []
     while address:
         context = client.get(address).context
@@ -292,7 +292,7 @@ def test_pages_by_position(as_user, owner, project):
         address = context["older"]
     assert seen == list(AuditEntry.objects.of(project).values_list("pk", flat=True))
     back = client.get(client.get(context["newer"]).context["newer"]).context["entries"]
-    assert [entry.pk for entry in back] == seen[:PAGE]
+    assert [entry.pk for entry in back] == seen[:SHOWN]
 
 
 @pytest.mark.parametrize(
