@@ -216,6 +216,8 @@ def this_hour(prices, project, monkeypatch):
     """The project has stored 100 GiB for the last hour of this month that there was: at least for a minute."""
     now = timezone.now()
     start = max(floor_hour(now), now - timedelta(minutes=30))
+    if start - floor_hour(start) < timedelta(seconds=60):  # the minute lies in one hour
+        start = floor_hour(start)
     Stored.objects.create(project=project, bytes=100 * GIB, at=start - timedelta(seconds=60))
     monkeypatch.setattr(storage, "_now", lambda: start)
     if start.day == 1 and start.hour == 0:  # the minute before belongs to another month
