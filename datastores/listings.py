@@ -123,7 +123,7 @@ class Listing:
         return RECORD.unpack_from(self._index, number * RECORD.size)
 
     def _path(self, number: int) -> bytes:
-        return self.entry(number).path.encode()
+        return manifests.path_in(self.line(number))
 
 
 def _beyond(key: bytes) -> bytes:

@@ -19,6 +19,8 @@ LINE: Final = 32_768  # bytes; a path of 4096 may be escaped
 LARGEST: Final = 2**50  # bytes of a version
 MODES: Final = (0o644, 0o755)
 FIELDS: Final = {"path", "sha256", "size", "mode"}
+_PATH_AT: Final = len('{"path":"')
+_AFTER_PATH: Final = b'","sha256":"'
 
 # Most lines: canonical, with a path of which there is nothing to ask. They are read at a glance, for there are many.
 _usual = re.compile(
@@ -60,6 +62,12 @@ def is_hash(text: str) -> bool:
 def read(line: bytes) -> Entry:
     """The entry of a canonical line."""
     return Entry(**json.loads(line))
+
+
+def path_in(line: bytes) -> bytes:
+    """The path in a canonical line, in UTF-8: of most without reading all of it, for many are looked at to find one."""
+    quoted = line[_PATH_AT : line.rindex(_AFTER_PATH)]
+    return read(line).path.encode() if b"\\" in quoted else quoted
 
 
 def parsed(lines: Iterable[bytes], first: int = 1) -> Iterator[Numbered]:

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import parse_qs
@@ -43,6 +44,7 @@ from datastores.models import Datastore, Upload
 log = logging.getLogger(__name__)
 
 BLOCK: Final = 2**20  # bytes that are kept at once of a piece
+NAMED: Final = 500  # blobs that lack: so many are named at once, more are asked for
 DRAINED: Final = 32 * 2**20  # bytes that are still taken of what is refused, so that the refusal is read
 JSON: Final = "application/json; charset=utf-8"
 
@@ -208,12 +210,17 @@ async def _manifest(scope: Scope, body: Body, datastore_id: str) -> tuple[int, A
     draft = places.uploads() / f"{os.urandom(10).hex()}.manifest"
     try:
         await _take(body, draft)
-        begun = await in_thread(actions.begin, datastore=datastore, manifest=draft, by=by, base=base)
+        return 201, await in_thread(_begun, datastore, draft, by, base)
     finally:
         draft.unlink(missing_ok=True)
-    upload = begun.upload
+
+
+def _begun(datastore: Datastore, manifest: Path, by: By, base: str) -> dict[str, Any]:
+    begun = actions.begin(datastore=datastore, manifest=manifest, by=by, base=base)
+    upload, missing = begun.upload, begun.missing
+    lacks = [asdict(one) for one in uploads.lacking(upload)] if missing <= NAMED else None
     said = {"id": upload.id, "files": upload.files, "bytes": upload.bytes}
-    return 201, said | {"missing": begun.missing, "missing_bytes": begun.missing_bytes}
+    return said | {"missing": missing, "missing_bytes": begun.missing_bytes, "lacks": lacks}
 
 
 def _datastore(scope: Scope, datastore_id: str) -> tuple[By, Datastore]:

@@ -282,6 +282,7 @@ def test_a_version_comes_over_the_wire(wire, token, dataset, program, owner):
     files = FILES | {"big": big}
     upload = started(wire, dataset, token, files)
     assert (upload["files"], upload["missing"], upload["missing_bytes"]) == (6, 6, sum(map(len, files.values())))
+    assert {one["sha256"] for one in upload["lacks"]} == {hash_of(content) for content in files.values()}
     path = f"/uploads/{upload['id']}"
     assert wire("PUT", f"{path}/pack", packed(*FILES.values()), token=token, size=100).json == {"received": 5}
     blob = f"{path}/blobs/{hash_of(big)}"
@@ -298,6 +299,7 @@ def test_a_version_comes_over_the_wire(wire, token, dataset, program, owner):
     assert (made.status_code, made.json()["number"], made.json()["note"]) == (201, 1, "all")
     assert body_of(asks.get(f"/datastores/{dataset.pk}/versions/latest/files/big")) == big
     again = started(wire, dataset, token, files)
+    assert (again["missing"], again["lacks"]) == (0, [])
     assert again["missing"] == 0
     same = asks.post(f"/uploads/{again['id']}/commit", {})
     assert (same.status_code, same.json()["number"]) == (200, 1)

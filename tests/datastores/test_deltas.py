@@ -111,6 +111,7 @@ def test_a_version_is_made_of_the_latest_and_what_is_different(wire, program, da
     address, base = f"/datastores/{dataset.pk}/uploads", f"base={first.digest}"
     said = wire("POST", address, line("b", b"new") + removal("c"), token=token, query=base).json
     assert (said["files"], said["bytes"], said["missing"], said["missing_bytes"]) == (2, 4, 1, 3)
+    assert said["lacks"] == [{"sha256": hash_of(b"new"), "size": 3, "received": 0}]
     wire("PUT", f"/uploads/{said['id']}/pack", packed(b"new"), token=token)
     made = asks.post(f"/uploads/{said['id']}/commit", {}).json()
     assert (made["number"], made["files"]) == (2, 2)
@@ -124,6 +125,17 @@ def test_a_version_is_made_of_the_latest_and_what_is_different(wire, program, da
     assert "Send all of the manifest" in again.json["detail"]
     wrong = wire("POST", address, removal("c"), token=token, query="base=x")
     assert (wrong.status, wrong.json["errors"][0]["field"]) == (422, "base")
+
+
+def test_what_lacks_is_named_where_it_is_little(wire, program, dataset, owner):
+    token = program(owner).headers["Authorization"].removeprefix("Bearer ")
+    files = {str(number): str(number).encode() for number in range(501)}
+    address = f"/datastores/{dataset.pk}/uploads"
+    said = wire("POST", address, b"".join(line(*one) for one in files.items()), token=token).json
+    assert (said["missing"], said["lacks"]) == (501, None)
+    del files["0"]
+    said = wire("POST", address, b"".join(line(*one) for one in files.items()), token=token).json
+    assert (said["missing"], len(said["lacks"])) == (500, 500)
 
 
 @pytest.mark.django_db

@@ -21,7 +21,7 @@ class Depot:
         self.partial: dict[str, bytes] = {}
         self.versions: list[bytes] = []
         self.begun: list[tuple[bytes, str]] = []  # what uploads began with: lines, and the base
-        self.begun: list[tuple[bytes, str]] = []  # what uploads began with: lines, and the base
+        self.named = 0  # contents that lack: up to so many are named when an upload begins
         self.manifest = b""
         self.put: list[tuple[str, int, int]] = []  # pack or checksum, offset, bytes
         self.fault: Callable[[Asked], Says | None] = lambda asked: None
@@ -92,7 +92,9 @@ class Depot:
 
     def _upload(self) -> dict[str, Any]:
         lacking = self.missing()
-        return {"id": UPLOAD, "missing": len(lacking), "missing_bytes": sum(one["size"] for one in lacking)}
+        lacks = lacking if len(lacking) <= self.named else None
+        size = sum(one["size"] for one in lacking)
+        return {"id": UPLOAD, "missing": len(lacking), "missing_bytes": size, "lacks": lacks}
 
     def _version(self, number: int) -> dict[str, Any]:
         return {"number": number, "digest": _hash(self.versions[number - 1])}

@@ -1,5 +1,6 @@
 """Reading a folder that is to become a version: what is in it, what is left out, what changes meanwhile."""
 
+import hashlib
 import os
 import socket
 import threading
@@ -127,10 +128,8 @@ def hashed(root: Path, tell: Any = None) -> dict[str, str]:
 
     folder = folders.read(root)
     meter = Meter(tell, "reading", len(folder.files), sum(one.size for one in folder.files))
-    return {
-        source.path: digest
-        for source, digest in checksums(folder.root, folder.files, meter, Memory(root), threading.Event())
-    }
+    sources, digests = checksums(folder.root, folder.files, meter, Memory(root), threading.Event())
+    return {source.path: digest for source, digest in zip(sources, digests, strict=True)}
 
 
 def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
@@ -158,14 +157,67 @@ def test_what_was_written_just_now_is_read_again(tmp_path, monkeypatch):
     assert hashing.Memory(data).load() == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": 1}', b'{"a": [1, 2, 3, 4, 5]}', b"\xff"])
-def test_a_memory_that_cannot_be_read_is_none(tmp_path, content):
+ROWS = {"a b": (1, -2, 3, 4, bytes(32)), "Größe \u2028 1": (0, 0, 0, 2**63, b"x" * 32)}
+
+
+def test_what_is_kept_in_memory_is_there_again(tmp_path):
+    from mlteam_sdk.hashing import Memory
+
+    Memory(tmp_path).save(ROWS)
+    assert Memory(tmp_path).load() == ROWS
+    assert Memory(tmp_path / "sub").load() == {}
+    Memory(tmp_path).save({})
+    assert Memory(tmp_path).load() == {}
+
+
+def test_numbers_that_are_too_large_to_be_kept_are_not(tmp_path):
+    from mlteam_sdk.hashing import Memory
+
+    Memory(tmp_path).save({"a": (1, 2, 3, 2**100, bytes(32))})
+    assert Memory(tmp_path).load() == {}
+
+
+def test_a_memory_that_is_not_whole_is_none(tmp_path):
+    from mlteam_sdk.hashing import Memory
+
+    memory = Memory(tmp_path)
+    memory.save(ROWS)
+    whole = memory.path.read_bytes()
+    damaged = [whole[:end] for end in range(len(whole))]
+    damaged += [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in range(len(whole))]
+    for content in [*damaged, whole + b"x", b"[]", b'{"a": [1, 2, 3, 4, "5"]}']:
+        memory.path.write_bytes(content)
+        assert memory.load() == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 8, b"\0" * 7 + b"\1" + b"x" * 64 + b"\xff", b"\xff" * 100])
+def test_a_memory_of_something_else_is_none(tmp_path, content):
+    """Though its checksum is right."""
     from mlteam_sdk.hashing import Memory
 
     memory = Memory(tmp_path)
     memory.path.parent.mkdir(parents=True)
-    memory.path.write_bytes(content)
+    memory.path.write_bytes(hashlib.sha256(content).digest() + content)
     assert memory.load() == {}
+    memory.path.unlink()
+    memory.path.mkdir()
+    assert memory.load() == {}
+
+
+def test_a_mode_that_changes_and_a_directory_in_a_files_place(tmp_path, monkeypatch):
+    from mlteam_sdk import folders, hashing
+
+    monkeypatch.setattr(hashing, "TICK", -(10**18))
+    data = make(tmp_path / "data", a="x", b="y")
+    first = hashed(data)
+    (data / "a").chmod(0o755)
+    assert hashed(data) == first and {one.path: one.mode for one in folders.read(data).files} == {
+        "a": 0o755,
+        "b": 0o644,
+    }
+    (data / "b").unlink()
+    make(data / "b", c="y")
+    assert hashed(data) == {"a": first["a"], "b/c": first["b"]}
 
 
 def test_a_file_that_changes_while_it_is_read_is_named(tmp_path):

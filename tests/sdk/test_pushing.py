@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,40 @@ def test_of_many_files_only_what_is_different_is_told(depot, dataset, data):
     assert (third.version.number, third.files) == (4, 1)
     assert [bool(base) for _, base in depot.begun] == [False, True, True, False]
     assert len(depot.versions[3].splitlines()) == len(depot.versions[1].splitlines())
+
+
+def test_what_lacks_is_not_asked_for_where_it_is_named(depot, dataset, loopback, data):
+    depot.named = 4
+    dataset.push(data)
+    (data / "a").write_bytes(b"another")
+    assert dataset.push(data).files == 1
+    assert [one.path.rpartition("/")[2] for one in loopback.asked if one.method == "GET"] == ["missing"]
+    assert hashlib.sha256(b"another").hexdigest() in depot.blobs
+
+
+def test_one_dataset_of_two_folders_and_two_of_one_folder(depot, dataset, data, tmp_path, loopback):
+    from mlteam_sdk.sync import MLTeam
+    from mlteam_sdk.sync.datastores import Datastore
+
+    for number in range(20):
+        (data / f"{number}").write_text(f"{number}")
+    shutil.copytree(data, tmp_path / "copy")
+    dataset.push(data)
+    (tmp_path / "copy" / "3").write_text("three")
+    (data / "4").write_text("four")
+    for folder in (tmp_path / "copy", data, tmp_path / "copy"):
+        dataset.push(folder)
+    assert [bool(base) for _, base in depot.begun] == [False, True, True, True]
+    assert depot.versions[1] == depot.versions[3] != depot.versions[2] != depot.versions[0]
+
+    other = Depot()
+    loopback.say(other)
+    with MLTeam(url=loopback.url, token="mlt_x") as client:
+        assert Datastore.told(client, {**FACTS, "id": f"{ID[:-1]}3"}).push(data).files
+    assert other.versions == [depot.versions[2]] and other.begun[0][1] == ""
+    loopback.say(depot)
+    (data / "5").write_text("five")
+    assert dataset.push(data).files == 1 and len(depot.begun[-1][0].splitlines()) == 3
 
 
 @pytest.mark.parametrize("kept", [b"no manifest\n" * 30, b'{"path":1}\n', b"\xff"])
@@ -276,14 +311,12 @@ def test_a_file_that_changes_after_it_was_read_is_named(depot, dataset, data):
 
 def test_a_memory_that_was_wrong_is_noticed(depot, dataset, data):
     """The server finds that a content is another than was said: then it is read again and named."""
-    import json
 
     from mlteam_sdk import hashing
     from mlteam_sdk.folders import read
 
     sources = {one.path: one for one in read(data).files}
-    wrong = {path: [*source.state, "0" * 64] for path, source in sources.items() if path == "a"}
-    hashing.Memory(data).save(json.loads(json.dumps(wrong)))
+    hashing.Memory(data).save({"a": (*sources["a"].state, bytes(32))})
     with pytest.raises(hashing.Changed, match="a changes while"):
         dataset.push(data)
     assert dataset.push(data).new

@@ -1,7 +1,10 @@
 """Reading a folder here that is to become a version: which files are in it, and what is left out."""
 
+import gc
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -24,13 +27,7 @@ KINDS: Final = {
 SHOWN: Final = 5  # bad names that are told
 
 
-class State(NamedTuple):
-    """What changes when a file does."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
+State = tuple[int, int, int, int]  # what changes when a file does: its bytes, mtime and ctime in ns, inode
 
 
 class Source(NamedTuple):
@@ -42,7 +39,7 @@ class Source(NamedTuple):
 
     @property
     def size(self) -> int:
-        return self.state.size
+        return self.state[0]
 
 
 class LeftOut(NamedTuple):
@@ -67,13 +64,27 @@ class Folder:
 
 
 def state_of(found: os.stat_result) -> State:
-    return State(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def source_of(path: str, found: os.stat_result) -> Source:
     return Source(path, PROGRAM if found.st_mode & stat.S_IXUSR else PLAIN, state_of(found))
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Meanwhile nobody looks for garbage: tens of thousands of tuples that are kept would make that happen again and again, and where
+    a program has much in memory already, once takes longer than all that is done here."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@uncollected()
 def read(path: Path) -> Folder:
     """The files of a folder, or the one file at this path. Raises MLTeamError, BadPath for names that no version can have."""
     try:

@@ -1,9 +1,9 @@
 """Checksums of files here, several at once; of files that did not change since, from memory."""
 
 import hashlib
-import json
 import os
 import stat
+import struct
 import sys
 import tempfile
 import threading
@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from mlteam_sdk.errors import MLTeamError
-from mlteam_sdk.folders import Source, State, state_of
+from mlteam_sdk.folders import Source, State, state_of, uncollected
 from mlteam_sdk.progress import Meter
 
 PIECE: Final = 1 << 20
@@ -91,13 +91,13 @@ def checksum(place: Path | str, stop: threading.Event, count: Callable[[int], No
     for _ in range(TRIES):
         with opened(place) as (handle, found):
             before, digest, size = state_of(found), hashlib.sha256(), 0
-            while size < before.size and (piece := os.read(handle, PIECE)):
+            while size < found.st_size and (piece := os.read(handle, PIECE)):
                 digest.update(piece)
                 size += len(piece)
                 count(len(piece))
                 if stop.is_set():
                     raise Stopped
-            if size == before.size and state_of(os.fstat(handle)) == before:
+            if size == found.st_size and state_of(os.fstat(handle)) == before:
                 return before, digest.hexdigest()
             count(-size)
     raise Changed(str(place))
@@ -105,18 +105,13 @@ def checksum(place: Path | str, stop: threading.Event, count: Callable[[int], No
 
 def checksums(
     root: Path, sources: Sequence[Source], meter: Meter, memory: "Memory", stop: threading.Event
-) -> list[tuple[Source, str]]:
-    """Each file with its checksum, and as it was when it had that. Raises Changed, MLTeamError; ends soon after `stop` is set."""
-    known = memory.load()
-    found: dict[str, tuple[Source, str]] = {}
-    unknown = []
-    for source in sources:
-        old = known.get(source.path)
-        if old and old[:4] == [*source.state]:
-            found[source.path] = source, old[4]
-        else:
-            unknown.append(source)
-    meter.add(files=len(found), size=sum(source.size for source, _ in found.values()))
+) -> tuple[list[Source], list[str]]:
+    """The files, each as it was when it had its checksum, and these. Raises Changed, MLTeamError; ends soon after `stop` is set."""
+    with uncollected():
+        known = memory.load()
+        unknown = [source for source in sources if known.get(source.path, _NO_ROW)[:4] != source.state]
+    new = sum(source.size for source in unknown)
+    meter.add(files=len(sources) - len(unknown), size=sum(source.size for source in sources) - new)
 
     above = f"{os.fspath(root)}{os.sep}"
 
@@ -134,11 +129,13 @@ def checksums(
     small = (source for source in unknown if source.size <= PIECE)
     batches = list(grouped(small, lambda one: one.size, BATCH, BATCH_FILES))
     fresh = [*_in_threads(one_batch, large, stop), *_as_the_disk_is(one_batch, batches, stop)]
-    found |= {source.path: (source, digest) for source, digest, _ in fresh}
-    lasting = {source.path: [*source.state, digest] for source, digest, now in fresh if _is_settled(source.state, now)}
     if _is_worth_keeping(fresh, sources):
-        memory.save(known | lasting)
-    return [found[source.path] for source in sources]
+        settled = [(one, digest) for one, digest, now in fresh if _is_settled(one.state, now)]
+        memory.save(known | {one.path: (*one.state, bytes.fromhex(digest)) for one, digest in settled})
+    read = {one.path: one for one, _, _ in fresh}
+    digests = {one.path: digest for one, digest, _ in fresh}
+    found = [read.get(source.path, source) for source in sources]
+    return found, [digests.get(source.path) or known[source.path][4].hex() for source in sources]
 
 
 def _is_worth_keeping(fresh: list[tuple[Source, str, int]], sources: Sequence[Source]) -> bool:
@@ -204,40 +201,50 @@ def grouped(
 
 def _is_settled(state: State, read_at: int) -> bool:
     """Whether a change after it was read would have given it another time."""
-    tick = TICK if state.mtime_ns % 1_000_000_000 else COARSE_TICK
-    return max(state.mtime_ns, state.ctime_ns) < read_at - tick
+    _, mtime, ctime, _ = state
+    tick = TICK if mtime % 1_000_000_000 else COARSE_TICK
+    return max(mtime, ctime) < read_at - tick
+
+
+Row = tuple[int, int, int, int, bytes]  # the state that a file was in, and its SHA-256 then
+_ROW: Final = struct.Struct(">QqqQ32s")
+_NO_ROW: Final[Row] = (0, 0, 0, 0, b"")
 
 
 class Memory:
     """The checksums of the files of one folder, kept in the cache directory of whoever runs this.
 
     They are trusted as long as size, times and inode are the same. It is only a help: what cannot be read or kept is not there.
+    The file has the checksum of all that follows, how many files there are, a record for each, and their paths.
     """
 
     def __init__(self, root: Path, directory: Path | None = None) -> None:
         name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]
-        self.path = (directory or cache_directory()) / "checksums" / f"{name}.json"
+        self.path = (directory or cache_directory()) / "checksums" / f"{name}"
 
-    def load(self) -> dict[str, list[Any]]:
-        """Path -> size, mtime_ns, ctime_ns, inode, sha256."""
+    def load(self) -> dict[str, Row]:
+        """Path -> what is known of the file there."""
         try:
-            found = json.loads(self.path.read_bytes())
-        except (OSError, ValueError):
+            content = self.path.read_bytes()
+            digest, number, kept = content[:32], int.from_bytes(content[32:40], "big"), content[40:]
+            if hashlib.sha256(content[32:]).digest() != digest:
+                return {}
+            end = number * _ROW.size
+            return dict(zip(kept[end:].decode().split("\n"), _ROW.iter_unpack(kept[:end]), strict=True))
+        except (OSError, ValueError, struct.error):
             return {}
-        return found if isinstance(found, dict) and all(map(_is_row, found.values())) else {}
 
-    def save(self, rows: dict[str, list[Any]]) -> None:
+    def save(self, rows: dict[str, Row]) -> None:
         """Keeps these and no others."""
-        keep(self.path, json.dumps(rows, separators=(",", ":")).encode())
+        with suppress(struct.error):  # a system with larger numbers than others
+            kept = b"".join([_ROW.pack(*row) for row in rows.values()]) + "\n".join(rows).encode()
+            content = len(rows).to_bytes(8, "big") + kept
+            keep(self.path, hashlib.sha256(content).digest() + content)
 
     def forget(self) -> None:
         """Trusts none of them any more."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
-
-
-def _is_row(row: Any) -> bool:
-    return isinstance(row, list) and len(row) == 5 and isinstance(row[4], str) and len(row[4]) == 64
 
 
 def cache_directory() -> Path:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from mlteam_sdk.errors import Damaged, MLTeamError
@@ -70,17 +71,14 @@ def below(entries: Iterable[Entry], path: str) -> list[Entry]:
     return [one for one in entries if not path or one.path == path or one.path.startswith(f"{path}/")]
 
 
-def text(entries: Iterable[Entry]) -> bytes:
-    """The manifest: a line of JSON for each file, in the order of the paths' bytes."""
-    ordered = sorted(entries, key=lambda one: one.path.encode())
-    return "".join(f"{_line(one)}\n" for one in ordered).encode()
+def text(entries: Iterable[Entry | tuple[str, str, int, int]]) -> bytes:
+    """The manifest: a line of JSON for each file, in the order of the paths' bytes, which is that of the paths as text."""
+    return "".join([_line(*one) for one in sorted(entries, key=itemgetter(0))]).encode()
 
 
-def _line(entry: Entry) -> str:
+def _line(path: str, sha256: str, size: int, mode: int) -> str:
     """What JSON says without spaces; written here, for there are many."""
-    return (
-        f'{{"path":{encode_basestring(entry.path)},"sha256":"{entry.sha256}","size":{entry.size},"mode":{entry.mode}}}'
-    )
+    return f'{{"path":{encode_basestring(path)},"sha256":"{sha256}","size":{size},"mode":{mode}}}\n'
 
 
 def parse(manifest: bytes) -> list[Entry]:

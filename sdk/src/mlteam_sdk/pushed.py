@@ -40,10 +40,8 @@ def changes(old: bytes, new: bytes) -> bytes | None:
     """What makes the old manifest the new one, a line for each path; None where it is hardly shorter than that."""
     if not old:
         return None
-    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    known, wanted = set(before), set(after)
-    added = [line for line in after if line not in known]
-    gone = [line for line in before if line not in wanted]
+    before, after = set(old.splitlines(keepends=True)), set(new.splitlines(keepends=True))
+    added, gone = sorted(after - before), sorted(before - after)
     if (len(added) + len(gone)) * WORTH > len(after):
         return None
     try:

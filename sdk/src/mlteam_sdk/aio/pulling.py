@@ -68,10 +68,10 @@ class Pulling:
         meter = Meter(self._on_progress, "reading", len(sources), sum(one.size for one in sources))
         root, stop = self._target.root, threading.Event()
         try:
-            found = await driver.aside(checksums, root, sources, meter, Memory(root), stop)
+            found, digests = await driver.aside(checksums, root, sources, meter, Memory(root), stop)
         finally:
             stop.set()
-        here = {source.path: digest for source, digest in found}
+        here = {source.path: digest for source, digest in zip(found, digests, strict=True)}
         same = [one for one in entries if here.get(one.path) == one.sha256]
         await driver.aside(self._target.set_modes, same)
         return {one.path for one in same}

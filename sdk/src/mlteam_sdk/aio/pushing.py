@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +30,25 @@ MOST_MISSING = 512 << 20  # bytes of the list of what is missing
 class Reading:
     """A folder with the checksums of its files."""
 
-    def __init__(self, folder: Folder, found: list[tuple[Source, str]], memory: Memory) -> None:
+    def __init__(self, folder: Folder, sources: list[Source], digests: list[str], memory: Memory) -> None:
         self.folder, self.memory = folder, memory
-        self.entries = [Entry(source.path, digest, source.size, source.mode) for source, digest in found]
-        self.by_checksum = {digest: source for source, digest in found}
+        self._found = sources, digests
+
+    def entries(self) -> list[Entry]:
+        """What a version of it holds."""
+        return [Entry(*one) for one in self._entries()]
+
+    def manifest(self) -> bytes:
+        """The same, as it is sent."""
+        return manifests.text(self._entries())
+
+    def _entries(self) -> Iterator[tuple[str, str, int, int]]:
+        return ((one.path, digest, one.size, one.mode) for one, digest in zip(*self._found, strict=True))
+
+    def by_checksum(self) -> dict[str, Source]:
+        """A file for each content."""
+        sources, digests = self._found
+        return dict(zip(digests, sources, strict=True))
 
 
 async def read(path: Path, on_progress: OnProgress | None) -> Reading:
@@ -43,10 +59,10 @@ async def read(path: Path, on_progress: OnProgress | None) -> Reading:
     meter = Meter(on_progress, "reading", len(folder.files), sum(one.size for one in folder.files))
     memory, stop = Memory(path), threading.Event()
     try:
-        found = await driver.aside(checksums, folder.root, folder.files, meter, memory, stop)
+        sources, digests = await driver.aside(checksums, folder.root, folder.files, meter, memory, stop)
     finally:
         stop.set()
-    return Reading(folder, found, memory)
+    return Reading(folder, sources, digests, memory)
 
 
 class Pushing:
@@ -66,7 +82,7 @@ class Pushing:
 
     async def run(self, note: str) -> tuple[Any, bool]:
         """What the server says of the version that has these files, and whether it is new."""
-        self._manifest = await driver.aside(manifests.text, self._reading.entries)
+        self._manifest = await driver.aside(self._reading.manifest)
         upload = await self._begin()
         self._upload = asking.path("uploads", upload.id)
         try:
@@ -115,7 +131,7 @@ class Pushing:
         return self._lacking([json.loads(line) for line in text.splitlines()])
 
     def _lacking(self, said: list[dict[str, Any]]) -> list[Lacking]:
-        known = self._reading.by_checksum
+        known = self._reading.by_checksum()
         return [Lacking(one["sha256"], known[one["sha256"]], one["received"]) for one in said if one["sha256"] in known]
 
     async def _send(self, lacking: list[Lacking]) -> None:

@@ -231,12 +231,13 @@ class Datastore(DatastoreFacts, Bound):
     def plan(self, path: Here, *, on_progress: OnProgress | None = None) -> Plan:
         """What `push` would do with this folder. Nothing is sent."""
         reading = pushing.read(Path(path), on_progress)
+        entries = reading.entries()
         self.refresh()
         if self.kind == VOLUME:
-            changes = volumes.differences(self.listing(), reading.entries)
-            return Plan(reading.entries, changes, reading.folder.left_out)
+            changes = volumes.differences(self.listing(), entries)
+            return Plan(entries, changes, reading.folder.left_out)
         newest = (self.versions.get(self.latest.number)).manifest() if self.latest else []
-        return Plan(reading.entries, manifests.differences(newest, reading.entries), reading.folder.left_out)
+        return Plan(entries, manifests.differences(newest, entries), reading.folder.left_out)
 
     def push(self, path: Here, *, note: str = "", on_progress: OnProgress | None = None) -> Pushed:
         """Makes a new version of the files in a folder, or of one file; only what the server lacks is sent. Into a volume they are put in
