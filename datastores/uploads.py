@@ -212,12 +212,20 @@ def keep_manifest(upload: Upload) -> None:
     drafts = [places.upload_directory(upload.id) / f"{os.urandom(8).hex()}.manifest" for _ in range(2)]
     with full_said():
         for draft in drafts:
-            shutil.copyfile(source, draft)
-        shutil.copyfile(listings.index_of(source), listings.index_of(drafts[0]))
+            _twice(source, draft)
+        _twice(listings.index_of(source), listings.index_of(drafts[0]))
         listings.move(drafts[0], place)
         size = drafts[1].stat().st_size
         _keep(upload, upload.digest, drafts[1])
     _note_kept(upload, {bytes.fromhex(upload.digest): size})
+
+
+def _twice(file: Path, other: Path) -> None:
+    """The same file by another name too: nobody writes into it any more. A copy where the file system has no such names."""
+    try:
+        other.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, other)
 
 
 # Packs

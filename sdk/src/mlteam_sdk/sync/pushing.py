@@ -39,6 +39,7 @@ class Reading:
         """What a version of it holds."""
         return [Entry(*one) for one in self._entries()]
 
+    @folders.uncollected()
     def manifest(self) -> bytes:
         """The same, as it is sent."""
         return manifests.text(self._entries())
