@@ -136,6 +136,12 @@ def test_what_is_no_manifest_is_refused_with_its_line(tmp_path, lines, said):
         write(tmp_path, lines)
 
 
+@pytest.mark.parametrize("path", ["a", "Größe 1/日本.png", 'a"b', "back\\slash", '","sha256":"', "\u2028", "🙂/x"])
+def test_a_path_is_read_out_of_its_line(path):
+    line = Entry(path, "0" * 64, 1).line
+    assert manifests.path_in(line) == manifests.path_in(line.rstrip()) == path.encode()
+
+
 def test_there_are_limits(tmp_path, monkeypatch):
     monkeypatch.setattr(manifests, "FILES", 3)
     with pytest.raises(BadManifest, match="Line 4: a version has at most 3 files"):

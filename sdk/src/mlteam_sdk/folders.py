@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mlteam_sdk.errors import MLTeamError
-from mlteam_sdk.manifests import PLAIN, PROGRAM, BadPath, clean
+from mlteam_sdk.manifests import PLAIN, PROGRAM, BadPath, clean, is_plain
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -31,15 +31,12 @@ State = tuple[int, int, int, int]  # what changes when a file does: its bytes, m
 
 
 class Source(NamedTuple):
-    """A file here: its path with /, 0o644 or 0o755, and the state that it is in."""
+    """A file here: its path with /, 0o644 or 0o755, its bytes, and the state that it is in."""
 
     path: str
     mode: int
+    size: int
     state: State
-
-    @property
-    def size(self) -> int:
-        return self.state[0]
 
 
 class LeftOut(NamedTuple):
@@ -68,7 +65,7 @@ def state_of(found: os.stat_result) -> State:
 
 
 def source_of(path: str, found: os.stat_result) -> Source:
-    return Source(path, PROGRAM if found.st_mode & stat.S_IXUSR else PLAIN, state_of(found))
+    return Source(path, PROGRAM if found.st_mode & stat.S_IXUSR else PLAIN, found.st_size, state_of(found))
 
 
 @contextmanager
@@ -123,7 +120,8 @@ def _walk(folder: Folder, where: str, rules: Rules, bad: list[str]) -> None:
             _walk(folder, f"{path}/", rules, bad)
         elif one.is_file(follow_symlinks=False):
             try:
-                folder.files.append(source_of(clean(path), one.stat(follow_symlinks=False)))
+                sound = path if is_plain(path) else clean(path)
+                folder.files.append(source_of(sound, one.stat(follow_symlinks=False)))
             except BadPath as error:
                 bad.append(str(error))
         else:

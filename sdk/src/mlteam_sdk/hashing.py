@@ -110,8 +110,7 @@ def checksums(
     with uncollected():
         known = memory.load()
         unknown = [source for source in sources if known.get(source.path, _NO_ROW)[:4] != source.state]
-    new = sum(source.size for source in unknown)
-    meter.add(files=len(sources) - len(unknown), size=sum(source.size for source in sources) - new)
+    meter.add(files=len(sources) - len(unknown), size=meter.all_bytes - sum(source.size for source in unknown))
 
     above = f"{os.fspath(root)}{os.sep}"
 
@@ -121,7 +120,7 @@ def checksums(
         told = batch[0].size > PIECE  # while it is read; small files after all of the batch
         for source in batch:
             state, digest = checksum(above + source.path, stop, partial(_count, meter) if told else _count_not)
-            done.append((Source(source.path, source.mode, state), digest, now))
+            done.append((Source(source.path, source.mode, state[0], state), digest, now))
         meter.add(files=len(batch), size=0 if told else sum(source.size for source in batch))
         return done
 
@@ -132,10 +131,9 @@ def checksums(
     if _is_worth_keeping(fresh, sources):
         settled = [(one, digest) for one, digest, now in fresh if _is_settled(one.state, now)]
         memory.save(known | {one.path: (*one.state, bytes.fromhex(digest)) for one, digest in settled})
-    read = {one.path: one for one, _, _ in fresh}
-    digests = {one.path: digest for one, digest, _ in fresh}
-    found = [read.get(source.path, source) for source in sources]
-    return found, [digests.get(source.path) or known[source.path][4].hex() for source in sources]
+    read = {one.path: (one, digest) for one, digest, _ in fresh}
+    found = [read[one.path][0] if one.path in read else one for one in sources]
+    return found, [read[one.path][1] if one.path in read else known[one.path][4].hex() for one in sources]
 
 
 def _is_worth_keeping(fresh: list[tuple[Source, str, int]], sources: Sequence[Source]) -> bool:

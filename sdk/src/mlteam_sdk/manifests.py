@@ -40,6 +40,11 @@ def clean(path: str) -> str:
     return path
 
 
+def is_plain(path: str) -> bool:
+    """Whether nothing can be wrong with the path of a file that a directory lists: none of its parts is empty or leads elsewhere."""
+    return path.isascii() and path.isprintable() and len(path) <= LONGEST_NAME
+
+
 def _wrong(path: str) -> str:
     if not path:
         return "is empty; it names no file"
@@ -73,12 +78,12 @@ def below(entries: Iterable[Entry], path: str) -> list[Entry]:
 
 def text(entries: Iterable[Entry | tuple[str, str, int, int]]) -> bytes:
     """The manifest: a line of JSON for each file, in the order of the paths' bytes, which is that of the paths as text."""
-    return "".join([_line(*one) for one in sorted(entries, key=itemgetter(0))]).encode()
-
-
-def _line(path: str, sha256: str, size: int, mode: int) -> str:
-    """What JSON says without spaces; written here, for there are many."""
-    return f'{{"path":{encode_basestring(path)},"sha256":"{sha256}","size":{size},"mode":{mode}}}\n'
+    # As JSON has it without spaces; written here, for there are many.
+    lines = [
+        f'{{"path":{encode_basestring(path)},"sha256":"{sha256}","size":{size},"mode":{mode}}}\n'
+        for path, sha256, size, mode in sorted(entries, key=itemgetter(0))
+    ]
+    return "".join(lines).encode()
 
 
 def parse(manifest: bytes) -> list[Entry]:
