@@ -27,6 +27,8 @@ from projects.models import Project, record
 from projects.work import note_activity
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from accounts.models import User as Person
 
 MOST_UPLOADS: Final = 20  # that somebody has begun for one datastore and not ended
@@ -267,18 +269,30 @@ def _check_fits(upload: Upload, more: int) -> None:
         check_room(upload.datastore.project, more)
     elif not uploads.laying_mark(upload).exists():
         volumes.check_room(upload.datastore, upload)
+        _check_cap(upload.datastore.project, more)
         room.check(more, here=True)
 
 
 def check_room(project: Project, more: int) -> None:
     """Whether so many bytes more can be kept. Raises TooMuch for the project's quota, blobs.Full for the disk."""
-    most = settings.MLTEAM_DATA_CAP
-    if most and more:
-        used = Blob.objects.filter(project=project).aggregate(sum=Sum("size"))["sum"] or 0
-        if used + more > most:
-            kept = f"The project has {room.said(used)} of the {room.said(most)} that it may have"
-            raise TooMuch(f"{kept}; these would be {room.said(more)} more. Remove what nobody needs.")
+    _check_cap(project, more)
     room.check(more)
+
+
+def _check_cap(project: Project, more: int) -> None:
+    """Raises TooMuch. Volumes count as they were measured last."""
+    most = settings.MLTEAM_DATA_CAP
+    if not most or not more:
+        return
+    used = _sum(Blob.objects.filter(project=project), "size")
+    used += _sum(Datastore.objects.present().filter(project=project, kind=Kind.VOLUME), "used")
+    if used + more > most:
+        kept = f"The project has {room.said(used)} of the {room.said(most)} that it may have"
+        raise TooMuch(f"{kept}; these would be {room.said(more)} more. Remove what nobody needs.")
+
+
+def _sum(rows: "QuerySet[Any]", field: str) -> int:
+    return rows.aggregate(sum=Sum(field))["sum"] or 0
 
 
 def commit(*, upload: Upload, note: str = "", by: "Person | RoleHolder") -> tuple[Version, bool]:

@@ -67,9 +67,9 @@ def _send(row: Transfer, address: str) -> None:
             entries = trees.walk(root, limit=FILES, whole=True)
             do = partial(sending.send, root, entries, target, journal=journal)
             try:
-                sent = transfers.carry(row, do, wanted=partial(_uploads, row.job))
+                sent = transfers.carry(row, do, wanted=partial(uploads, row.job))
             except Stopped:
-                if not _uploads(row.job):  # nobody goes on with it
+                if not uploads(row.job):  # nobody goes on with it
                     sending.abandon(target, journal)
                 raise
             transfers.done(row, sent.files, sent.bytes)
@@ -91,5 +91,6 @@ def _journal(row: Transfer) -> Iterator[Path]:
     kept.unlink()
 
 
-def _uploads(job: Job) -> bool:
+def uploads(job: Job) -> bool:
+    """Whether its output is still wanted."""
     return Job.objects.filter(pk=job.pk, state=JobState.UPLOADING).exists()

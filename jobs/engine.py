@@ -20,7 +20,7 @@ import runner
 from compute import host, trees
 from jobs import attached, data, inputs, places, transitions
 from jobs.models import Attempt, Job
-from jobs.spec import Spec
+from jobs.spec import INPUT, Spec
 from jobs.states import Reason
 from mlteam import state
 
@@ -246,16 +246,15 @@ def _environment(attempt: Attempt, spec: Spec) -> dict[str, str]:
         if host.facts().isolation == "sandbox"
         else str(places.output_directory(attempt.job_id)),
         "MLTEAM_URL": settings.MLTEAM_URL,
-        **_input(attempt, spec),
+        "MLTEAM_INPUT": _input(attempt, spec),
     }
 
 
-def _input(attempt: Attempt, spec: Spec) -> dict[str, str]:
-    """Where the job finds the first of its inputs; nothing where it has none."""
-    if not spec.input:
-        return {}
-    inside = host.facts().isolation == "sandbox"
-    return {"MLTEAM_INPUT": spec.input[0].to if inside else str(inputs.place_of(attempt.job_id, 0))}
+def _input(attempt: Attempt, spec: Spec) -> str:
+    """Where the job finds the first of its inputs; an empty directory where it has none."""
+    if host.facts().isolation != "sandbox":
+        return str(inputs.place_of(attempt.job_id, 0))
+    return spec.input[0].to if spec.input else INPUT
 
 
 def _packages(spec: Spec) -> dict[str, Any] | None:

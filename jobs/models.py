@@ -55,6 +55,10 @@ class Job(models.Model):
     restartable = models.BooleanField(default=False)
     preemptable = models.BooleanField(default=False)
     waits_for_data = models.BooleanField(default=False, help_text="until its datasets and models are laid out")
+    input_bytes = models.PositiveBigIntegerField(
+        default=0, help_text="which its inputs need on the host, once that is known"
+    )
+    input_room = models.BooleanField(default=False, help_text="whether the host has room for them, and keeps it")
 
     # What jobs.rows.prepare adds for a list.
     address: str
@@ -75,6 +79,7 @@ class Job(models.Model):
             models.Index(fields=["created_by", "-created_at", "-id", "project"], name="job_own"),
             models.Index(fields=["-bid", "queued_at"], condition=Q(state="queued"), name="job_queue"),
             models.Index(fields=["state"], condition=Q(state__in=sorted(ACTIVE)), name="job_active"),
+            models.Index(fields=["project"], condition=Q(input_room=True), name="job_inputs"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(ended_at=None) ^ Q(state__in=sorted(FINAL)), name="job_ended_when_final")
@@ -169,7 +174,7 @@ class TransferState(models.TextChoices):
 
 
 class Transfer(models.Model):
-    """One input that is fetched for a job, or one output that is sent to a bucket, and how far that is.
+    """One input that is fetched for a job, or one output that becomes a version or goes to a bucket, and how far that is.
 
     Amounts are those of the whole transfer, however often it was interrupted; what there is in all is known when it has been listed.
     """
@@ -188,7 +193,9 @@ class Transfer(models.Model):
     rate = models.FloatField(null=True, help_text="bytes in a second, lately")
     begun_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    sentence = models.CharField(max_length=500, blank=True, help_text="why it failed and what to do, for people")
+    sentence = models.CharField(
+        max_length=500, blank=True, help_text="why it failed and what to do, or what it became, for people"
+    )
     tries = models.PositiveSmallIntegerField(
         default=0, help_text="how often nothing came of it since the last progress"
     )

@@ -4,8 +4,9 @@ import hashlib
 import os
 import shutil
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -23,7 +24,9 @@ from datastores.manifests import FILES, BadManifest, Entry
 from datastores.models import Datastore, Upload
 from datastores.paths import BadPath
 from datastores.remote.errors import Stopped, Unavailable
-from jobs import bucket_outputs, places, transitions
+from datastores.remote.progress import Counted, check
+from datastores.remote.sources import CHUNK
+from jobs import bucket_outputs, places, transfers, transitions
 from jobs.models import Attempt, Job, Transfer, TransferState
 from jobs.spec import Output, Spec, due
 from jobs.states import JobState, Reason, outcome
@@ -84,10 +87,14 @@ def store(job_id: str) -> None:
         except (blobs.Unavailable, Stopped, Unavailable):
             return  # it is asked again
         except (*UNDONE, *bucket_outputs.UNDONE) as error:
-            said = " ".join(error.messages) if isinstance(error, ValidationError) else str(error) or NOT_THERE
-            _end(job, JobState.FAILED, Reason.UPLOAD, f"Its output is kept here, but could not be stored: {said}")
+            said = f"Its output is kept here, but could not be stored: {_why(error)}"
+            _end(job, JobState.FAILED, Reason.UPLOAD, said)
             return
         _end_as_it_ended(job, made)
+
+
+def _why(error: Exception) -> str:
+    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error) or NOT_THERE
 
 
 def _all_stored(job: Job) -> list[str]:
@@ -99,14 +106,11 @@ def _all_stored(job: Job) -> list[str]:
         if succeeded:
             raise Impossible("The job wrote no files to $MLTEAM_OUTPUT.")
         return []
-    found = _manifest(job) if any(not output.in_bucket for _, output in outputs) else None
-    made = []
-    for number, output in outputs:
-        if output.in_bucket:
-            made.append(bucket_outputs.send(job, number, output, attempt))
-        elif found:
-            made.append(_stored(job, output, *found))
-    return made
+    left = _Left(job)
+    return [
+        bucket_outputs.send(job, number, output, attempt) if output.in_bucket else _stored(job, number, output, left)
+        for number, output in outputs
+    ]
 
 
 def _last(job: Job) -> Attempt:
@@ -137,16 +141,41 @@ def _alone(job: Job) -> AbstractContextManager[bool]:
     return state.alone(places.job_directory(job.id) / "output.lock")
 
 
-def _stored(job: Job, output: Output, manifest: Path, places_of: dict[str, str]) -> str:
-    """What it became, in words. `manifest`: of what the job has left, and `places_of` where its contents are."""
+def _stored(job: Job, number: int, output: Output, left: "_Left") -> str:
+    """What it became, in words; unless that was done before, it is made."""
+    row: Transfer = job.transfers.get(outward=True, number=number)
+    row.job = job
+    if row.state == TransferState.DONE:
+        return row.sentence
+    do = partial(_make, job, output, left)
+    try:
+        became = transfers.carry_here(row, do, wanted=partial(bucket_outputs.uploads, job))
+    except (blobs.Unavailable, Stopped):
+        transfers.wait_again(row)
+        raise
+    except UNDONE as error:
+        transfers.failed(row, _why(error))
+        raise
+    transfers.done(row, left.files, left.bytes, became)
+    return became
+
+
+def _make(job: Job, output: Output, left: "_Left", progress: Counted) -> str:
+    """A version of what the job has left, in words."""
     by = _submitter(job)
+    left.read(progress)
     target = _there(job.project, output.name) or datastores.create(
         project=job.project, kind=output.kind, name=output.name, by=by
     )
     if target.kind != output.kind:
         raise Impossible(f"{output.name} is a {target.kind} by now.")
-    upload = datastores.begin(datastore=target, manifest=_copy(manifest), by=by).upload
-    _send(upload, places.output_directory(job.id), places_of)
+    upload = datastores.begin(datastore=target, manifest=_copy(left.manifest), by=by).upload
+    try:
+        _send(upload, left, progress)
+    except Stopped:
+        if not bucket_outputs.uploads(job):  # nobody goes on with it
+            datastores.abandon(upload=upload, by=by)
+        raise
     note = f"Output of the job {job.name}, {job.urn}"[:1000]
     version, _ = datastores.commit(upload=upload, note=note, by=by)
     return f"version {version.number} of the {target.kind} {target.name}"
@@ -166,47 +195,92 @@ def _submitter(job: Job) -> "User | RoleHolder":
     return RoleHolder(f"{ROLE}{job.by_role_id}", job.by_role_id, job.by_role)
 
 
-def _manifest(job: Job) -> tuple[Path, dict[str, str]]:
-    """A manifest of the output, and for each content a path at which it is. Links and whatever is no file are left out."""
-    found: dict[str, str] = {}
-    root = places.output_directory(job.id)
-    manifest = places.job_directory(job.id) / "output.manifest"
-    with manifest.open("wb") as lines:
-        for entry in trees.walk(root, limit=FILES, whole=True):
-            if entry.kind == "file":
-                line = _read(root, entry.path)
-                found[line.sha256] = entry.path
-                lines.write(line.line)
-    if not found:
-        raise Impossible("The job wrote no files to $MLTEAM_OUTPUT.")
-    return manifest, found
+class _Left:
+    """What a job has left: its `manifest`, and of each content the `paths` at which it is. Links and whatever is no file are left out."""
+
+    def __init__(self, job: Job) -> None:
+        self.root = places.output_directory(job.id)
+        self.manifest = places.job_directory(job.id) / "output.manifest"
+        self.paths: dict[str, list[str]] = {}
+        self.sizes: dict[str, int] = {}
+
+    @property
+    def files(self) -> int:
+        return sum(map(len, self.paths.values()))
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.sizes[sha256] * len(paths) for sha256, paths in self.paths.items())
+
+    def read(self, progress: Counted) -> None:
+        """Finds out what there is, once for all outputs."""
+        if not self.paths:
+            entries = [one for one in trees.walk(self.root, limit=FILES, whole=True) if one.kind == "file"]
+            progress.total(len(entries), sum(one.size for one in entries))
+            with self.manifest.open("wb") as lines:
+                for entry in entries:
+                    line = _read(self.root, entry.path, progress)
+                    self.paths.setdefault(line.sha256, []).append(entry.path)
+                    self.sizes[line.sha256] = line.size
+                    lines.write(line.line)
+        progress.total(self.files, self.bytes)
 
 
-def _read(root: Path, path: str) -> Entry:
+def _read(root: Path, path: str, progress: Counted) -> Entry:
+    digest, size = hashlib.sha256(), 0
     with trees.opened(root, path) as file:
-        readable: Any = file
-        digest = hashlib.file_digest(readable, "sha256").hexdigest()
-        found = os.fstat(file.fileno())
-        return Entry(path, digest, found.st_size, 0o755 if found.st_mode & 0o100 else 0o644)
+        while piece := file.read(CHUNK):
+            check(progress)
+            digest.update(piece)
+            size += len(piece)
+        mode = os.fstat(file.fileno()).st_mode
+    return Entry(path, digest.hexdigest(), size, 0o755 if mode & 0o100 else 0o644)
 
 
-def _send(upload: Upload, root: Path, places_of: dict[str, str]) -> None:
+def _send(upload: Upload, left: _Left, progress: Counted) -> None:
     """What the project lacks of it: small files together, large ones in pieces from where they stand."""
-    pack: list[bytes] = []
-    for lack in list(uploads.lacking(upload)):
-        with trees.opened(root, places_of[lack.sha256]) as file:
-            if lack.size > SMALL:
-                file.seek(lack.received)
-                at = lack.received
-                while piece := file.read(uploads.PIECE):
-                    at = uploads.receive_piece(upload, lack.sha256, lack.size, at, piece)
-                continue
-            pack.append(uploads.RECORD.pack(bytes.fromhex(lack.sha256), lack.size) + file.read())
-        if sum(map(len, pack)) > uploads.PACK - SMALL:
-            uploads.receive_pack(upload, b"".join(pack))
-            pack.clear()
+    lacking = list(uploads.lacking(upload))
+    for sha256 in left.paths.keys() - {lack.sha256 for lack in lacking}:
+        _count(left, sha256, progress)
+    pack: dict[str, bytes] = {}
+    for lack in lacking:
+        if lack.size > SMALL:
+            _send_large(upload, lack, left, progress)
+            continue
+        with trees.opened(left.root, left.paths[lack.sha256][0]) as file:
+            pack[lack.sha256] = uploads.RECORD.pack(bytes.fromhex(lack.sha256), lack.size) + file.read()
+        if sum(map(len, pack.values())) > uploads.PACK - SMALL:
+            _send_pack(upload, pack, left, progress)
+            pack = {}
+    _send_pack(upload, pack, left, progress)
+
+
+def _send_pack(upload: Upload, pack: dict[str, bytes], left: _Left, progress: Counted) -> None:
+    check(progress)
     if pack:
-        uploads.receive_pack(upload, b"".join(pack))
+        uploads.receive_pack(upload, b"".join(pack.values()))
+    for sha256 in pack:
+        _count(left, sha256, progress)
+
+
+def _send_large(upload: Upload, lack: uploads.Lack, left: _Left, progress: Counted) -> None:
+    at = lack.received
+    progress.add(at)
+    with trees.opened(left.root, left.paths[lack.sha256][0]) as file:
+        file.seek(at)
+        while piece := file.read(uploads.PIECE):
+            check(progress)
+            at = uploads.receive_piece(upload, lack.sha256, lack.size, at, piece)
+            progress.add(len(piece))
+    _count(left, lack.sha256, progress, before=lack.size)
+
+
+def _count(left: _Left, sha256: str, progress: Counted, before: int = 0) -> None:
+    """This content is there, at all of its paths; so much of it was counted before."""
+    paths = left.paths[sha256]
+    progress.add(left.sizes[sha256] * len(paths) - before)
+    for _ in paths:
+        progress.file_done()
 
 
 @transaction.atomic

@@ -45,7 +45,7 @@ def status_context(user: "User", job: Job) -> dict[str, Any]:
 
 
 def carried_context(job: Job) -> dict[str, Any]:
-    """What _carried.html shows: the job's inputs, and its outputs in buckets, with how far each is."""
+    """What _carried.html shows: the job's inputs and outputs that are carried, with how far each is."""
     rows = transfers.of([job.pk]).get(job.pk, [])
     return {"carried": [_carried(row, job) for row in rows]}
 

@@ -60,11 +60,11 @@ class AttemptOut(Out):
 
 
 class TransferOut(Out):
-    """An input that is fetched (`direction` in) or an output that is sent to a bucket (out), and how far it is.
+    """An input that is fetched (`direction` in) or an output that becomes a version or goes to a bucket (out), and how far it is.
 
     `bytes` and `files` of `all_bytes` and `all_files`, which are null until they are known; `rate` bytes in a second, lately; `left`
-    seconds that it will take yet; `path` where the job sees an input; `sentence` why it failed, or waits for another try. It is
-    stopped where its job ended before it was done.
+    seconds that it will take yet; `path` where the job sees an input; `sentence` why it failed, or waits for another try, or which
+    version it became. It is stopped where its job ended before it was done.
     """
 
     direction: Literal["in", "out"]

@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -21,7 +21,7 @@ from datastores.remote.addresses import Address
 from datastores.remote.keys import Key
 from datastores.remote.progress import Counted
 from datastores.room import said as sized
-from jobs import attached, events
+from jobs import attached, events, input_room
 from jobs.models import Job, Transfer, TransferState
 from jobs.spec import Spec
 from jobs.states import JobState
@@ -44,7 +44,7 @@ class Slow(Exception):
 
 
 def planned(job: Job, spec: Spec) -> list[Transfer]:
-    """The rows of a job that is submitted: all its inputs, and its outputs in buckets."""
+    """The rows of a job that is submitted: all its inputs, and all its outputs that do not stay where they are."""
     inputs = (
         Transfer(job=job, outward=False, number=number, address=one.source, path=one.to, key=one.key or "")
         for number, one in enumerate(spec.input)
@@ -52,7 +52,7 @@ def planned(job: Job, spec: Spec) -> list[Transfer]:
     outputs = (
         Transfer(job=job, outward=True, number=number, address=one.to, key=one.key or "")
         for number, one in enumerate(spec.output)
-        if one.in_bucket
+        if one.to != "artifacts"
     )
     return [*inputs, *outputs]
 
@@ -74,28 +74,65 @@ def carry(row: Transfer, do: Callable[[Counted], Made], *, wanted: Callable[[], 
     Raises what it raises, Stopped, Slow, blobs.Full.
     """
     progress = Counted()
-    _begin(row)
+    watch, pace = _Watch(row, progress, wanted), _Pace()
     with ThreadPoolExecutor(1, "transfer") as thread:
         future = thread.submit(do, progress)
         try:
-            _watch(row, progress, future, wanted)
+            while not wait([future], OFTEN).done:
+                watch.look()
+                if wrong := pace.broken(progress.bytes_done) or (None if row.outward else _full()):
+                    progress.stop()
+                    wait([future])
+                    raise wrong
+            watch.note()
         finally:
             progress.stop()
     return future.result()
 
 
-def _watch(row: Transfer, progress: Counted, future: "Future[Any]", wanted: Callable[[], bool]) -> None:
-    """Raises Slow, blobs.Full; then it has been stopped."""
-    lately, pace = _Rate(), _Pace()
-    while not wait([future], OFTEN).done:
-        _note(row, progress, lately.of(progress.bytes_done))
-        if wrong := pace.broken(progress.bytes_done) or (None if row.outward else _full()):
-            progress.stop()
-            wait([future])
-            raise wrong
-        if ending.is_set() or not wanted():
-            progress.stop()
-    _note(row, progress, lately.of(progress.bytes_done))
+def carry_here(row: Transfer, do: Callable[[Counted], Made], *, wanted: Callable[[], bool]) -> Made:
+    """The same for what works with the database, and so in this thread: `do` asks often whether it was stopped.
+
+    Raises what it raises, Stopped.
+    """
+    progress = _Looking()
+    progress.watch = watch = _Watch(row, progress, wanted)
+    made = do(progress)
+    watch.note()
+    return made
+
+
+class _Watch:
+    """Keeps a row up to date, and stops what is no longer wanted."""
+
+    def __init__(self, row: Transfer, progress: Counted, wanted: Callable[[], bool]) -> None:
+        self._row, self._progress, self._wanted, self._lately = row, progress, wanted, _Rate()
+        _begin(row)
+
+    def look(self) -> None:
+        self.note()
+        if ending.is_set() or not self._wanted():
+            self._progress.stop()
+
+    def note(self) -> None:
+        _note(self._row, self._progress, self._lately.of(self._progress.bytes_done))
+
+
+class _Looking(Counted):
+    """Looks by itself now and then, when it is asked whether it was stopped."""
+
+    watch: _Watch
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looked = monotonic()
+
+    @property
+    def stopped(self) -> bool:
+        if monotonic() - self._looked >= OFTEN:
+            self.watch.look()
+            self._looked = monotonic()
+        return super().stopped
 
 
 def _full() -> Full | None:
@@ -143,16 +180,19 @@ def _begin(row: Transfer) -> None:
 
 def _note(row: Transfer, progress: Counted, rate: float | None) -> None:
     """How far it is. As soon as it is further than ever before, earlier failures count no more."""
-    done, size = max(0, progress.bytes_done), progress.bytes
+    done = max(0, progress.bytes_done)
     further = {"tries": 0} if done > row.bytes else {}
-    amounts = {"files": progress.files_done, "bytes": done, "all_files": progress.files or None, "all_bytes": size}
-    _write(row, rate=rate, **amounts, **further)
+    counted = (
+        {"files": progress.files_done, "bytes": done} if done or progress.files_done else {}
+    )  # not where it only looks what there is
+    known = {"all_files": progress.files, "all_bytes": progress.bytes} if progress.files else {}
+    _write(row, rate=rate, **counted, **known, **further)
 
 
-def done(row: Transfer, files: int, size: int) -> None:
-    """It is whole: so many files and bytes."""
+def done(row: Transfer, files: int, size: int, became: str = "") -> None:
+    """It is whole: so many files and bytes, and what became of them, where that is not its address."""
     amounts = {"files": files, "bytes": size, "all_files": files, "all_bytes": size}
-    _write(row, state=TransferState.DONE, ended_at=timezone.now(), rate=None, sentence="", **amounts)
+    _write(row, state=TransferState.DONE, ended_at=timezone.now(), rate=None, sentence=became, **amounts)
 
 
 def failed(row: Transfer, sentence: str) -> None:
@@ -216,16 +256,18 @@ def under_way(jobs: Iterable[Job]) -> dict[str, str]:
 
 def explained(jobs: Iterable[Job]) -> dict[str, str]:
     """What jobs whose inputs are not all here wait for, in words: job id -> sentence; one query, or none."""
-    those = of(job.pk for job in jobs).items()
-    return {job_id: _explained([row for row in rows if not row.outward]) for job_id, rows in those}
+    those = {job.pk: job for job in jobs}
+    return {pk: _explained(those[pk], [row for row in rows if not row.outward]) for pk, rows in of(those).items()}
 
 
-def _explained(rows: list[Transfer]) -> str:
+def _explained(job: Job, rows: list[Transfer]) -> str:
     lacking = [row for row in rows if row.state != TransferState.DONE]
     if not lacking:
         return ""
     if trouble := next((row for row in lacking if row.tries), None):
         return f"Tries again in a while to fetch {shown(trouble.address)[:200]}: {trouble.sentence}"
+    if waits := input_room.waits(job):
+        return waits
     words = in_words(rows)
     if any(row.state == TransferState.RUNNING for row in lacking):
         return f"Fetches its input: {words}." if words else "Looks what there is of its input."

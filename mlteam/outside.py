@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakSet
 
 import requests
 from django.conf import settings
@@ -23,6 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import Timeout
+from urllib3.util.ssl_ import create_urllib3_context
 
 Address = IPv4Address | IPv6Address
 
@@ -79,7 +81,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.over, self._end = False, time.monotonic() + seconds
-        self._sockets: list[socket.socket] = []
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
 
     @property
@@ -89,7 +91,7 @@ class Deadline:
 
     def watch(self, connected: socket.socket) -> None:
         with self._lock:
-            self._sockets.append(connected)
+            self._sockets.add(connected)
             if self.over:
                 _cut(connected)
 
@@ -140,6 +142,12 @@ def cut_by(deadline: Deadline) -> Iterator[None]:
         _deadline.reset(before)
 
 
+def is_cut() -> bool:
+    """Whether whatever this thread asks now is cut off: there is no use in trying again."""
+    deadline = _deadline.get()
+    return deadline is not None and deadline.over
+
+
 # Connections
 
 
@@ -156,10 +164,21 @@ class Checked:
             raise Unreachable(self, self.host)
         return _connected(self, allowed)
 
+
+class CheckedTLS(Checked):
+    """The same for one with TLS, whose socket is another one from the first word of its handshake on."""
+
     def connect(self: Any) -> None:
+        self.ssl_context = self.ssl_context or create_urllib3_context()
+        self.ssl_context.sslsocket_class = _WatchedTLS
         super().connect()  # type: ignore[misc]
+
+
+class _WatchedTLS(ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:
         if deadline := _deadline.get():
-            deadline.watch(self.sock)
+            deadline.watch(self)
+        super().do_handshake(block)
 
 
 def _connected(connection: Any, addresses: list[Any]) -> socket.socket:
@@ -169,9 +188,11 @@ def _connected(connection: Any, addresses: list[Any]) -> socket.socket:
     end = time.monotonic() + (min(patience, deadline.left) if deadline else patience)
     failed: OSError = TimeoutError()
     for family, kind, protocol, _, address in addresses:
-        if (left := end - time.monotonic()) <= 0:
+        if (left := end - time.monotonic()) <= 0 or is_cut():
             break
         made = socket.socket(family, kind, protocol)
+        if deadline:
+            deadline.watch(made)
         try:
             for option in connection.socket_options or ():
                 made.setsockopt(*option)
@@ -192,7 +213,7 @@ class CheckedHTTP(Checked, HTTPConnection):
     pass
 
 
-class CheckedHTTPS(Checked, HTTPSConnection):
+class CheckedHTTPS(CheckedTLS, HTTPSConnection):
     pass
 
 
@@ -249,7 +270,7 @@ def check_boto(client: Any) -> None:
         ConnectionCls = type("CheckedAWSHTTP", (Checked, awsrequest.AWSHTTPConnection), {})
 
     class Secure(awsrequest.AWSHTTPSConnectionPool):
-        ConnectionCls = type("CheckedAWSHTTPS", (Checked, awsrequest.AWSHTTPSConnection), {})
+        ConnectionCls = type("CheckedAWSHTTPS", (CheckedTLS, awsrequest.AWSHTTPSConnection), {})
 
     config = client.meta.config
     made = URLLib3Session(

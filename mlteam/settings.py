@@ -304,10 +304,13 @@ MLTEAM_PIP_OPTIONS = [
 MLTEAM_BLOBS = env("MLTEAM_BLOBS").strip()  # where their content is kept: files under var/blobs, unless it is named
 MLTEAM_DATA_CAP = int(
     env("MLTEAM_DATA_CAP", "0")
-)  # bytes of content that a project may have; 0: as much as there is room
+)  # bytes of content that a project may have, with volumes; 0: as much as there is room
 MLTEAM_INPUT_CAP = int(
     env("MLTEAM_INPUT_CAP", "0")
 )  # bytes of one input that a job has fetched; 0: as much as there is room
+MLTEAM_INPUTS_CAP = int(
+    env("MLTEAM_INPUTS_CAP", str(2**40))
+)  # bytes of inputs that jobs of one owner have on the host at once; 0: as much as there is room
 MLTEAM_IMPORT_CAP = int(env("MLTEAM_IMPORT_CAP", str(2**40)))  # bytes that are fetched from one address, and unpacked
 
 # Volumes

@@ -4,6 +4,7 @@ import logging
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
@@ -53,7 +54,10 @@ def gcs() -> Iterator[str]:
 
 
 class Wire(socketserver.ThreadingTCPServer):
-    """A wire to a server, which `cut_after` breaks once: when so many bytes have come back through one connection."""
+    """A wire to a server, which `cut_after` breaks once: when so many bytes have come back through one connection.
+
+    With `hold_after` it lets nothing more through, either way, when so many bytes have gone there; `held` is set then.
+    """
 
     allow_reuse_address = daemon_threads = True
 
@@ -61,6 +65,14 @@ class Wire(socketserver.ThreadingTCPServer):
         super().__init__(at, _End)
         self.to, self.cut_after, self.cuts = urlsplit(to), 0, 0
         self.flips = False  # turns a bit in whatever is long
+        self.hold_after, self.gone, self.held = 0, 0, threading.Event()
+
+    def let_through(self, size: int) -> None:
+        """Returns when so many bytes may go on their way."""
+        self.gone += size
+        while self.hold_after and self.gone > self.hold_after:
+            self.held.set()
+            time.sleep(0.05)
 
     @property
     def url(self) -> str:
@@ -80,6 +92,7 @@ class _End(socketserver.BaseRequestHandler):
     def _forth(self, there: socket.socket) -> None:
         with suppress(OSError):
             while content := self.request.recv(65536):
+                self.server.let_through(len(content))
                 there.sendall(content)
             there.shutdown(socket.SHUT_WR)
 
@@ -87,6 +100,7 @@ class _End(socketserver.BaseRequestHandler):
         passed = 0
         while content := there.recv(65536):
             passed += len(content)
+            self.server.let_through(0)
             if self.server.cut_after and passed > self.server.cut_after:
                 self.server.cut_after, self.server.cuts = 0, self.server.cuts + 1
                 break

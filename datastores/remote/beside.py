@@ -1,8 +1,9 @@
 """Work done beside each other in threads, which ends with the first thing that goes wrong."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from math import inf
 from time import monotonic
 from typing import Final
@@ -19,18 +20,35 @@ SLOWEST: Final = 2**20
 
 
 class Watched:
-    """A progress that also stops all where one of them has failed."""
+    """A progress that also stops all where one of them has failed, and that cuts off what is asked of somebody who does not answer."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self.total, self.file_done = progress.total, progress.file_done
         self.tick: Callable[[], None] = getattr(progress, "tick", lambda: None)
         self.failed: BaseException | None = None
-        self.cut = outside.Deadline(
-            inf
-        )  # ends the connections of what is stopped: a slow one would not be noticed for long
+        self.cut = outside.Deadline(inf)  # of the connections of what is stopped: each may wait long for an answer
         self._lock = threading.Lock()
         self._passed, self._seen, self._looked = 0, 0, monotonic()
+
+    @contextmanager
+    def cutting(self) -> Iterator[None]:
+        """What is asked inside is cut off as soon as it is stopped, by a thread that only looks at that."""
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(TICK):
+                self._end_if_stopped()
+
+        looking = threading.Thread(target=look, name="cutting", daemon=True)
+        looking.start()
+        try:
+            with outside.cut_by(self.cut):
+                yield
+        finally:
+            over.set()
+            looking.join()
+            self._end_if_stopped()  # what stays open is for nobody
 
     def add(self, size: int) -> None:
         with self._lock:
@@ -44,6 +62,9 @@ class Watched:
             if self._passed - self._seen < SLOWEST:
                 self.fail(Unavailable("What is elsewhere answers too slowly to be waited for. Try again later."))
             self._seen, self._looked = self._passed, monotonic()
+        self._end_if_stopped()
+
+    def _end_if_stopped(self) -> None:
         if self.stopped:
             self.cut.end()
 

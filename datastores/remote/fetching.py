@@ -8,7 +8,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import FileIO
@@ -25,7 +25,7 @@ from datastores.remote.progress import Progress, check
 from datastores.remote.retrying import Tries, again
 from datastores.remote.sources import Item, Source
 from datastores.remote.sums import POLYNOMIALS, Sum, crc, together
-from mlteam import outside, state
+from mlteam import state
 
 PART: Final = 32 * 2**20  # bytes of a part of a large file, of which several come at once
 LISTING: Final = 3600.0  # seconds in which it is found out what there is
@@ -39,26 +39,47 @@ class Fetched:
     bytes: int
 
 
+def look(source: Source, to: Path, progress: Progress, *, most: int | None = None) -> int:
+    """How many files there are; `progress` is told of their bytes, too. `fetch` goes by what was found. Raises what that raises."""
+    with _alone(source, to, progress, most) as work:
+        return work.look()
+
+
+def was_looked_at(to: Path) -> bool:
+    """Whether it is known what is to come into this folder."""
+    return _listing(scratch_of(to)).exists()
+
+
+def _listing(scratch: Path) -> Path:
+    return scratch / "listing"
+
+
 def fetch(source: Source, to: Path, progress: Progress, *, most: int | None = None) -> Fetched:
     """Everything at the address, below the folder `to`, which is made. Asked again after it was killed or stopped, it goes on.
 
     `most`: bytes that are taken. Raises errors.Trouble (after Unavailable it goes on when it is asked again; after Changed it begins
     anew), errors.Stopped, blobs.Full.
     """
+    with _alone(source, to, progress, most) as work:
+        fetched = work.run()
+        shutil.rmtree(work.scratch)
+    return fetched
+
+
+@contextmanager
+def _alone(source: Source, to: Path, progress: Progress, most: int | None) -> "Iterator[_Fetch]":
     scratch = scratch_of(to)
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     with state.alone(scratch / "lock") as alone:
         if not alone:
             raise Unavailable(f"{source.shown} is being fetched already.")
+        work = _Fetch(source, to, scratch, progress, most)
         try:
-            work = _Fetch(source, to, scratch, progress, most)
-            with full_said(), outside.cut_by(work.progress.cut):
-                fetched = work.run()
+            with full_said(), work.progress.cutting():
+                yield work
         except (Changed, Refused, TooLarge):
             forget(to)
             raise
-        shutil.rmtree(scratch)
-    return fetched
 
 
 def scratch_of(to: Path) -> Path:
@@ -86,11 +107,16 @@ class _Fetch:
         self.made: set[Path] = set()
         self.journal: Journal
 
-    def run(self) -> Fetched:
+    def look(self) -> int:
+        """How many files there are."""
         files, size, unknown = self._look()
+        self.progress.total(files, None if unknown else size)
         if self.most is not None and size > self.most:
             raise TooLarge(f"{self.source.shown} has {room.said(size)}; at most {room.said(self.most)} are taken.")
-        self.progress.total(files, None if unknown else size)
+        return files
+
+    def run(self) -> Fetched:
+        files = self.look()
         self.to.mkdir(parents=True, exist_ok=True)
         self.done = bytearray(files)
         self.journal = Journal(self.scratch / "journal")
@@ -106,7 +132,7 @@ class _Fetch:
 
     @property
     def listing(self) -> Path:
-        return self.scratch / "listing"
+        return _listing(self.scratch)
 
     def _look(self) -> tuple[int, int, bool]:
         """Files, bytes, and whether some do not say how many. What was looked up stays so until all is here."""
@@ -272,6 +298,7 @@ class _Arriving:
             self.fetch.check_most(self.at)
             if self.item.version:
                 tries.well()
+        check(self.fetch.progress)  # a connection that was cut off ends as one that was read to its end
         if size is not None and self.at < size:
             raise Unavailable(f"{source.shown} broke off. Try again later.")
 

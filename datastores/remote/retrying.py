@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from datastores.remote.errors import Unavailable
 from datastores.remote.progress import Progress, check
+from mlteam import outside
 
 Made = TypeVar("Made")
 
@@ -27,9 +28,10 @@ class Tries:
         self.failed = 0
 
     def wait(self, error: Unavailable) -> None:
-        """Until it is worth another try. Raises the error when it was tried often enough, Stopped."""
+        """Until it is worth another try. Raises the error when it was tried often enough, or nothing more is asked; Stopped."""
+        check(self.progress)
         self.failed += 1
-        if self.failed >= TRIES:
+        if self.failed >= TRIES or outside.is_cut():
             raise error
         longest = min(FIRST * 2.0**self.failed, LONGEST_WAIT)
         wanted = max(min(error.after, LONGEST_WAIT), longest * random.uniform(0.5, 1))  # noqa: S311 - so that not all come back at once

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from contextvars import copy_context
 from functools import cache
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
@@ -425,7 +426,8 @@ class S3Target(_Bucket):
 def _all(send: Callable[[int], None], parts: list[int]) -> None:
     """Raises what went wrong first; those that are under way come to their end."""
     with ThreadPoolExecutor(PIECES_AT_ONCE, thread_name_prefix="parts") as threads:
-        begun = [threads.submit(send, part) for part in parts]
+        # In the context of the thread that waits, so that they are cut off with it.
+        begun = [threads.submit(copy_context().run, send, part) for part in parts]
         try:
             for one in begun:
                 one.result()

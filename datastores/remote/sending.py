@@ -24,11 +24,14 @@ from datastores.remote.journals import Journal
 from datastores.remote.progress import Counted, Progress, check
 from datastores.remote.retrying import Tries, again
 from datastores.remote.sources import Sendable, Target
-from mlteam import state
+from mlteam import outside, state
 
 LOOKED_AT: Final = (
     20_000  # of what is there already, before anything is sent; whatever is written is never written over anyway
 )
+
+
+SOON: Final = 5.0  # seconds for what is of use to others alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +53,26 @@ def send(root: Path, entries: Iterable[trees.Entry], target: Target, progress: P
     with state.alone(journal.with_name(f"{journal.name}.lock")) as alone:
         if not alone:
             raise Unavailable(f"{target.shown} is being written to already.")
-        with full_said():
-            _Send(root, files, target, progress, journal).run()
+        work = _Send(root, files, target, progress, journal)
+        with full_said(), work.progress.cutting():
+            work.run()
         journal.unlink()
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     return Sent(len(files), sum(entry.size for entry in files))
 
 
 def abandon(target: Target, journal: Path) -> None:
-    """Forgets what a send would go on with, also where it is sent to, as far as that may be asked."""
+    """Forgets what a send would go on with, also where it is sent to, as far as that may be asked and is answered soon."""
     if not journal.exists():
         return
     send = _Send(journal, [], target, Counted(), journal)
     send.journal = Journal(journal)
     try:
         send.recall()
-        for path in send.noted:
-            with suppress(Trouble):
-                target.abandon(path, _Notes(send, path, Tries(send.progress)))
+        with suppress(TimeoutError), outside.within(SOON):
+            for path in send.noted:
+                with suppress(Trouble):
+                    target.abandon(path, _Notes(send, path, Tries(send.progress)))
     finally:
         send.journal.close()
     journal.unlink(missing_ok=True)

@@ -169,6 +169,18 @@ class Migration(migrations.Migration):
                     models.BooleanField(default=False, help_text="until its datasets and models are laid out"),
                 ),
                 (
+                    "input_bytes",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="which its inputs need on the host, once that is known"
+                    ),
+                ),
+                (
+                    "input_room",
+                    models.BooleanField(
+                        default=False, help_text="whether the host has room for them, and keeps it"
+                    ),
+                ),
+                (
                     "cloned_from",
                     models.ForeignKey(
                         null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="clones", to="jobs.job"

@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "sentence",
-                    models.CharField(blank=True, help_text="why it failed and what to do, for people", max_length=500),
+                    models.CharField(blank=True, help_text="why it failed and what to do, or what it became, for people", max_length=500),
                 ),
                 (
                     "tries",
@@ -180,6 +180,10 @@ class Migration(migrations.Migration):
                 fields=["state"],
                 name="job_active",
             ),
+        ),
+        migrations.AddIndex(
+            model_name="job",
+            index=models.Index(condition=models.Q(("input_room", True)), fields=["project"], name="job_inputs"),
         ),
         migrations.AddConstraint(
             model_name="job",

@@ -164,6 +164,15 @@ def test_an_upload_is_refused_beyond_the_quota(volume, owner, filled):
     assert (filled / "b").stat().st_size == 60_000
 
 
+def test_volumes_count_for_what_the_project_may_have(volume, owner, filled, settings):
+    volumes.measure(volume)
+    settings.MLTEAM_DATA_CAP = volume.used + 1000
+    faces = actions.create(project=volume.project, kind="dataset", name="faces", by=owner)
+    for one in (volume, faces):
+        with pytest.raises(TooMuch, match=r"these would be 2\.0 KiB more"):
+            put(one, {"new": os.urandom(2048)}, owner)
+
+
 def test_what_is_in_the_way_is_named(volume, owner, filled):
     with pytest.raises(changing.InTheWay, match=r"folder called .AAA."):
         begin(volume, manifest({"AAA": b"x"}), owner)

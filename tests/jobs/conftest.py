@@ -4,7 +4,8 @@ import pytest
 
 from compute import host
 from compute.models import ComputeResource, Gpu
-from jobs.models import Job
+from jobs import transfers
+from jobs.models import Job, Transfer
 from jobs.querysets import words_of
 from jobs.spec import Spec
 
@@ -31,7 +32,7 @@ def queued(resource):
         spec = Spec.model_validate(
             {"name": name, "command": "true", "resources": {"cpu": cpu, "mem": mem, "gpu": gpu}, **fields}
         )
-        return Job.objects.create(
+        job = Job.objects.create(
             project=project,
             name=name,
             created_by=by,
@@ -45,5 +46,7 @@ def queued(resource):
             restartable=spec.restartable,
             preemptable=spec.preemptable,
         )
+        Transfer.objects.bulk_create(transfers.planned(job, spec))
+        return job
 
     return make

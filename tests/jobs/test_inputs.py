@@ -1,5 +1,6 @@
 """Inputs of jobs from elsewhere: who may, fetching them before the job is placed, what goes wrong on the way, and that they go again."""
 
+import json
 import os
 import shutil
 import time
@@ -10,7 +11,7 @@ import pytest
 from datastores.blobs import Full
 from datastores.remote import errors, retrying
 from datastores.remote.progress import Counted
-from jobs import actions, data, engine, hints, inputs, places, queue, tasks, transfers, transitions
+from jobs import actions, data, engine, hints, input_room, inputs, places, queue, tasks, transfers, transitions
 from jobs.models import Job, Transfer, TransferState
 from jobs.spec import SpecErrors, parse
 from jobs.states import JobState, Reason
@@ -122,7 +123,7 @@ def test_an_input_is_here_before_the_job_is_placed(submit, resource, site, monke
     assert inputs.mounts(attempt.job) == [{"source": str(place), "target": "/data"}]
     row = job.transfers.get()
     assert (row.state, row.files, row.bytes, row.all_bytes, row.sentence) == (TransferState.DONE, 1, 4, 4, "")
-    assert site.asked == [("/a.txt", "")]
+    assert site.asked == [("/a.txt", "")] * 2  # how much it is, and then for it
 
 
 def test_the_runner_is_told_where_it_is_and_a_restarted_job_has_it_again(submit, resource, monkeypatch):
@@ -132,7 +133,7 @@ def test_the_runner_is_told_where_it_is_and_a_restarted_job_has_it_again(submit,
     [attempt] = queue.place(resource)
     engine.start(attempt)
     text = (places.attempt_directory(job.id, 0) / "attempt.json").read_text()
-    assert '"target": "/data"' in text and '"MLTEAM_INPUT": "/data"' in text
+    assert '"target": "/data"' in text and '"MLTEAM_INPUT": "/data"' in text and '"/input"' not in text
     Job.objects.filter(pk=job.pk).update(restartable=True)
     transitions.ended(attempt, reason=Reason.HOST_RESTARTED, sentence="Lost.")
     inputs.tidy()
@@ -292,7 +293,9 @@ def test_what_never_ends_is_ended(submit, site, settings, monkeypatch):
     site.says_size = False
     job = submit("/large")
     data.bring(job.pk)
-    assert now(job).reason == Reason.INPUT and "1.0 MiB" in now(job).sentence
+    assert (
+        now(job).reason == Reason.INPUT and "1.0 MiB" in now(job).sentence and "MLTEAM_INPUT_CAP" in now(job).sentence
+    )
     settings.MLTEAM_INPUT_CAP = 0
     monkeypatch.setattr(transfers, "Counted", Halting)
     monkeypatch.setattr(transfers, "PATIENCE", 0.05)
@@ -322,6 +325,100 @@ def test_a_full_disk_is_said(submit, monkeypatch):
     job = submit()
     data.bring(job.pk)
     assert "disk is full" in now(job).sentence
+
+
+# How much lies on the host
+
+
+@pytest.fixture
+def capped(settings, site):
+    """A host where jobs of one owner may have 2 MiB of input; /one and /half are of 1 MiB and half of one."""
+    settings.MLTEAM_INPUTS_CAP = 2 * MIB
+    site.files |= {"/one": os.urandom(MIB), "/half": os.urandom(MIB // 2)}
+    return settings
+
+
+def end(job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(state=JobState.SUCCEEDED, ended_at=job.created_at)
+    inputs.tidy()
+
+
+def test_what_does_not_fit_waits_and_goes_on_when_others_ended(submit, site, capped, as_user, owner):
+    first, second, third = submit("/one"), submit("/one"), submit("/half")
+    assert data.bring(first.pk) and data.bring(second.pk)
+    assert not data.bring(third.pk)
+    waiting = now(third)
+    assert waiting.state == JobState.QUEUED and not (places.job_directory(third.id) / "inputs" / "0").exists()
+    said = queue.explain(waiting).sentence
+    assert (
+        said.startswith("Waits for room for its input, 512.0 KiB") and "2.0 MiB" in said and "MLTEAM_INPUTS_CAP" in said
+    )
+    assert as_user(owner).get(f"/api/v1/jobs/{third.pk}").json()["waiting_for"] == said
+    asked = len(site.asked)
+    assert not data.bring(third.pk) and len(site.asked) == asked  # how much it is, is known
+    end(first)
+    assert data.bring(third.pk) and (places.job_directory(third.id) / "inputs" / "0" / "half").is_file()
+    end(second)
+    end(third)
+    assert not Job.objects.filter(input_room=True).exists()
+
+
+def test_small_ones_do_not_starve_a_large_one(submit, site, capped):
+    site.files["/more"] = os.urandom(MIB + MIB // 2)
+    first, large, small = submit("/one"), submit("/more"), submit("/half")
+    assert data.bring(first.pk)
+    assert not data.bring(large.pk) and not data.bring(small.pk)  # though there would be room for it
+    end(first)
+    assert data.bring(large.pk) and data.bring(small.pk)
+
+
+def test_each_owner_has_room_of_their_own(submit, capped, stranger):
+    assert data.bring(submit("/one").pk) and data.bring(submit("/one").pk)
+    theirs = Project.objects.get(owner=stranger, personal=True)
+    assert data.bring(submit("/one", by=stranger, into=theirs).pk)
+
+
+def test_a_job_that_never_fits_fails_and_names_the_setting(project, owner, submit, site, capped):
+    rows = [{"from": f"{site.url}{path}", "to": path} for path in ("/one", "/one2", "/half")]
+    site.files["/one2"] = site.files["/one"]
+    job = actions.submit(project=project, spec=parse({"command": "true", "input": rows}), by=owner)
+    assert not data.bring(job.pk)
+    failed = now(job)
+    assert (failed.state, failed.reason) == (JobState.FAILED, Reason.INPUT)
+    assert failed.sentence == (
+        "Its inputs have 2.5 MiB together; jobs of one owner may have 2.0 MiB on the host at once (MLTEAM_INPUTS_CAP)."
+    )
+    assert not (places.job_directory(job.id) / "inputs" / "0").exists()
+
+
+def test_what_nobody_says_the_size_of_takes_more_and_more(submit, site, capped, monkeypatch):
+    monkeypatch.setattr(input_room, "UNSAID", MIB // 4)
+    site.says_size = False
+    first, second, large = submit("/one"), submit("/one"), submit("/large")
+    for wanted in (MIB // 2, MIB, MIB):
+        assert not now(first).input_room
+        came = data.bring(first.pk)
+        assert now(first).input_bytes == wanted
+    assert came and (places.job_directory(first.id) / "inputs/0/one").read_bytes() == site.files["/one"]
+    while not now(large).final:
+        assert not data.bring(large.pk)
+        if now(large).input_bytes == 2 * MIB and not now(large).input_room:
+            assert "Waits for room" in queue.explain(now(large)).sentence
+            end(first)
+    assert (
+        now(large).reason == Reason.INPUT and "2.0 MiB" in now(large).sentence and "INPUTS_CAP" in now(large).sentence
+    )
+    assert now(second).state == JobState.QUEUED
+
+
+def test_a_job_without_input_has_an_empty_directory(project, owner, resource, site, monkeypatch):
+    monkeypatch.setattr("runner.launch", lambda *_: None)
+    job = actions.submit(project=project, spec=parse({"command": "true"}), by=owner)
+    [attempt] = queue.place(resource)
+    engine.start(attempt)
+    told = json.loads((places.attempt_directory(job.id, 0) / "attempt.json").read_text())
+    [mount] = told["mounts"]
+    assert told["environment"]["MLTEAM_INPUT"] == "/input" == mount["target"] and os.listdir(mount["source"]) == []
 
 
 # Keys

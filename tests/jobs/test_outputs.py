@@ -7,9 +7,10 @@ import pytest
 
 from datastores import actions as datastores
 from datastores import contents, listings, uploads
-from datastores.models import Datastore, Version
-from jobs import actions, hints, outputs, places, queue, tasks, transitions
-from jobs.models import Job
+from datastores.errors import Impossible
+from datastores.models import Datastore, Upload, Version
+from jobs import actions, hints, outputs, places, queue, tasks, transfers, transitions
+from jobs.models import Job, Transfer, TransferState
 from jobs.spec import SpecErrors, parse
 from jobs.states import JobState, Reason
 from mlteam import state
@@ -121,6 +122,88 @@ def test_what_cannot_be_stored_fails_says_why_and_is_stored_again(ended, owner, 
     assert "Store the output again" not in client.get(address).content.decode()
     with pytest.raises(actions.Refusal):
         actions.store_again(job=job, by=owner)
+
+
+def test_how_far_it_is_is_told_as_of_what_goes_to_a_bucket(ended, owner, as_user, project, monkeypatch):
+    size = sum(map(len, FILES.values()))
+    job = ended(owner, FILES | {"twice": FILES["large"]})
+    size += len(FILES["large"])
+    row = job.transfers.get()
+    assert (row.address, row.state, row.outward) == ("model:digits", TransferState.WAITING, True)
+    seen, write = [], transfers._write
+    monkeypatch.setattr(transfers, "OFTEN", 0.0)
+    monkeypatch.setattr(transfers, "_write", lambda row, **how: (write(row, **how), seen.append(row.bytes)))
+    client = as_user(owner)
+    receive = uploads.receive_pack
+
+    def look(upload, pack):
+        [told] = client.get(f"/api/v1/jobs/{job.pk}").json()["transfers"]
+        assert (told["direction"], told["state"], told["address"]) == ("out", "running", "model:digits")
+        assert (told["all_files"], told["all_bytes"]) == (5, size)
+        page = client.get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
+        assert "Output under way" in page and f'<progress max="{size}"' in page
+        assert "Sends its output: " in client.get(f"/p/{project.slug}/jobs").content.decode()
+        return receive(upload, pack)
+
+    monkeypatch.setattr(uploads, "receive_pack", look)
+    tasks.store(job.pk)
+    row.refresh_from_db()
+    assert (row.state, row.files, row.bytes, row.sentence) == ("done", 5, size, "version 1 of the model digits")
+    assert seen == sorted(seen) and 0 < seen[-2] <= size
+    page = client.get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
+    assert "Output done" in page and "Version 1 of the model digits." in page
+
+
+def test_what_is_there_already_is_counted_and_not_sent(ended, owner):
+    tasks.store(ended(owner).pk)
+    job = ended(owner, FILES | {"new": b"new"})
+    tasks.store(job.pk)
+    row = job.transfers.get()
+    assert (row.files, row.bytes, row.all_bytes) == (5, row.all_bytes, sum(map(len, FILES.values())) + 3)
+
+
+def test_a_job_that_is_stopped_meanwhile_makes_no_version(ended, owner, monkeypatch):
+    job = ended(owner)
+    monkeypatch.setattr(transfers, "OFTEN", 0.0)
+    receive = uploads.receive_piece
+
+    def stop(*what):
+        if Job.objects.get(pk=job.pk).state == JobState.UPLOADING:
+            actions.stop(job=job, by=owner)
+        return receive(*what)
+
+    monkeypatch.setattr(uploads, "receive_piece", stop)
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED and not Version.objects.exists() and not Upload.objects.exists()
+    assert transfers.state_of(job.transfers.get(), job) == transfers.STOPPED
+
+
+def test_two_outputs_are_stored_once_each(ended, owner, monkeypatch):
+    """What was made before the second one failed is not made again."""
+    job = ended(owner)
+    spec = parse({"command": "true", "output": [{"to": "model:digits"}, {"to": "dataset:faces"}]})
+    Transfer.objects.filter(job=job).delete()
+    Transfer.objects.bulk_create(transfers.planned(job, spec))
+    Job.objects.filter(pk=job.pk).update(spec=spec.stored())
+    create = datastores.create
+
+    def refuse(**what):
+        if what["kind"] == "dataset":
+            raise Impossible("Not now.")
+        return create(**what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(datastores, "create", refuse)
+        tasks.store(job.pk)
+    states = list(job.transfers.values_list("state", "sentence"))
+    assert states == [("done", "version 1 of the model digits"), ("failed", "Not now.")]
+    job.refresh_from_db()
+    assert outputs.store_again(job)
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.sentence == "Its output became version 1 of the model digits and version 1 of the dataset faces."
+    assert Version.objects.count() == 2
 
 
 def test_no_output_at_all_is_said(ended, owner):

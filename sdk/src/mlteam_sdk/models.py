@@ -174,7 +174,7 @@ class Attempt(Thing):
 
 
 class Transfer(Thing):
-    """An input that is fetched (`direction` in) or an output that is sent to a bucket (out), and how far it is.
+    """An input that is fetched (`direction` in) or an output that becomes a version or goes to a bucket (out), and how far it is.
 
     What there is in all is None until it is known; `rate` is bytes in a second, `left` seconds.
     """
