@@ -56,7 +56,7 @@ def gcs() -> Iterator[str]:
 class Wire(socketserver.ThreadingTCPServer):
     """A wire to a server, which `cut_after` breaks once: when so many bytes have come back through one connection.
 
-    With `hold_after` it lets nothing more through, either way, when so many bytes have gone there; `held` is set then.
+    With `hold_after` it lets nothing more through, either way, when so many bytes have gone there and back; `held` is set then.
     """
 
     allow_reuse_address = daemon_threads = True
@@ -100,7 +100,7 @@ class _End(socketserver.BaseRequestHandler):
         passed = 0
         while content := there.recv(65536):
             passed += len(content)
-            self.server.let_through(0)
+            self.server.let_through(len(content))
             if self.server.cut_after and passed > self.server.cut_after:
                 self.server.cut_after, self.server.cuts = 0, self.server.cuts + 1
                 break

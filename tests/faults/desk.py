@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from datetime import timedelta
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlteam.settings")
 
@@ -23,11 +24,14 @@ from django.contrib.sessions.backends.db import SessionStore
 from accounts import actions as accounts
 from accounts import first
 from accounts.models import User
+from billing.models import Charge
+from datastores.models import Blob, Upload, Version
 from jobs import actions, queue
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, Transfer
 from jobs.spec import parse
 from projects import actions as projects
-from projects.models import Project
+from projects import third_party
+from projects.models import AuditEntry, Project
 
 
 def owner():
@@ -87,6 +91,35 @@ def _job(job):
     return {**row, "attempts": attempts, "moves": [[move.state, move.reason] for move in job.moves.all()]}
 
 
+def add_key(kind, name, values):
+    """A key of the project's."""
+    third_party.add(project=project(), kind=kind, name=name, values=values, by=owner())
+
+
+def carried(job_id):
+    """How far what is fetched and sent for a job is."""
+    return list(
+        Transfer.objects.filter(job=job_id).values("state", "files", "bytes", "all_files", "all_bytes", "tries")
+    )
+
+
+def counted(job_id):
+    """What is written down of a job where everything counts once; its time and what is charged of it in milliseconds."""
+    job = Job.objects.get(pk=job_id)
+    ran = sum((one.ended_at - one.started_at for one in job.attempts.exclude(started_at=None)), timedelta())
+    trail = AuditEntry.objects
+    return {
+        "attempts": job.attempts.count(),
+        "versions": list(Version.objects.filter(note__contains=job.urn).values_list("number", "files", "bytes")),
+        "uploads": Upload.objects.count(),
+        "blobs": list(Blob.objects.values_list("sha256", flat=True)),
+        "submitted": trail.filter(action="job:new", urn=job.urn).count(),
+        "made": trail.filter(action="model:version:new").count(),
+        "ran": ran // timedelta(milliseconds=1),
+        "charged": sum(Charge.objects.filter(subject_id=job_id).values_list("milliseconds", flat=True)),
+    }
+
+
 def unfinished():
     """Ids of all jobs that have not ended."""
     return list(Job.objects.unfinished().values_list("pk", flat=True))
@@ -101,7 +134,9 @@ def held():
     return {"attempts": len(attempts), "cpu": slots.cpu, "memory": slots.memory, "gpu": slots.gpu}
 
 
-VERBS = {verb.__name__: verb for verb in (set_up, sign_in, submit, stop, look, unfinished, held)}
+VERBS = {
+    verb.__name__: verb for verb in (set_up, sign_in, add_key, submit, stop, look, carried, counted, unfinished, held)
+}
 
 
 def main():
