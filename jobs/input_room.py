@@ -56,11 +56,11 @@ def take(job: Job) -> bool:
     needed = _needed(job, cap)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=job.project.owner_id)  # one after the other
-        before, fits = job.input_room, needed <= cap - _taken_by_others(job)
+        before, fits = (job.input_bytes, job.input_room), needed <= cap - _taken_by_others(job)
         if fits or not job.input_room:
             job.input_bytes, job.input_room = needed, fits
             Job.objects.filter(pk=job.pk).update(input_bytes=needed, input_room=fits)
-    if fits != before:
+    if (job.input_bytes, job.input_room) != before:
         events.publish(job)
     return fits
 
@@ -104,7 +104,7 @@ def give_back(job_id: str) -> None:
 
 def waits(job: Job) -> str:
     """That a job waits for room, in words; "" where it does not."""
-    if not job.input_bytes or job.input_room:
+    if not settings.MLTEAM_INPUTS_CAP or not job.input_bytes or job.input_room:
         return ""
     wanted = f"Waits for room for its input, {sized(job.input_bytes)}, until other jobs have ended"
     return f"{wanted}: on the host all jobs of one owner may have {sized(settings.MLTEAM_INPUTS_CAP)} of it at once (MLTEAM_INPUTS_CAP)."

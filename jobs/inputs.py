@@ -91,7 +91,7 @@ def _looked_at(row: Transfer, keys: _Keys) -> bool:
     """Whether it is known how much it is, as far as anybody says so. Nothing is fetched before all that the job has fits."""
     from datastores.remote import fetching
 
-    if not settings.MLTEAM_INPUTS_CAP or fetching.was_looked_at(_place(row)):
+    if not settings.MLTEAM_INPUTS_CAP or (row.all_files and fetching.was_looked_at(_place(row))):
         return True
     files = _carried(row, keys, fetching.look, input_room.most_of_one())
     if files is not None:

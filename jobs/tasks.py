@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
-from django.db.models import Sum
+from django.db.models import BooleanField, ExpressionWrapper, Q, Sum
 from django.db.models.functions import Coalesce
 
 from billing import budgets
@@ -85,9 +85,12 @@ def _ask_again() -> None:
 
 
 def _first(jobs: JobQuerySet, order: str) -> list[str]:
-    """Some of them for each owner, who cannot have many done at once anyway: first those of which nothing has failed yet."""
+    """Some of them for each owner, who cannot have many done at once anyway: first those of which nothing has failed yet, and that have
+    not only to wait for room."""
     asked, found = Counter[str](), []
-    in_order = jobs.annotate(tries=Coalesce(Sum("transfers__tries"), 0)).order_by("tries", order)
+    waits = ExpressionWrapper(Q(input_bytes__gt=0, input_room=False), output_field=BooleanField())
+    tried = jobs.annotate(tries=Coalesce(Sum("transfers__tries"), 0), waits_for_room=waits)
+    in_order = tried.order_by("tries", "waits_for_room", order)
     for job_id, owner in in_order.values_list("pk", "project__owner_id"):
         asked[owner] += 1
         if asked[owner] <= ASKED:

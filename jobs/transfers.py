@@ -182,9 +182,8 @@ def _note(row: Transfer, progress: Counted, rate: float | None) -> None:
     """How far it is. As soon as it is further than ever before, earlier failures count no more."""
     done = max(0, progress.bytes_done)
     further = {"tries": 0} if done > row.bytes else {}
-    counted = (
-        {"files": progress.files_done, "bytes": done} if done or progress.files_done else {}
-    )  # not where it only looks what there is
+    # Where it only looks what there is, what was fetched before stays.
+    counted = {"files": progress.files_done, "bytes": done} if done or progress.files_done else {}
     known = {"all_files": progress.files, "all_bytes": progress.bytes} if progress.files else {}
     _write(row, rate=rate, **counted, **known, **further)
 

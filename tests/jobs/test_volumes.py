@@ -113,6 +113,7 @@ def test_its_runner_is_told_all_of_it(submit, owner, volume, resource, monkeypat
     root = volumes.place_of(volume)
     quota_file = told[0]["volume"]["quota_file"]
     same = {"owner": volumes.owner(), "name": "home", "quota_file": quota_file}
+    assert told.pop()["target"] == "/input"  # an empty directory
     assert told == [
         {"source": str(root), "target": "/all", "volume": {"sub": "", "writes": False, **same}},
         {"source": str(root), "target": "/v", "volume": {"sub": "ü 1", "writes": True, **same}},
