@@ -20,8 +20,8 @@ IN_VENV := $(VENV)/bin/python
 INSTALL := $(IN_VENV) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 TESTS ?= tests
-# One more than the four groups of tests that mostly wait: for servers, browsers, jobs.
-WORKERS ?= 5
+# Two more than the four groups of tests that mostly wait, for servers, browsers, jobs: so two cores always have something to do.
+WORKERS ?= 6
 PYTEST_OPTIONS ?=
 PYTEST := -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 

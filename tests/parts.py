@@ -20,6 +20,12 @@ from typing import Any
 
 import pytest
 
+BROWSERS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+)  # the first that is here is taken
 LEFT_OUT = re.compile(r"needs (?P<parts>[\w-]+(?:, [\w-]+)*)$")
 
 
@@ -76,7 +82,7 @@ def _gpu() -> bool:
 
 
 PARTS = {
-    "chromium": Part(_program("chromium", "chromium-browser", "google-chrome"), ("chromium",)),
+    "chromium": Part(_program(*BROWSERS), ("chromium-headless-shell",)),
     "postgresql": Part(_postgresql, ("postgresql",)),
     "slirp4netns": Part(
         lambda: shutil.which("slirp4netns") is not None and Path("/dev/net/tun").exists(), ("slirp4netns",)

@@ -3,11 +3,21 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    ViewportSize,
+    WebError,
+    expect,
+    sync_playwright,
+)
 
 from tests import parts
 from tests.browser.hands import Team, sign_in
@@ -22,6 +32,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+DESK: ViewportSize = {"width": 1440, "height": 900}
 CPUS = 4  # that the installation believes it has: so many jobs run at once
 NEEDED = ("chromium", "bwrap", "slirp4netns")
 
@@ -29,8 +40,8 @@ expect.set_options(timeout=30_000)
 
 
 def chromium_path() -> str:
-    """The system's browser."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    """The system's browser: where it is here, the one without windows, which opens a page with a third of the work."""
+    return next(filter(None, map(shutil.which, parts.BROWSERS)))
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +74,15 @@ class Watch:
         ]
 
     def over(self, context: BrowserContext) -> None:
-        context.on("console", self._console)
-        context.on("weberror", lambda error: self.complaints.append(f"script: {error.error}"))
-        context.on("dialog", self._dialog)
+        for event, heard in self._events():
+            context.on(event, heard)
+
+    def leave(self, context: BrowserContext) -> None:
+        for event, heard in self._events():
+            context.remove_listener(event, heard)
+
+    def _events(self) -> Iterable[tuple[Any, Callable[..., None]]]:
+        return ("console", self._console), ("weberror", self._error), ("dialog", self._dialog)
 
     def expect(self, pattern: str) -> None:
         """Takes complaints that match for what the test wants to see."""
@@ -77,6 +94,9 @@ class Watch:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    def _error(self, error: WebError) -> None:
+        self.complaints.append(f"script: {error.error}")
 
     def _dialog(self, dialog: Dialog) -> None:
         if dialog.type != "beforeunload":
@@ -92,14 +112,19 @@ def watch() -> Iterator[Watch]:
     assert not made.unexpected()
 
 
+def new_context(chromium: Browser, **options: Any) -> BrowserContext:
+    context = chromium.new_context(**{"viewport": DESK, **options})
+    context.set_default_timeout(PATIENCE * 1000)
+    return context
+
+
 @pytest.fixture
 def new_page(chromium: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
     """new_page(base_url=…, …) is a page in a browser context of its own, so that nobody is signed in."""
     contexts = []
 
     def make(**options: Any) -> Page:
-        context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
-        context.set_default_timeout(PATIENCE * 1000)
+        context = new_context(chromium, **options)
         watch.over(context)
         contexts.append(context)
         return context.new_page()
@@ -128,6 +153,44 @@ def page_of(team: Team, new_page: Callable[..., Page], signed_in: dict[str, Any]
         return new_page(base_url=team.url, **state, **options)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def windows() -> Iterator[dict[str, Page]]:
+    """The pages of those who only look, by name."""
+    kept: dict[str, Page] = {}
+    yield kept
+    for page in kept.values():
+        page.context.close()
+
+
+@pytest.fixture
+def window_of(
+    chromium: Browser,
+    team: Team,
+    page_of: Callable[..., Page],
+    windows: dict[str, Page],
+    watch: Watch,
+) -> Iterator[Callable[[str], Page]]:
+    """window_of("ada") is a page in which Ada is signed in, for a test that does nothing there but look: each is another address
+    in the same window, so that the browser has the scripts and styles already. It is as new: light, and of a desk's size."""
+    opened = []
+
+    def make(name: str) -> Page:
+        if name not in windows:
+            state = {"storage_state": page_of(name).context.storage_state()} if name else {}
+            windows[name] = new_context(chromium, base_url=team.url, **state).new_page()
+        page = windows[name]
+        page.set_viewport_size(DESK)
+        page.emulate_media(color_scheme="null", reduced_motion="null")
+        watch.over(page.context)
+        opened.append(page)
+        return page
+
+    yield make
+    for page in opened:
+        page.goto("about:blank")  # what it complains of as it is left belongs to this test
+        watch.leave(page.context)
 
 
 @pytest.fixture

@@ -130,8 +130,8 @@ def test_what_is_wrong_would_be_found(page_of: Callable[..., Page]) -> None:
 
 
 @pytest.mark.parametrize(("name", "path", "heading"), PAGES)
-def test_a_page_can_be_used_by_everybody(page_of: Callable[..., Page], name: str, path: str, heading: str) -> None:
-    page = page_of(name)
+def test_a_page_can_be_used_by_everybody(window_of: Callable[[str], Page], name: str, path: str, heading: str) -> None:
+    page = window_of(name)
     page.goto(path)
     expect(page.get_by_role("heading", level=1)).to_have_text(heading)
     look_at(page)
@@ -140,9 +140,9 @@ def test_a_page_can_be_used_by_everybody(page_of: Callable[..., Page], name: str
 @pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("name", ["failed", "succeeded"])
 def test_an_ended_job_can_be_looked_at_by_everybody(
-    page_of: Callable[..., Page], team: Team, name: str, tab: str
+    window_of: Callable[[str], Page], team: Team, name: str, tab: str
 ) -> None:
-    page = page_of("grace")
+    page = window_of("grace")
     page.goto(team.job(name) + tab)
     expect_state(page, name)
     if not tab:
@@ -150,8 +150,8 @@ def test_an_ended_job_can_be_looked_at_by_everybody(
     look_at(page)
 
 
-def test_a_failed_job_opens_with_its_error(page_of: Callable[..., Page], team: Team) -> None:
-    page = page_of("emmy")
+def test_a_failed_job_opens_with_its_error(window_of: Callable[[str], Page], team: Team) -> None:
+    page = window_of("emmy")
     page.goto(team.job("failed"))
     expect_state(page, "failed")
     page.reload()

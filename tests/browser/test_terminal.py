@@ -4,7 +4,6 @@ import asyncio
 import functools
 import http.server
 import re
-import shutil
 import threading
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from jobs import logs
 from jobs.log_hub import hub
 from projects import actions as projects
 from projects.models import Member
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import FLAGS, chromium_path
 from tests.jobs.conftest import queued, resource  # noqa: F401 - fixtures
 from tests.jobs.live import attempt, serving, threads  # noqa: F401 - fixtures
 from tests.jobs.test_log_stream import finish, write
@@ -34,9 +33,8 @@ expect.set_options(timeout=15_000)
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        chromium = await playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield chromium
         await chromium.close()
 
