@@ -123,10 +123,11 @@ class _Look:
 
 
 def _found(job_id: str, index: int) -> dict[str, Any] | None:
+    # The attempts first: a job that ends between the two questions has ended with its attempt, and goes on nowhere.
+    attempts = {one.index: one for one in Attempt.objects.filter(job=job_id, index__in=[index, index + 1])}
     job = Job.objects.filter(pk=job_id).defer("spec", "files").first()
     if job is None:
         return None
-    attempts = {attempt.index: attempt for attempt in job.attempts.filter(index__in=[index, index + 1])}
     state = {"state": job.state, "reason": job.reason, "sentence": job.sentence}
     return {"state": state, "end": _end(job, attempts.get(index), index, following=index + 1 in attempts)}
 

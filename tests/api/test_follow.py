@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -177,6 +178,23 @@ async def test_states_are_told_and_the_next_attempt_named(attempt, owner, server
         end = await stream.next("end")
         assert (end["reason"], end["next_attempt"], end["verified"]) == ("supervisor_lost", 1, None)
         assert not end["complete"]
+
+
+def test_an_end_while_it_is_asked_for_is_told_whole_or_not_yet(attempt):
+    asked = []
+
+    def meanwhile(execute, sql, params, many, context):
+        found = execute(sql, params, many, context)
+        asked.append(sql)
+        if len(asked) == 1:
+            finish(attempt)
+        return found
+
+    with connection.execute_wrapper(meanwhile):
+        end = log_events._found(attempt.job_id, attempt.index)["end"]
+    assert end is None
+    end = log_events._found(attempt.job_id, attempt.index)["end"]
+    assert (end["state"], end["next_attempt"]) == ("succeeded", None)
 
 
 async def test_a_job_that_never_starts_ends_what_waits_for_it(attempt, queued, project, owner, server):
