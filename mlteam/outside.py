@@ -255,6 +255,15 @@ def session(at_once: int = 10) -> requests.Session:
     return made
 
 
+def ask(session: requests.Session, method: str, url: str, *, timeout: Any, **options: Any) -> requests.Response:
+    """The beginning of an answer, whose content is still to be read; redirects are not followed. Raises what requests raises.
+
+    By the session's adapter: the session itself would read the whole content of a redirect, however long that is.
+    """
+    asked = session.prepare_request(requests.Request(method, url, **options))
+    return session.get_adapter(url).send(asked, stream=True, timeout=timeout, verify=session.verify)
+
+
 def certificates() -> str:
     """Whom the host trusts, so that a service of one's own with a certificate of one's own is believed; else the usual list."""
     own = ssl.get_default_verify_paths().cafile or DEBIANS

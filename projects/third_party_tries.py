@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -115,8 +116,7 @@ class Asks:
     def __call__(self, method: str, url: str, **options: Any) -> Answer:
         self.host = urlsplit(url).netloc.rpartition("@")[2]
         headers = {"Accept-Encoding": "identity", "User-Agent": "mlteam"} | dict(options.pop("headers", {}))
-        options |= {"headers": headers, "timeout": PATIENCE, "allow_redirects": False, "stream": True}
-        with self.session.request(method, url, **options) as response:
+        with outside.ask(self.session, method, url, headers=headers, timeout=PATIENCE, **options) as response:
             text = response.raw.read(LARGEST).decode(errors="replace")
             return Answer(self.host, response.status_code, response.headers, text)
 
@@ -206,20 +206,16 @@ def _of_aws(answer: Answer) -> NotTaken:
 
 
 def _gcp(values: Values, asks: Asks) -> str:
-    from google.auth.exceptions import RefreshError, TransportError
-    from google.auth.transport.requests import Request
+    from google.auth.exceptions import RefreshError
     from google.oauth2 import service_account
 
     info = json.loads(values["credentials"]) | {"token_uri": _at("gcp")}
-    asks.host = urlsplit(info["token_uri"]).netloc
     scopes = ["https://www.googleapis.com/auth/devstorage.read_only"]
     account: Any = service_account.Credentials.from_service_account_info(info, scopes=scopes)  # type: ignore[no-untyped-call]
     try:
-        account.refresh(Request(asks.session))  # type: ignore[no-untyped-call]
+        account.refresh(_for_google(asks))
     except RefreshError as error:
         raise NotTaken(refused_by_google(str(error))) from None
-    except TransportError as error:
-        raise OSError from error
     except (
         AttributeError,
         KeyError,
@@ -228,6 +224,16 @@ def _gcp(values: Values, asks: Asks) -> str:
     ):  # the library takes it for granted what Google answers
         raise NotTaken(refused_by_google("")) from None
     return f"Google gives a token to {_named(info['client_email'])}. What it may read and write, its roles there say."
+
+
+def _for_google(asks: Asks) -> Callable[..., Any]:
+    """Asks for Google's library, which by itself would follow redirects and read all that is sent."""
+
+    def ask(url: str, method: str = "GET", body: Any = None, headers: Any = None, **_: Any) -> SimpleNamespace:
+        answer = asks(method, url, data=body, headers=headers or {})
+        return SimpleNamespace(status=answer.status, headers=answer.headers, data=answer.text)
+
+    return ask
 
 
 def refused_by_google(error: str) -> str:

@@ -17,14 +17,9 @@ FAILURES: Final = (requests.RequestException, HTTPError, OSError)
 
 
 def ask(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
-    """The beginning of an answer, whose content is still to be read; redirects are not followed. Raises Trouble.
-
-    By the session's adapter: the session itself would read the whole content of a redirect, however long that is.
-    """
-    patience = options.pop("timeout", PATIENCE)
+    """The beginning of an answer, whose content is still to be read; redirects are not followed. Raises Trouble."""
     try:
-        asked = session.prepare_request(requests.Request(method, url, **options))
-        return session.get_adapter(url).send(asked, stream=True, timeout=patience, verify=session.verify)
+        return outside.ask(session, method, url, **{"timeout": PATIENCE} | options)
     except (*FAILURES, ValueError) as error:
         raise broken(error, urlsplit(url).netloc) from error
 

@@ -154,6 +154,31 @@ SERVICES: dict[str, Callable[[Asked], Said]] = {
 }
 
 
+ENDLESS = "sends_on_for_ever"
+
+
+class SendsOnForEver(BaseHTTPRequestHandler):
+    """Sends on to itself, in an answer that does not end; `sent`: bytes of the longest one."""
+
+    sent = 0
+
+    def do_GET(self) -> None:
+        Asked(self)
+        self.send_response(302)
+        self.send_header("Location", "/again")
+        self.end_headers()
+        sent = 0
+        with suppress(ConnectionError):  # who asked has read enough
+            while True:
+                sent += self.wfile.write(bytes(64 * 1024))
+                type(self).sent = max(self.sent, sent)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 def _handler(answer: Callable[[Asked], Said]) -> type[BaseHTTPRequestHandler]:
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -177,7 +202,8 @@ def _handler(answer: Callable[[Asked], Said]) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def running() -> Iterator[dict[str, str]]:
     """Each of the services -> its address."""
-    servers = {name: ThreadingHTTPServer(("127.0.0.1", 0), _handler(answer)) for name, answer in SERVICES.items()}
+    handlers = {name: _handler(answer) for name, answer in SERVICES.items()} | {ENDLESS: SendsOnForEver}
+    servers = {name: ThreadingHTTPServer(("127.0.0.1", 0), handler) for name, handler in handlers.items()}
     for server in servers.values():
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from ipaddress import ip_network
 
 import boto3
@@ -175,17 +176,27 @@ def test_what_says_nothing_about_a_key_is_not_taken_for_its_fault(at, settings, 
         assert not works and said in sentence, kind
 
 
+def every_kind(address: str, account: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """A key of each type that is tried, and where one says itself where it is, also of this address."""
+    yield from ((kind, values) for kind, values, _ in GOOD_ONES)
+    known = {"access_key_id": "AKIA1234", "secret_access_key": GOOD}
+    yield from (("aws", known), ("aws", known | {"endpoint": address}), ("wasabi", known))
+    yield "gcp", {"credentials": json.dumps(account)}
+
+
+def test_of_a_redirect_that_does_not_end_only_the_beginning_is_read(at, settings, account):
+    endless = at[services.ENDLESS]
+    settings.MLTEAM_SERVICES = dict.fromkeys(TRIES, endless)
+    for kind, values in every_kind(endless, account):
+        works, said = tried(kind, **values)
+        assert not works and ("sends on to" in said or kind == "gcp"), (kind, said)
+    assert services.SendsOnForEver.sent < 100 * third_party_tries.LARGEST  # more than is read: some is on its way
+
+
 @pytest.mark.parametrize("service", ["misleads", "strange", "nonsense", "huge", "open"])
 def test_no_answer_is_too_strange_for_a_sentence(at, settings, account, service):
     settings.MLTEAM_SERVICES = dict.fromkeys(TRIES, at[service])
-    known = {"access_key_id": "AKIA1234", "secret_access_key": GOOD}
-    for kind, values in [
-        *((kind, values) for kind, values, _ in GOOD_ONES),
-        ("aws", known),
-        ("aws", known | {"endpoint": at[service]}),
-        ("wasabi", known),
-        ("gcp", {"credentials": json.dumps(account)}),
-    ]:
+    for kind, values in every_kind(at[service], account):
         works, sentence = tried(kind, **values)
         assert not works or (kind, service) == ("kaggle", "nonsense"), sentence
         assert sentence.endswith(".") and len(sentence) < 400, (kind, sentence)
