@@ -13,7 +13,7 @@ import datastores.problems  # noqa: F401 - it says what goes wrong here
 from api import etags, lists
 from api.callers import ApiRequest
 from api.lists import ByName, In, Listed, Sorted
-from datastores import actions, content_api, import_api, volume_api, volumes
+from datastores import actions, content_api, import_api, imports, volume_api, volumes
 from datastores.kinds import Kind
 from datastores.models import Datastore
 from datastores.querysets import DatastoreQuerySet
@@ -40,12 +40,16 @@ class DatastoreFilter(Schema):
 
 class DatastoreIn(In):
     """A new dataset, model or volume; `description` is Markdown. `quota`: bytes that a volume may have, else as many as the server's
-    setting says."""
+    setting says. Of a dataset or model: the `address` (https://, s3://, gs://) from which the server fetches its first version, the name of
+    the project's `key` that opens it where one is needed, and whether an archive is to be unpacked."""
 
     kind: Literal["dataset", "model", "volume"]
     name: str = Field(max_length=100)
     description: str = Field("", max_length=20_000)
     quota: int | None = Field(None, ge=1, le=volumes.LARGEST)
+    address: str = Field("", max_length=4096)
+    key: str = Field("", max_length=60)
+    unpack: bool = True
 
 
 class DatastoreEdit(In):
@@ -94,9 +98,10 @@ def _filtered(datastores: Any, where: DatastoreFilter, by: Any) -> QuerySet[Data
 @router.post("/projects/{project}/datastores", response={201: DatastoreOut})
 @access.route("dataset:new")
 def new_datastore(request: ApiRequest, project: str, data: DatastoreIn, response: HttpResponse) -> Status:
-    """Creates a dataset or a model, without versions, or an empty volume."""
+    """Creates a dataset or a model, without versions, or an empty volume. With an address the server fetches the first version: see the
+    imports of what was made. Where that cannot begin, nothing is created."""
     found = project_for(request, project, f"{actions.check_kind(data.kind)}:new")
-    made = actions.create(project=found, by=request.user, **data.dict())
+    made = imports.create(project=found, by=request.user, **data.dict())
     return Status(201, _told(request, made, response))
 
 

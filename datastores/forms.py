@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from django import forms
 
-from datastores.kinds import Kind
+from datastores.import_forms import AddressForm
+from datastores.kinds import VERSIONED, Kind
 from datastores.models import Datastore
 
 GIB: Final = 2**30
@@ -46,14 +47,23 @@ class DatastoreForm(forms.ModelForm):
         """Whoever saves it says so: a name may be taken in between."""
 
 
-class NewDatastoreForm(DatastoreForm):
-    """The same for a new one, of a kind that its maker may create."""
+class NewDatastoreForm(AddressForm, DatastoreForm):
+    """The same for a new one, of a kind that its maker may create; a dataset or model may have its first version from an address."""
+
+    HERE, AWAY = "here", "address"
 
     kind = forms.ChoiceField(widget=forms.RadioSelect)
-    field_order = ["kind", "name", "description", "quota"]
+    source = forms.ChoiceField(
+        label="Where its files come from",
+        choices=[(HERE, "From this computer"), (AWAY, "From an address")],
+        initial=HERE,
+        required=False,
+        widget=forms.RadioSelect,
+    )
 
     def __init__(self, *args: Any, kinds: list[Kind], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["address"].required = False
         field = self.fields["kind"]
         assert isinstance(field, forms.ChoiceField)
         field.choices, field.initial = [(kind.value, kind.label) for kind in kinds], kinds[0].value
@@ -61,7 +71,12 @@ class NewDatastoreForm(DatastoreForm):
             del self.fields["quota"]
 
     def clean(self) -> dict[str, Any]:
+        """Without what is asked for another kind, or another source."""
         found = super().clean() or self.cleaned_data
-        if found.get("kind") != Kind.VOLUME:
-            found.pop("quota", None)
+        away = found.pop("source", "") == self.AWAY and found.get("kind") in VERSIONED
+        if away and not (found.get("address") or self.has_error("address")):
+            self.add_error("address", "Write where its files are.")
+        unasked = () if away else ("address", "key", "unpack")
+        for name in unasked if found.get("kind") == Kind.VOLUME else ("quota", *unasked):
+            found.pop(name, None)
         return found

@@ -10,7 +10,7 @@ from datastores.remote.keys import OPENS
 from projects.models import Project, ThirdPartyKey
 
 
-class ImportForm(forms.Form):
+class AddressForm(forms.Form):
     """Where it lies, and what opens it."""
 
     address = forms.CharField(
@@ -26,13 +26,18 @@ class ImportForm(forms.Form):
     unpack = forms.BooleanField(
         required=False, initial=True, label="Unpack a single archive", help_text="tar, tar.gz, tar.bz2, tar.xz, zip."
     )
-    note = forms.CharField(required=False, max_length=1000, help_text="What is new in this version.")
 
     def __init__(self, *args: Any, project: Project, by: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["key"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [("", "None: it is public"), *keys_of(project, by)]
+
+
+class ImportForm(AddressForm):
+    """The same, for a version of what is there already."""
+
+    note = forms.CharField(required=False, max_length=1000, help_text="What is new in this version.")
 
 
 def keys_of(project: Project, by: User) -> list[tuple[str, str]]:

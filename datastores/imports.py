@@ -30,6 +30,7 @@ from access.sources import ROLE
 from accounts.models import User
 from datastores import actions, blobs, hints, paths, places, unpacking, uploads
 from datastores.errors import Impossible, Unfit
+from datastores.kinds import VERSIONED
 from datastores.manifests import BadManifest, Entry
 from datastores.models import Datastore, Import
 from datastores.remote import fetching
@@ -70,6 +71,22 @@ State = Import.State
 
 
 # What people do
+
+
+@transaction.atomic
+def create(
+    *, project: Project, address: str = "", key: str = "", unpack: bool = True, by: "By", **named: Any
+) -> Datastore:
+    """A new dataset, model or volume (`named`: see actions.create), with an address also its first version, which is fetched from there.
+
+    Where that cannot begin, nothing is created. Raises Unfit, Impossible, ValidationError.
+    """
+    made = actions.create(project=project, by=by, **named)
+    if address:
+        if made.kind not in VERSIONED:
+            raise Unfit("address", "A volume has no versions, so none is fetched for it. Make a dataset or a model.")
+        start(datastore=made, address=address, key=key, unpack=unpack, by=by)
+    return made
 
 
 def start(

@@ -95,14 +95,16 @@ def _filtered(datastores: Any, filters: dict[str, Any], user: Any) -> Any:
 def new(request: UserRequest, slug: str) -> HttpResponse:
     """Asks what a new dataset, model or volume is called, and creates it."""
     project, kinds = _project(request, slug, "new")
-    form = NewDatastoreForm(request.POST or None, kinds=kinds)
+    form = NewDatastoreForm(request.POST or None, kinds=kinds, project=project, by=request.user)
     if form.is_valid():
         try:
-            made = actions.create(project=project, by=request.user, **form.cleaned_data)
+            made = imports.create(project=project, by=request.user, **form.cleaned_data)
         except ValidationError as error:
             form.add_error(None, error)
         except Unfit as error:
             form.add_error(error.field, str(error))
+        except Impossible as error:
+            form.add_error(None, str(error))
         else:
             return redirect("datastores:detail", slug, made.pk)
     return render(request, "datastores/new.html", {"project": project, "form": form})

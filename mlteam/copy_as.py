@@ -22,8 +22,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from mlteam.ways import FORMS, OWNERS, OWNERS_FORMS, PAGES, Sent, Way
 
-# Field of a form; what an empty one means; how it is quoted.
-BLANK: Final = re.compile(r"\[\[(\w+)(?:=(\w*))?(?:\|(\w+))?\]\]")
+# Field of a form; what the text says instead of what stands in it; what an empty one means; how it is quoted.
+# Instead: GiB, of which bytes are sent; or a flag of the command that stands there when a box is not ticked.
+BLANK: Final = re.compile(r"\[\[(\w+)(?::([\w-]+))?(?:=(\w*))?(?:\|(\w+))?\]\]")
 NAMES: Final = re.compile(r"\{(\w+)\}")
 THINGS: Final = ("project", "job", "team", "role", "datastore")  # in a page's context, what it is about
 ID: Final = re.compile(r"[a-z2-7]{16}")
@@ -183,7 +184,7 @@ def _asked(way: Way, asked: Any) -> str:
 def _any_command(way: Way, path: str) -> str:
     method = f"-X {way.method} " if way.method != "GET" else ""
     sent = (
-        f" -d {name}=[[{one}]]" if isinstance(one, str) else f" -j {name}='{_body(one, JSON)}'"
+        f" -d {name}=[[{one}]]" if isinstance(one, str) and ":" not in one else f" -j {name}='{_value(one, JSON)}'"
         for name, one in way.sent.items()
     )
     return f"api {method}{shlex.quote(_in_url(path))}" + "".join(sent)
@@ -215,11 +216,13 @@ def _curl(way: Way, path: str) -> str:
 def _body(sent: Sent, quoted: str) -> str:
     """What is sent, as JSON and Python write it alike."""
     parts = (
-        f"{name if BLANK.fullmatch(name) else json.dumps(name)}: "
-        + (f"[[{one}|{quoted}]]" if isinstance(one, str) else _body(one, quoted))
-        for name, one in sent.items()
+        f"{name if BLANK.fullmatch(name) else json.dumps(name)}: {_value(one, quoted)}" for name, one in sent.items()
     )
     return f"{{{', '.join(parts)}}}"
+
+
+def _value(one: str | Sent, quoted: str) -> str:
+    return f"[[{one}|{quoted}]]" if isinstance(one, str) else _body(one, quoted)
 
 
 def _in_url(path: str) -> str:
@@ -243,14 +246,23 @@ def _blanks(text: str, quoted: str) -> SafeString:
     """The text as HTML, with an element for each blank that does not say itself how it is quoted."""
     html, end = [], 0
     for blank in BLANK.finditer(text):
-        html.append(format_html("{}{}", text[end : blank.start()], _blank(blank[1], blank[2], blank[3] or quoted)))
+        html.append(
+            format_html(
+                "{}{}", text[end : blank.start()], _blank(blank[1], blank[2] or "", blank[3], blank[4] or quoted)
+            )
+        )
         end = blank.end()
     return format_html("{}{}", SafeString("".join(html)), text[end:])
 
 
-def _blank(name: str, default: str | None, quoted: str) -> SafeString:
+def _blank(name: str, instead: str, default: str | None, quoted: str) -> SafeString:
     shown = name.upper() if default is None else default if quoted == URL else _QUOTED[quoted](default)
-    return format_html('<var data-field="{}" data-quoted="{}">{}</var>', name, quoted, shown)
+    if instead:
+        shown = "" if instead.startswith("--") else _NOTHING[quoted]
+    says = format_html(' data-instead="{}"', instead) if instead else ""
+    return format_html('<var data-field="{}" data-quoted="{}"{}>{}</var>', name, quoted, says, shown)
 
+
+_NOTHING: Final = {SHELL: "''", PYTHON: "None", JSON: "null"}
 
 _QUOTED: Final[dict[str, Callable[[str], str]]] = {SHELL: shlex.quote, PYTHON: json.dumps, JSON: json.dumps}

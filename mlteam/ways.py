@@ -93,6 +93,9 @@ def _remove(title: str, path: str, command: str = "") -> Way:
     return Way(path, command, "DELETE", title=title)
 
 
+_described: Sent = {"description": "description="}
+_quota: Sent = {"quota": "quota:GiB="}
+
 FORMS: Final[dict[str, Way]] = {
     "jobs:stop": _new("Stop the job", "/jobs/{job}/stop", command="job kill {job}"),
     "jobs:store": _new("Store the output again", "/jobs/{job}/store"),
@@ -100,17 +103,21 @@ FORMS: Final[dict[str, Way]] = {
     "datastores:new": _new(
         "New dataset, model or volume",
         "/projects/{project}/datastores",
-        _same("kind", "name", "description"),
-        "data new --project {project} --kind=[[kind]] --description=[[description=]] -- [[name]]",
+        _same("kind", "name") | _described | {"address": "address=", "key": "key=", "unpack": "unpack"} | _quota,
+        "data new --project {project} --kind=[[kind]] --description=[[description=]] --quota=[[quota:GiB=]]"
+        " --from=[[address=]] --key=[[key=]][[unpack:--no-unpack]] -- [[name]]",
     ),
     "datastores:import": _new(
         "Fetch from an address",
         "/datastores/{datastore}/imports",
-        _same("address", "key", "note"),
+        _same("address", "unpack") | {"key": "key=", "note": "note="},
     ),
     "datastores:import_stop": _new("Stop fetching", "/imports/[[import]]/stop"),
     "datastores:import_again": _new("Try again", "/imports/[[import]]/again"),
-    "datastores:edit": _set("Rename or describe", "/datastores/{datastore}", _same("name", "description")),
+    "datastores:edit": _set("Rename or describe", "/datastores/{datastore}", {"name": "name"} | _described),
+    "datastores:edit_volume": _set(
+        "Rename, describe or resize", "/datastores/{datastore}", {"name": "name"} | _described | _quota
+    ),
     "datastores:new_folder": _new(
         "Make a folder", "/datastores/{datastore}/folders", _same("path"), "data content mkdir -- {datastore} [[path]]"
     ),

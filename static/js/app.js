@@ -39,6 +39,19 @@ const QUOTED = {
   url: (value) => encodeURIComponent(value).replaceAll("'", "%27"),
 };
 
+/** What is said instead of what stands in a field: bytes for GiB, the flag of a command for a box that is not ticked. */
+function meant(value, { instead, quoted }) {
+  if (instead === "GiB") return quoted === "shell" ? `${value}GiB` : JSON.stringify(Math.trunc(value * 2 ** 30));
+  if (instead) return value ? "" : ` ${instead}`;
+  return QUOTED[quoted](value);
+}
+
+/** What stands in a field of a form, "" where the form does not ask for it now. */
+function valueOf(field) {
+  if (field?.type === "checkbox") return field.checked;
+  return field?.closest?.("[data-if-shown]")?.checkVisibility() === false ? "" : field?.value;
+}
+
 // What says which form it is, and what it is about: the form itself, or something in it.
 const lastUsed = {}; // of forms that are called alike, such as those of the rows of a list, that of the one that was used last
 let lastForm = ""; // what the form that was used last is called
@@ -61,9 +74,9 @@ function fillBlanks() {
   for (const blank of document.querySelectorAll("var[data-field]")) {
     blank.dataset.name ??= blank.textContent;
     const form = formOf(blank);
-    const typed = form?.closest("form")?.elements[blank.dataset.field];
-    const value = typed?.type === "checkbox" ? typed.checked : typed?.value || form?.getAttribute(`data-${blank.dataset.field}`);
-    blank.textContent = value || value === false ? QUOTED[blank.dataset.quoted](value) : blank.dataset.name;
+    const typed = valueOf(form?.closest("form")?.elements[blank.dataset.field]);
+    const value = typed === false ? typed : typed || form?.getAttribute(`data-${blank.dataset.field}`);
+    blank.textContent = value || value === false ? meant(value, blank.dataset) : blank.dataset.name;
   }
 }
 

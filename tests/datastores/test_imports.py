@@ -11,7 +11,7 @@ import pytest
 from access import Refused
 from datastores import actions, hints, imports, listings, places
 from datastores.errors import Impossible, Unfit
-from datastores.models import Import
+from datastores.models import Datastore, Import
 from datastores.remote import fetching, retrying
 from projects import actions as projects
 from projects import third_party
@@ -278,3 +278,68 @@ def test_programs_import(site, program, owner, viewer, dataset, asked):
     assert asks.post(f"/imports/{told['id']}/again").status_code == 409
     wrong = asks.post(f"/datastores/{dataset.pk}/imports", {"address": "nothing"})
     assert wrong.status_code == 422 and wrong.json()["errors"][0]["field"] == "address"
+
+
+# Made and fetched at once
+
+NEW = "/p/vision/data/new"
+
+
+def test_the_form_of_a_new_one_takes_an_address(
+    site, owner, as_user, project, asked, django_capture_on_commit_callbacks
+):
+    site.files["/faces.csv"] = b"abc"
+    sent = {"kind": "model", "name": "faces", "source": "address", "address": f"{site.url}/faces.csv", "unpack": "on"}
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = as_user(owner).post(NEW, sent)
+    made = Datastore.objects.get(name="faces")
+    assert answer["Location"] == f"/p/vision/data/{made.pk}" and asked == [made.imports.get().pk]
+    assert f"{site.url}/faces.csv" in as_user(owner).get(answer["Location"]).content.decode()
+    imports.carry_out(asked[0])
+    assert files_of(made) == {"faces.csv": 3}
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"address": ""}, "Write where its files are."),
+        ({"address": "faces.csv"}, "begins with https://, s3:// or gs://"),
+        ({"address": "s3://bucket/a", "key": "missing"}, "Select a valid choice"),
+        ({"address": "https://example.org/a", "name": "faces"}, "The project has a datastore of this name"),
+    ],
+)
+def test_where_nothing_can_be_fetched_nothing_is_made(db, owner, as_user, project, dataset, asked, typed, said):
+    sent = {"kind": "dataset", "name": "new", "source": "address", **typed}
+    page = as_user(owner).post(NEW, sent).content.decode()
+    assert said in page and 'value="address" id="id_source_1" checked' in page.replace(" required", "")
+    assert list(Datastore.objects.all()) == [dataset] and not Import.objects.exists() and not asked
+    assert not AuditEntry.objects.filter(action="dataset:new", after__name="new").exists()
+
+
+def test_what_another_choice_asks_for_counts_for_nothing(db, owner, as_user, project, asked):
+    address = {"address": "nothing", "unpack": "on"}
+    as_user(owner).post(NEW, {"kind": "volume", "name": "home", "source": "address", "quota": "1", **address})
+    as_user(owner).post(NEW, {"kind": "dataset", "name": "empty", "source": "here", "quota": "1", **address})
+    as_user(owner).post(NEW, {"kind": "dataset", "name": "plain", "quota": ""})
+    assert dict(Datastore.objects.values_list("name", "quota")) == {"home": 2**30, "empty": None, "plain": None}
+    assert not Import.objects.exists()
+
+
+def test_programs_make_and_import_at_once(site, program, owner, project):
+    def new(**data):
+        return program(owner).post(f"/projects/{project.pk}/datastores", {"kind": "dataset", "name": "faces"} | data)
+
+    assert new(address="nowhere").status_code == 422 and new(kind="volume", address=site.url).status_code == 422
+    assert not Datastore.objects.exists()
+    made = new(address=f"{site.url}/a.tar", unpack=False)
+    assert made.status_code == 201
+    row = Import.objects.get()
+    assert (row.datastore_id, row.unpack) == (made.json()["id"], False)
+
+
+def test_while_too_much_is_fetched_nothing_is_made(site, owner, project, dataset, as_user, monkeypatch):
+    monkeypatch.setattr(imports, "MOST", 1)
+    imports.start(datastore=dataset, address=f"{site.url}/a", by=owner)
+    sent = {"kind": "dataset", "name": "new", "source": "address", "address": f"{site.url}/b"}
+    assert "fetches from 1 addresses already" in as_user(owner).post(NEW, sent).content.decode()
+    assert list(Datastore.objects.all()) == [dataset]

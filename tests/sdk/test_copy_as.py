@@ -20,13 +20,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mlteam.ways import FORMS, PAGES
 from projects.third_party_types import TYPES
 from tests import parts
+from tests.datastores.remote import websites
 from tests.projects import services
 from tests.projects.services import GOOD
 from tests.sdk.site import PASSWORD, Site
 from tests.server import running, wait
 
 TEXT = re.compile(r'<pre class="code" id="copy-([\w-]+)-\d"[^>]*>(.*?)</pre>', re.DOTALL)
-BLANK = re.compile(r'<var data-field="(\w+)" data-quoted="(\w+)">([^<]*)</var>')
+BLANK = re.compile(r'<var data-field="(\w+)" data-quoted="(\w+)"(?: data-instead="([\w-]+)")?>([^<]*)</var>')
 QUOTED: dict[str, Callable[[Any], str]] = {  # as the page's script does
     "shell": lambda value: shlex.quote(json.dumps(value) if isinstance(value, bool) else value),
     "python": lambda value: repr(value) if isinstance(value, bool) else json.dumps(value),
@@ -66,6 +67,7 @@ class World:
     browser: httpx.Client
     notebook: subprocess.Popen[str]
     registry: str
+    website: str
     number: int = 0
     clients: dict[str, httpx.Client] = field(default_factory=dict)
 
@@ -129,7 +131,12 @@ class World:
 def world(installed, tmp_path_factory) -> Iterator[World]:
     parts.need("bwrap", "slirp4netns")
     here = {"MLTEAM_REACHABLE": "127.0.0.1/32", "MLTEAM_API_RATE": "0"}
-    with running(MLTEAM_CPUS="4", MLTEAM_STOP_GRACE="2", **here) as server, services.running() as found:
+    with (
+        running(MLTEAM_CPUS="4", MLTEAM_STOP_GRACE="2", **here) as server,
+        services.running() as found,
+        websites.running() as website,
+    ):
+        website.files["/a.zip"] = b"no archive"
         made = server.manage(
             "shell", "--no-imports", "-v", "0", "-c", f"{PRICE}\nfrom tests.sdk import site; site.make()"
         )
@@ -139,7 +146,7 @@ def world(installed, tmp_path_factory) -> Iterator[World]:
             sent = {"login": "ada@example.com", "password": PASSWORD, "csrfmiddlewaretoken": csrf(page)}
             assert client.post("/accounts/login/", data=sent).url.path != "/accounts/login/"
             with notebook_of(site) as notebook:
-                world = World(site, client, notebook, found["passwords"].removeprefix("http://"))
+                world = World(site, client, notebook, found["passwords"].removeprefix("http://"), website.url)
                 yield world
                 for one in world.clients.values():
                     one.close()
@@ -189,7 +196,12 @@ def texts(page: str, of: str = "page", typed: dict[str, Any] | None = None) -> l
 
     def fill(blank: re.Match[str]) -> str:
         value = (typed or {}).get(blank[1])
-        return blank[3] if value is None else html.escape(QUOTED[blank[2]](value))
+        return blank[4] if value is None else html.escape(said_of(value, blank[3] or "", blank[2]))
+
+    def said_of(value: Any, instead: str, quoted: str) -> str:
+        if instead == "GiB":
+            return f"{value}GiB" if quoted == "shell" else str(int(float(value) * 2**30))
+        return QUOTED[quoted](value) if not instead else "" if value else f" {instead}"
 
     return [html.unescape(BLANK.sub(fill, text)) for one, text in TEXT.findall(page) if one == of]
 
@@ -305,7 +317,7 @@ def _ended_job(world: World) -> Shown:
 @shows("datastores:new")
 def _new_datastore(world: World) -> Shown:
     typed = {"kind": "model", "name": world.fresh("it's a model"), "description": "**What** it's"}
-    return "/p/vision/data/new", typed
+    return "/p/vision/data/new", typed | {"address": f"{world.website}/a.zip?it's", "unpack": False}
 
 
 AWAY = "https://127.0.0.1:1/faces.tar"  # to which the server does not go
@@ -324,7 +336,7 @@ def failed_import(world: World) -> tuple[str, str]:
 
 @shows("datastores:import")
 def _new_import(world: World) -> Shown:
-    return f"/p/vision/data/{datastore(world)}/import", {"address": AWAY, "key": "", "note": "it's new"}
+    return f"/p/vision/data/{datastore(world)}/import", {"address": AWAY, "unpack": False, "note": "it's new"}
 
 
 @shows("datastores:import_stop")
@@ -338,6 +350,12 @@ def _failed_import(world: World) -> Shown:
 def _renamed_datastore(world: World) -> Shown:
     typed = {"name": world.fresh("it's a model"), "description": 'of "digits"'}
     return f"/p/vision/data/{datastore(world)}/edit", typed
+
+
+@shows("datastores:edit_volume")
+def _resized_volume(world: World) -> Shown:
+    typed = {"name": world.fresh("it's a volume"), "quota": "0.125"}
+    return f"/p/vision/data/{volume(world)}/edit", typed
 
 
 def volume(world: World) -> str:
@@ -704,6 +722,27 @@ def test_what_is_typed_is_what_a_form_does(world):
         assert world.asks("GET", "/projects?limit=200")["items"]
         found = world.asks("GET", f"/projects?limit=200&q={quote(name)}")["items"]
         assert [one["name"] for one in found].count(name) == 3
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_what_a_form_says_of_a_volume_is_its_quota_in_bytes(world, number):
+    typed = {"kind": "volume", "name": world.fresh("volume"), "quota": "0.125", "unpack": True}
+    world.run(number, texts(world.page("/p/vision/data/new"), "datastores-new", typed)[number])
+    made = world.asks("GET", f"/datastores?name={quote(typed['name'])}")["items"][0]
+    assert made["quota"] == 2**27
+    typed |= {"quota": "1.5", "name": world.fresh("volume")}
+    world.run(number, texts(world.page(f"/p/vision/data/{made['id']}/edit"), "datastores-edit_volume", typed)[number])
+    found = world.asks("GET", f"/datastores/{made['id']}")
+    assert (found["quota"], found["name"]) == (3 * 2**29, typed["name"])
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_what_a_form_says_of_an_address_is_fetched_as_it_is(world, number):
+    path, typed = SHOWN["datastores:new"](world)
+    world.run(number, texts(world.page(path), "datastores-new", typed)[number])
+    made = world.asks("GET", f"/datastores?name={quote(typed['name'])}")["items"][0]["id"]
+    begun = world.asks("GET", f"/datastores/{made}/imports")["items"][0]
+    assert begun["unpack"] is False and begun["address"] == f"{world.website}/a.zip?…"
 
 
 def test_a_form_of_a_job_says_how_to_submit_it(world, names):

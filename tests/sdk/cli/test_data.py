@@ -380,6 +380,7 @@ def importing(desk: Desk, *states: dict[str, Any]) -> None:
     """What the server says of an import, one look after the other."""
     one, left = {"id": "iiiiiiiiiiiiiii2", "datastore": DIGITS["id"], "address": WHERE}, list(states)
     desk.on(f"POST /datastores/{DIGITS['id']}/imports", {**one, "state": "waiting"}, 201)
+    desk.on(f"GET /datastores/{DIGITS['id']}/imports", {"items": [{**one, "state": "waiting"}], "next": None})
     desk.on(f"GET /imports/{one['id']}", lambda asked: (200, one | (left.pop(0) if len(left) > 1 else left[0])))
 
 
@@ -390,6 +391,17 @@ def test_the_server_fetches_an_address(at: Command, desk: Desk) -> None:
     assert ran.out == f"{DIGITS['id']}@3\n" and "Left out of the archive: 1 link." in ran.err
     [asked] = desk.those(f"POST /datastores/{DIGITS['id']}/imports")
     assert json.loads(asked.body) == {"address": WHERE, "key": "bucket", "unpack": False, "note": "new"}
+
+
+def test_a_new_one_has_its_first_version_from_an_address(at: Command, desk: Desk) -> None:
+    importing(desk, {"state": "done", "version": 1})
+    made = {"id": DIGITS["id"], "name": "faces", "kind": "model"}
+    desk.on(f"POST /projects/{VISION['id']}/datastores", made, 201)
+    ran = at("data", "new", "faces", "--kind", "model", "--from", WHERE, "--key", "bucket", "--no-unpack", "-q", **HERE)
+    assert ran.out == f"{DIGITS['id']}\n"
+    [asked] = desk.those(f"POST /projects/{VISION['id']}/datastores")
+    sent = {"address": WHERE, "key": "bucket", "unpack": False}
+    assert json.loads(asked.body) == {"kind": "model", "name": "faces", "description": ""} | sent
 
 
 def test_what_cannot_be_fetched_is_said(at: Command, desk: Desk) -> None:

@@ -18,7 +18,7 @@ from mlteam_sdk.cli.texts import clean, note
 if TYPE_CHECKING:
     from mlteam_sdk.folders import LeftOut
     from mlteam_sdk.manifests import Entry
-    from mlteam_sdk.sync.datastores import Datastore, Version
+    from mlteam_sdk.sync.datastores import Datastore, Import, Version
 
 Thing = dict[str, Any]
 HERE: Final = "mlteam_sdk.cli.data"
@@ -154,11 +154,13 @@ def new(
         )
     said = session()
     body: Thing = {"kind": kind, "name": name, "description": description}
-    if quota is not None:
+    if quota:
         body["quota"] = _size(quota)
+    if address:
+        body |= {"address": address, "key": key, "unpack": not as_it_is}
     made = said.post(f"/projects/{said.project_id}/datastores", body)
     if address:
-        _fetched(made, address, key=key, as_it_is=as_it_is, said="", quiet=quiet)
+        _awaited(_datastore(made).imports.list(limit=1)[0], quiet)
         made = said.get(f"/datastores/{made['id']}")
     _print(out, made, quiet)
 
@@ -298,13 +300,18 @@ def push(out: Output, name: str, path: str, said: str, dry_run: bool, key: str, 
 
 def _fetched(found: Thing, address: str, *, key: str, as_it_is: bool, said: str, quiet: bool) -> int:
     """The number of the version that the server has made of what lies at an address."""
-    from mlteam_sdk.cli.meter import Fetching
     from mlteam_sdk.cli.refusals import about
 
     with about(found):
-        begun = _datastore(found).push_from(address, key=key, unpack=not as_it_is, note=said)
-        with Fetching(begun.id, quiet=quiet) as fetching:
-            begun.wait(on_change=fetching)
+        return _awaited(_datastore(found).push_from(address, key=key, unpack=not as_it_is, note=said), quiet)
+
+
+def _awaited(begun: "Import", quiet: bool) -> int:
+    """The number of the version that comes of an import."""
+    from mlteam_sdk.cli.meter import Fetching
+
+    with Fetching(begun.id, quiet=quiet) as fetching:
+        begun.wait(on_change=fetching)
     if begun.state != "done" or begun.version is None:
         raise Trouble(begun.said or f"The import {begun.id} was stopped.")
     if begun.said:

@@ -339,12 +339,18 @@ class Datastores(Collection[Datastore]):
         kind: str = "dataset",
         description: str = "",
         quota: int | None = None,
+        address: str = "",
+        key: str = "",
+        unpack: bool = True,
         project: str | None = None,
     ) -> Datastore:
         """Makes a dataset, model or volume (`kind`) in the project in use, or in `project`, by id or name. `quota`: the bytes that a
-        volume may have."""
+        volume may have. `address`: from where the server fetches the first version (see `Datastore.push_from`), which is then in
+        `imports`; where that cannot begin, nothing is made."""
         where = self._client.project_named(project)
         data: dict[str, Any] = {"kind": kind, "name": name, "description": description}
         if quota is not None:
             data["quota"] = quota
+        if address:
+            data |= {"address": address, "key": key, "unpack": unpack}
         return self._told(self._client.post(asking.path("projects", where, "datastores"), data))
