@@ -29,7 +29,7 @@ def measure(var: Path) -> Iterator[Figure]:
 
 
 def _small(client: Any, here: Path) -> Iterator[Figure]:
-    rates, shares, again, pulls = [], [], [], []
+    rates, shares, again, pulls, volumes = [], [], [], [], []
     for turn in range(ROUNDS):
         dataset, data = client.datastores.create(f"small-{turn}"), here / f"small-{turn}"
         _fill(data, turn)
@@ -40,13 +40,22 @@ def _small(client: Any, here: Path) -> Iterator[Figure]:
         shares.append(first / second)
         again.append(second)
         pulls.append(SMALL / _seconds(dataset.pull, here / "back"))
-        for folder in (data, here / "back"):
-            shutil.rmtree(folder)
+        shutil.rmtree(here / "back")
         dataset.remove()
+        volumes.append(SMALL / _into_a_volume(client, data, turn))
+        shutil.rmtree(data)
     yield Figure(f"push of {SMALL:,} files of 200 bytes", "files/s", rates, bar=1000, at_least=True)
     yield Figure(f"  again with {CHANGED} changed", "s", again)
     yield Figure("  how often that goes into the first", "×", shares, bar=20, at_least=True)
     yield Figure("  pull of them", "files/s", pulls)
+    yield Figure("  push of them into a volume", "files/s", volumes)
+
+
+def _into_a_volume(client: Any, data: Path, turn: int) -> float:
+    volume = client.datastores.create(f"volume-{turn}", kind="volume")
+    seconds = _seconds(volume.push, data)
+    volume.remove()
+    return seconds
 
 
 def _fill(data: Path, turn: int) -> None:

@@ -10,16 +10,17 @@ import os
 import secrets
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from compute.trees import NotThere, entered, parts_of
+from compute.trees import Folders, NotThere, entered, parts_of
 
 FOLDER, PLAIN, PROGRAM = 0o755, 0o644, 0o755  # modes
 MOVED_AT_ONCE: Final = 1000
 ROUNDS: Final = 10_000  # in which all of a tree is moved out, though jobs make more
+ROUNDS_IN_VAIN: Final = 10  # in which a folder is entered that is taken away again
 FOLDER_THERE: Final = "There is a folder called “{}”. Remove it first, or choose another name."
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,27 +41,26 @@ def make_root(root: Path, owner: int | None) -> None:
 
 def make_folder(root: Path, path: str, owner: int | None) -> None:
     """A directory with those above it; no error where it is there. Raises InTheWay, NotThere."""
-    with _made(root, parts_of(path), owner):
-        pass
+    os.close(_entered(root, parts_of(path), owner))
 
 
-@contextmanager
-def _made(root: Path, parts: Sequence[str], owner: int | None) -> Iterator[int]:
+def _entered(root: Path, parts: Sequence[str], owner: int | None) -> int:
     """A descriptor of a directory, which is made with those above it where it is not there."""
     with entered(root, "") as top:
         here = os.dup(top)
-        try:
-            for depth, name in enumerate(parts, 1):
-                below = _below(here, name, "/".join(parts[:depth]), owner)
-                os.close(here)
-                here = below
-            yield here
-        finally:
+    try:
+        for depth, name in enumerate(parts, 1):
+            below = _below(here, name, "/".join(parts[:depth]), owner)
             os.close(here)
+            here = below
+    except BaseException:
+        os.close(here)
+        raise
+    return here
 
 
 def _below(directory: int, name: str, path: str, owner: int | None) -> int:
-    for _ in range(10):
+    for _ in range(ROUNDS_IN_VAIN):
         try:
             return os.open(name, _DIRECTORY, dir_fd=directory)
         except FileNotFoundError:
@@ -99,16 +99,36 @@ def _said(error: OSError, path: str) -> Exception:
     return error
 
 
-def place(root: Path, path: str, source: Path, owner: int | None, mode: int = PLAIN) -> None:
-    """Moves a finished file of the same disk, which nobody else can reach, to its place, in the stead of any file or link that is there.
+class Placing:
+    """Puts files into a tree; quickest in the order of their paths, for a folder is entered once for all that follow in it."""
 
-    Raises InTheWay where a directory is, NotThere where those above it go meanwhile.
-    """
-    *parents, name = parts_of(path)
-    with _made(root, parents, owner) as directory:
+    def __init__(self, root: Path, owner: int | None) -> None:
+        self._owner = owner
+        self._folders = Folders(root, lambda top, parents: _entered(top, parents, owner))
+
+    def __enter__(self) -> "Placing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folders.leave()
+
+    def place(self, path: str, source: Path, mode: int = PLAIN) -> None:
+        """Moves a finished file of the same disk, which nobody else can reach, to its place, in the stead of any file or link there.
+
+        Raises InTheWay where a directory is, NotThere where those above it go meanwhile.
+        """
         source.chmod(mode)
-        if owner is not None:
-            os.chown(source, owner, owner)
+        if self._owner is not None:
+            os.chown(source, self._owner, self._owner)
+        for _ in range(ROUNDS_IN_VAIN):
+            if self._move(path, source):
+                return
+            self._folders.leave()
+        raise NotThere(path)
+
+    def _move(self, path: str, source: Path) -> bool:
+        """Whether the folder was still there."""
+        directory, name = self._folders.above(path)
         try:
             os.rename(source, name, dst_dir_fd=directory)
         except IsADirectoryError:
@@ -116,17 +136,17 @@ def place(root: Path, path: str, source: Path, owner: int | None, mode: int = PL
         except FileNotFoundError:
             if not source.exists():
                 raise
-            raise NotThere(path) from None
+            return False
         except OSError as error:
             raise _said(error, path) from None
+        return True
 
 
-def replaced(root: Path, path: str) -> int:
+def replaced(folders: Folders, path: str) -> int:
     """How many bytes of the disk come back when a file is put there: 0 where there is none. Raises InTheWay where a directory is."""
-    *parents, name = parts_of(path)
     try:
-        with entered(root, "/".join(parents)) as directory:
-            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        directory, name = folders.above(path)
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except (NotThere, OSError):
         return 0
     if stat.S_ISDIR(found.st_mode):

@@ -9,12 +9,12 @@ import heapq
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAMES = 100_000  # of one directory that are read at most: a job can make millions
@@ -43,23 +43,68 @@ class Entry:
 
 def parts_of(path: str) -> tuple[str, ...]:
     """The components of a relative path. Raises NotThere for what could lead out of the tree."""
-    pure = PurePosixPath(path)
-    if "\0" in path or pure.is_absolute() or ".." in pure.parts or not pure.parts:
+    parts = tuple(part for part in path.split("/") if part not in ("", "."))
+    if "\0" in path or path.startswith("/") or ".." in parts or not parts:
         raise NotThere(path)
-    return pure.parts
+    return parts
 
 
 @contextmanager
 def opened(root: Path, path: str) -> Iterator[BufferedReader]:
     """The regular file at a relative path, for reading. Raises NotThere for anything else."""
-    *parents, name = parts_of(path)
-    directory = _enter(root, parents)
+    with Folders(root) as folders, folders.opened(path) as stream:
+        yield stream
+
+
+class Folders:
+    """The folders of a tree, for whoever goes through many paths in their order: a folder is entered once for all that follow in it.
+
+    What a job does to a folder meanwhile it does to the one that was entered, wherever that is then: still within the tree.
+    """
+
+    def __init__(self, root: Path, enter: Callable[[Path, Sequence[str]], int] | None = None) -> None:
+        self._root, self._enter = root, enter or _enter
+        self._parents: Sequence[str] | None = None
+        self._here: int | None = None
+
+    def __enter__(self) -> "Folders":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """The next path is entered anew, whichever it is."""
+        if self._here is not None:
+            os.close(self._here)
+        self._parents = self._here = None
+
+    def above(self, path: str) -> tuple[int, str]:
+        """A descriptor of the folder of a path, which lasts until the next, and the name in it. Raises NotThere."""
+        *parents, name = parts_of(path)
+        if parents != self._parents:
+            self.leave()
+            with suppress(NotThere):  # for all that follow, too
+                self._here = self._enter(self._root, parents)
+            self._parents = parents
+        if self._here is None:
+            raise NotThere(path)
+        return self._here, name
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[BufferedReader]:
+        """The regular file at a relative path, for reading. Raises NotThere for anything else."""
+        directory, name = self.above(path)
+        with _opened(directory, name, path) as stream:
+            yield stream
+
+
+@contextmanager
+def _opened(directory: int, name: str, path: str) -> Iterator[BufferedReader]:
     try:
         file = os.open(name, _FILE, dir_fd=directory)
     except (OSError, ValueError):
         raise NotThere(path) from None
-    finally:
-        os.close(directory)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise NotThere(path)
@@ -67,7 +112,7 @@ def opened(root: Path, path: str) -> Iterator[BufferedReader]:
         yield stream
 
 
-def _enter(root: Path, parents: list[str]) -> int:
+def _enter(root: Path, parents: Sequence[str]) -> int:
     """A descriptor of the directory below root. The root itself is ours and may be reached through links."""
     try:
         here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

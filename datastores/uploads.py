@@ -15,7 +15,7 @@ import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -142,8 +142,11 @@ def _present(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]
 def _waiting(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:
     whole = waiting_of(upload)
     for sha256 in hashes:
-        with suppress(FileNotFoundError):
-            yield sha256, (whole / sha256.hex()).stat().st_size
+        try:
+            found = (whole / sha256.hex()).stat()
+        except FileNotFoundError:
+            continue
+        yield sha256, found.st_size
 
 
 def waiting_of(upload: Upload) -> Path:
@@ -188,14 +191,20 @@ class Wanted:
 
 def lacking(upload: Upload) -> Iterator[Lack]:
     """What the server still lacks, and how much of each has arrived."""
-    wanted, directory = Wanted(upload), places.upload_directory(upload.id)
+    wanted, begun = Wanted(upload), _begun(places.upload_directory(upload.id))
     if laying_mark(upload).exists():
         return
     for some in _in_parts(list(wanted)):
         present = {sha256 for sha256, _ in _present(upload, [sha256 for sha256, _ in some])}
         for sha256, size in some:
             if sha256 not in present:
-                yield Lack(sha256.hex(), size, _size(directory / f"{sha256.hex()}.part"))
+                yield Lack(sha256.hex(), size, begun.get(f"{sha256.hex()}.part", 0))
+
+
+def _begun(directory: Path) -> dict[str, int]:
+    """What has arrived in part: names of files and their bytes."""
+    with os.scandir(directory) as entries:
+        return {one.name: one.stat().st_size for one in entries if one.name.endswith(".part")}
 
 
 def _size(file: Path) -> int:
@@ -278,15 +287,16 @@ def _written(directory: Path, content: memoryview) -> Path:
 
 
 def _keep(upload: Upload, sha256: str, file: Path) -> None:
-    if upload.datastore.kind == Kind.VOLUME:
-        place = file.with_name(WHOLE) / sha256  # for a file in the upload's directory
-        try:
-            file.replace(place)
-        except FileNotFoundError:
-            place.parent.mkdir(mode=0o700, exist_ok=True)
-            file.replace(place)
+    """Takes a file in the upload's directory."""
+    if upload.datastore.kind != Kind.VOLUME:
+        blobs.store().put(blobs.key_of(upload.datastore.project_id, sha256), file)
         return
-    blobs.store().put(blobs.key_of(upload.datastore.project_id, sha256), file)
+    try:
+        os.replace(file, f"{file.parent}/{WHOLE}/{sha256}")  # noqa: PTH105 - as in datastores.disk
+    except FileNotFoundError:
+        place = file.with_name(WHOLE) / sha256
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        file.replace(place)
 
 
 def _note_kept(upload: Upload, kept: Known) -> None:

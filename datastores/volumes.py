@@ -156,8 +156,8 @@ def check_room(datastore: Datastore, upload: Upload) -> None:
 def _replaced(upload: Upload) -> int:
     """How many bytes of the disk an upload gives back. Raises InTheWay."""
     root = place_of(upload.datastore)
-    with listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
-        return sum(changing.replaced(root, entry.path) for entry in listing.entries(0, listing.files))
+    with listings.opened(places.upload_directory(upload.id) / "manifest") as listing, trees.Folders(root) as folders:
+        return sum(changing.replaced(folders, entry.path) for entry in listing.entries(0, listing.files))
 
 
 # What goes into it
@@ -166,15 +166,15 @@ def _replaced(upload: Upload) -> int:
 def not_in_place(upload: Upload) -> Iterator[tuple[bytes, int]]:
     """What has to be sent: SHA-256 and size of content that is not in its place already, as far as that is found out in time."""
     until, root = time.monotonic() + COMPARED, place_of(upload.datastore)
-    with listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
+    with listings.opened(places.upload_directory(upload.id) / "manifest") as listing, trees.Folders(root) as folders:
         for entry in listing.entries(0, listing.files):
-            if time.monotonic() > until or not _is_in_place(root, entry):
+            if time.monotonic() > until or not _is_in_place(folders, entry):
                 yield bytes.fromhex(entry.sha256), entry.size
 
 
-def _is_in_place(root: Path, entry: Entry) -> bool:
+def _is_in_place(folders: trees.Folders, entry: Entry) -> bool:
     try:
-        with trees.opened(root, entry.path) as file:
+        with folders.opened(entry.path) as file:
             found = os.fstat(file.fileno())
             if found.st_size != entry.size or bool(found.st_mode & stat.S_IXUSR) != (entry.mode == changing.PROGRAM):
                 return False
@@ -188,16 +188,21 @@ def lay_out(upload: Upload) -> Laid:
 
     Raises InTheWay, Full.
     """
-    root, to = root_of(upload.datastore), owner()
-    whole, drafts = waiting_of(upload), _beside(upload.datastore.project_id, ".new")
-    with full_said(), listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
+    root, whole = root_of(upload.datastore), waiting_of(upload)
+    drafts = _beside(upload.datastore.project_id, ".new")
+    whole.mkdir(mode=0o700, exist_ok=True)  # nothing had to be sent
+    same_disk = whole.stat().st_dev == drafts.stat().st_dev
+    manifest = places.upload_directory(upload.id) / "manifest"
+    with full_said(), listings.opened(manifest) as listing, changing.Placing(root, owner()) as placing:
         left = _uses(listing)
         for entry in listing.entries(0, listing.files):
             left[entry.sha256] -= 1
-            source = whole / entry.sha256
-            if source.exists():  # else it was in place already, or was moved before the server was killed
-                ready = _ready(source, drafts / f"{upload.id}.{left[entry.sha256]}", last=not left[entry.sha256])
-                changing.place(root, entry.path, ready, to, entry.mode)
+            source, more = whole / entry.sha256, left[entry.sha256]
+            if not source.exists():  # it was in place already, or was moved before the server was killed
+                continue
+            if more or not same_disk:
+                source = Path(shutil.copyfile(source, drafts / f"{upload.id}.{more}"))
+            placing.place(entry.path, source, entry.mode)
         return Laid(listing.files, upload.bytes)
 
 
@@ -206,13 +211,6 @@ def _uses(listing: listings.Listing) -> dict[str, int]:
     for sha256, _ in listing.hashes():
         found[sha256.hex()] = found.get(sha256.hex(), 0) + 1
     return found
-
-
-def _ready(source: Path, draft: Path, *, last: bool) -> Path:
-    """The content as a file on the volume's disk: itself at the last place where it goes, else a copy."""
-    if last and source.stat().st_dev == draft.parent.stat().st_dev:
-        return source
-    return Path(shutil.copyfile(source, draft))
 
 
 def make_folder(datastore: Datastore, path: str) -> None:

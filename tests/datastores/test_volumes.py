@@ -200,7 +200,7 @@ def test_an_upload_that_is_not_whole_puts_nothing(volume, owner):
 def test_a_server_killed_in_between_goes_on(volume, owner, monkeypatch):
     begun = begin(volume, lines(FILES), owner)
     uploads.receive_pack(begun.upload, packed(*set(FILES.values())))
-    placed, place = [], changing.place
+    placed, place = [], changing.Placing.place
 
     def dies(*args):
         if len(placed) == 3:
@@ -208,10 +208,10 @@ def test_a_server_killed_in_between_goes_on(volume, owner, monkeypatch):
         placed.append(args)
         place(*args)
 
-    monkeypatch.setattr(changing, "place", dies)
+    monkeypatch.setattr(changing.Placing, "place", dies)
     with pytest.raises(KeyboardInterrupt):
         actions.lay_out(upload=begun.upload, by=owner)
-    monkeypatch.setattr(changing, "place", place)
+    monkeypatch.setattr(changing.Placing, "place", place)
     assert not list(uploads.lacking(begun.upload)) and begin(volume, lines(FILES), owner).missing == 0
     actions.lay_out(upload=begun.upload, by=owner)
     assert content(volumes.place_of(volume)) == FILES
@@ -460,11 +460,11 @@ def test_nothing_leads_out_however_names_are_swapped(volume, owner, filled, swap
             lambda: [one.path for one in trees.everything(filled)],
             lambda: _read(filled, "swap/secret"),
             lambda: _read(filled, "swap/deep/secret"),
-            lambda source=source: changing.place(filled, "swap/deep/secret", source, volumes.owner()),
+            lambda source=source: _placed(filled, "swap/deep/secret", source),
             lambda: changing.make_folder(filled, "swap/deep/er", volumes.owner()),
             lambda: changing.take_away(filled, "swap/secret", gone),
             lambda: changing.take_away(filled, "swap/deep", gone),
-            lambda: changing.replaced(filled, "swap/deep/secret"),
+            lambda: _replaced(filled, "swap/deep/secret"),
             lambda: list(volume_contents.archived(volume, "", "tar")),
         )[number % 5 :: 5]:
             try:
@@ -476,6 +476,39 @@ def test_nothing_leads_out_however_names_are_swapped(volume, owner, filled, swap
                 with tarfile.open(fileobj=io.BytesIO(b"".join(found))) as archive:
                     assert all(archive.extractfile(one).read() != b"secret" for one in archive)
     volumes.delete_gone()
+
+
+def _placed(root: Path, path: str, source: Path) -> None:
+    with changing.Placing(root, volumes.owner()) as placing:
+        placing.place(path, source)
+
+
+def _replaced(root: Path, path: str) -> None:
+    with trees.Folders(root) as folders:
+        changing.replaced(folders, path)
+
+
+def test_a_folder_that_is_swapped_while_files_are_put_into_it(volume, owner, filled, tmp_path):
+    """It is entered once; taken away, it is made anew; swapped for a link, nothing goes where that leads."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    sources = [tmp_path / str(number) for number in range(4)]
+    for source in sources:
+        source.write_bytes(b"new")
+    with changing.Placing(filled, volumes.owner()) as placing:
+        placing.place("data/0", sources[0])
+        shutil.rmtree(filled / "data")
+        placing.place("data/1", sources[1])
+        (filled / "data").rename(filled / "moved")
+        (filled / "data").symlink_to(outside)
+        placing.place("data/2", sources[2])
+        assert {one.name for one in (filled / "moved").iterdir()} == {"1", "2"} and not list(outside.iterdir())
+        placing.place("other", sources[3])
+        source = tmp_path / "again"
+        source.write_bytes(b"new")
+        with pytest.raises(changing.InTheWay):
+            placing.place("data/3", source)
+    assert not list(outside.iterdir())
 
 
 def _read(root: Path, path: str) -> bytes:
