@@ -32,6 +32,7 @@ def context(datastore: Datastore, folder: str, cursor: str, by: Any) -> dict[str
     return {
         "folder": folder,
         "crumbs": list(pages.crumbs(address, folder)),
+        "bare": not (found or folder or cursor),
         "children": [_shown(datastore, folder, child) for child in found],
         "first": address_of(datastore, folder) if cursor else "",
         "older": f"{address}?{urlencode(query | {'page': listings.cursor_of(last)})}" if last else "",

@@ -48,7 +48,7 @@ def chromium_path() -> str:
 def team() -> Iterator[Team]:
     """A server with the cast and the projects of tests.browser.world; shared by all tests here but the story."""
     parts.need(*NEEDED)
-    with running(MLTEAM_CPUS=str(CPUS), MLTEAM_STOP_GRACE="2") as server:
+    with running(MLTEAM_CPUS=str(CPUS), MLTEAM_STOP_GRACE="2", MLTEAM_REACHABLE="127.0.0.1/32") as server:
         made = server.manage("shell", "--no-imports", "-v", "0", "-c", "from tests.browser import world; world.make()")
         yield Team(server, json.loads(made))
 

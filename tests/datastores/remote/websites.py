@@ -12,8 +12,9 @@ from typing import Any
 class Site(ThreadingHTTPServer):
     """`files`: path -> content. What it does wrong is said by path or at once, and forgotten when it was done so often.
 
-    `statuses`: what is answered next, one after the other; `cut_after`: bytes after which the next answer with more breaks off; `cuts`:
-    how many have. `headers`: path -> more of them; `sends_on`: path -> where to. `ranges`: whether it knows them. `asked`: (path, Range).
+    `hold`: what is given of a file until `released` is set. `statuses`: what is answered next, one after the other; `cut_after`: bytes
+    after which the next answer with more breaks off; `cuts`: how many have. `headers`: path -> more of them; `sends_on`: path -> where
+    to. `ranges`: whether it knows them. `asked`: (path, Range).
     """
 
     daemon_threads = True
@@ -29,7 +30,12 @@ class Site(ThreadingHTTPServer):
         self.sends_on: dict[str, str] = {}
         self.statuses: list[int] = []
         self.asked: list[tuple[str, str]] = []
+        self.held: dict[str, int] = {}
+        self.released = threading.Event()
         self.cut_after, self.cuts, self.ranges, self.tagged, self.says_size, self.slow = 0, 0, True, True, True, 0.0
+
+    def hold(self, path: str, *, after: int) -> None:
+        self.held[path] = after
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -78,6 +84,8 @@ class _Answers(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         for at in range(0, len(content), 65536):
+            if at >= self.server.held.get(self.path, len(content)):
+                self.server.released.wait(60)
             self.wfile.write(content[at : at + 65536])
             time.sleep(self.server.slow)
 
