@@ -4,6 +4,7 @@ Only regular files come out, below one folder, under names that a version may ha
 What an archive says of its sizes is looked at before, and what really comes out while it does.
 """
 
+import errno
 import lzma
 import shutil
 import stat
@@ -21,6 +22,7 @@ from datastores.blobs import Full
 from datastores.manifests import FILES
 
 TARS: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+RENAME: Final = "Rename it or leave it out, and pack the archive again."
 CHUNK: Final = 2**20
 HEADER: Final = 2**20  # bytes of what a tar says of one file
 DIRECTORY: Final = 128 * 2**20  # bytes of a zip's list of files
@@ -88,7 +90,7 @@ class _Target:
         try:
             path = paths.clean(name)
         except paths.BadPath as error:
-            raise BadArchive(f"The archive has a file that cannot be kept: {error}") from None
+            raise BadArchive(f"The archive has a file that cannot be kept: {error} {RENAME}") from None
         self.done.files += 1
         if self.done.files > FILES:
             raise BadArchive(f"The archive has more than {FILES:,} files.")
@@ -123,6 +125,10 @@ class _Target:
                     self.note(len(piece))
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             raise BadArchive(f"“{paths.shown(name)}” is a file in it, and a folder of another file.") from None
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise BadArchive(f"The path “{paths.shown(name)}” is too long for the server's disk. {RENAME}") from None
         if written != size:
             raise BadArchive(f"“{paths.shown(name)}” ends before its end.")
         place.chmod(0o755 if executable else 0o644)

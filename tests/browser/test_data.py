@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Request, expect
 from tests.browser.conftest import Watch
 from tests.browser.hands import expect_state
 from tests.browser.test_pages import look_at
+from tests.datastores import names
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "bwrap", "slirp4netns")]
 
@@ -241,3 +242,33 @@ def test_a_large_file_is_hashed_piece_by_piece_as_the_browser_itself_would(page_
       return wrong;
     }"""
     assert page.evaluate(script, [0, 1, 16 * MIB, 16 * MIB + 1, 16 * MIB + 56]) == []
+
+
+@pytest.mark.parametrize("kind", ["Dataset", "Volume"])
+def test_files_of_every_name_are_sent_and_seen(page_of: Callable[..., Page], tmp_path: Path, kind: str) -> None:
+    files = names.write_all(tmp_path / "named")
+    page = page_of("grace")
+    create(page, kind, f"named {kind}")
+    ready(page)
+    page.get_by_label("A folder").set_input_files(tmp_path / "named")
+    expect(page.locator("[data-part=summary]")).to_have_text(re.compile(rf"^{len(files)} files, "))
+    expect(page.locator("[data-part=left-out]")).to_be_hidden()
+    page.locator("[data-part=begin]").click()
+    address = page.url
+    for name, content in files.items():
+        page.goto(address)
+        *folders, last = name.split("/")
+        for shown in (*(f"{folder}/" for folder in folders), last):
+            page.locator(".list a.mono", has_text=re.compile(f"^{re.escape(shown)}$")).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(last, use_inner_text=False)
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download").click()
+        assert download.value.path().read_bytes() == content, name
+    if kind == "Volume":
+        page.goto(address)
+        for name in ("readme.md", "Grüße.txt", "100% #1?&=+;.txt"):
+            page.get_by_role("button", name=f"Remove {name}", exact=True).click()
+            page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+            expect(page.get_by_text(f"{name} is gone.")).to_be_visible()
+        expect(page.get_by_role("link", name="README.md", exact=True)).to_be_visible()
+        expect(page.get_by_role("link", name="Gru\u0308ße.txt", exact=True)).to_be_visible()

@@ -14,6 +14,7 @@ import pytest
 from datastores import unpacking
 from datastores.blobs import Full
 from datastores.unpacking import BadArchive, unpack
+from tests.datastores import names
 
 MIB = 2**20
 OTHERS = (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE)
@@ -156,3 +157,19 @@ def test_a_disk_that_is_too_small_is_said_before(tmp_path, monkeypatch):
     monkeypatch.setattr(unpacking.room, "LEFT", 2**60)
     with pytest.raises(Full, match="needs 3 bytes"):
         out(zipped(tmp_path / "b.zip", {"a": b"abc"}))
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_every_name_comes_out_as_it_is(tmp_path, kind):
+    files = {name: names.content(name) for name in names.NAMES}
+    archive = tar(tmp_path / "a.tar.gz", *files.items()) if kind == "tar" else zipped(tmp_path / "a.zip", files)
+    assert out(archive)[0] == files
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("name", [names.TOO_LONG, "/".join(["folder" * 40] * 17)])
+def test_a_name_that_no_disk_takes_is_said(tmp_path, name, kind):
+    archive = tar(tmp_path / "a.tar.gz", (name, b"x")) if kind == "tar" else zipped(tmp_path / "a.zip", {name: b"x"})
+    with pytest.raises(unpacking.BadArchive, match="Rename it or leave it out") as raised:
+        out(archive)
+    assert len(str(raised.value)) < 300

@@ -1,5 +1,6 @@
 """Volumes: what is in them, what goes in and out, how much they may have; jobs change them at the same time."""
 
+import html
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from mlteam import state
 from projects.models import AuditEntry
 from tests.api.conftest import ROOT
 from tests.api.test_door import problem
+from tests.datastores import names
 from tests.datastores.conftest import body_of
 from tests.datastores.pushing import begin, fill, hash_of, manifest, packed
 
@@ -603,3 +605,28 @@ def test_a_quota_that_makes_no_sense_is_refused(project, owner, volume):
         actions.create(project=project, kind="volume", name="x", quota=-1, by=owner)
     with pytest.raises(Unfit):
         actions.edit(datastore=volume, quota=volumes.LARGEST + 1, by=owner)
+
+
+# Names
+
+
+def test_every_name_goes_in_is_looked_at_and_removed(volume, owner, as_user):
+    files = {name: names.content(name) for name in names.NAMES}
+    put(volume, files, owner)
+    assert content(volumes.place_of(volume)) == files
+    browser, at = as_user(owner), f"/p/vision/data/{volume.pk}"
+    for name in names.NAMES:
+        assert names.content(name) == body_of(browser.get(f"{at}/files/{quote(name)}"))
+        folder, _, last = name.rpartition("/")
+        page = browser.get(at, {"path": folder} if folder else {})
+        [child] = [one for one in page.context["children"] if one["name"] == last]
+        assert browser.get(child["url"]).status_code == 200
+        assert html.escape(last).replace("&#x27;", "&#39;") in browser.get(child["url"]).content.decode().replace(
+            "&#x27;", "&#39;"
+        )
+        assert f'value="{html.escape(name).replace("&#x27;", "&#x27;")}"' in page.content.decode()
+        asked = browser.get(f"{at}/content/remove", {"path": name})
+        assert asked.status_code == 200 and asked.context["path"] == name
+        browser.post(f"{at}/content/remove", {"path": name})
+        del files[name]
+        assert content(volumes.place_of(volume)) == files

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.datastores import names
 from tests.sdk.cli.live import Person
 from tests.sdk.site import Site
 
@@ -318,3 +319,20 @@ def test_a_volume_goes_up_is_written_by_a_job_and_comes_down(ada: Person, person
     assert "volume:set" in grace("data", "content", "rm", made, ".", status=1).err
     assert "new folder/in it" in grace("data", "content", "ls", made, "--field", "name").lines
     ada("data", "rm", "home", "--yes")
+
+
+def test_every_name_goes_up_and_comes_down_as_it_is(ada: Person) -> None:
+    files = names.write_all(ada.directory / "named")
+    for kind in ("dataset", "volume"):
+        ada("data", "new", "--kind", kind, f"named-{kind}", "--quiet")
+        ada("data", "push", f"named-{kind}", "named")
+        ada("data", "pull", f"named-{kind}", ".", f"back-{kind}")
+        assert tree(ada.directory / f"back-{kind}") == files
+    for name in names.NAMES:
+        folder, _, last = name.rpartition("/")
+        said = ada("data", "content", "ls", "named-volume", folder or ".", "--format", "json").out
+        assert last in [one["name"] for one in json.loads(said)]
+        ada("data", "content", "rm", "--yes", "--", "named-volume", name)
+        del files[name]
+    ada("data", "pull", "named-volume", ".", "after")
+    assert tree(ada.directory / "after") == {}
