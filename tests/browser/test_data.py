@@ -254,6 +254,7 @@ def test_files_of_every_name_are_sent_and_seen(page_of: Callable[..., Page], tmp
     expect(page.locator("[data-part=summary]")).to_have_text(re.compile(rf"^{len(files)} files, "))
     expect(page.locator("[data-part=left-out]")).to_be_hidden()
     page.locator("[data-part=begin]").click()
+    expect(page.locator(".list a.mono").first).to_be_visible()
     address = page.url
     for name, content in files.items():
         page.goto(address)

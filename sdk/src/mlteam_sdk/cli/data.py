@@ -287,7 +287,7 @@ def push(out: Output, name: str, path: str, said: str, dry_run: bool, key: str, 
     _tell_left_out(pushed.left_out)
     if pushed.version is None:
         told = {"id": found["id"], "name": found["name"], "version": None, "sent": pushed.files, "bytes": pushed.bytes}
-        click.echo(found["id"]) if quiet else out.one(told)
+        click.echo(found["id"]) if quiet else out.one(told, ("id", "name", "sent", "bytes"))
         return
     version = pushed.version.model_dump(mode="json")
     if quiet:
