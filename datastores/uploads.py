@@ -15,7 +15,7 @@ import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -142,11 +142,8 @@ def _present(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]
 def _waiting(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:
     whole = waiting_of(upload)
     for sha256 in hashes:
-        try:
-            found = (whole / sha256.hex()).stat()
-        except FileNotFoundError:
-            continue
-        yield sha256, found.st_size
+        with suppress(FileNotFoundError):
+            yield sha256, (whole / sha256.hex()).stat().st_size
 
 
 def waiting_of(upload: Upload) -> Path:
@@ -204,7 +201,8 @@ def lacking(upload: Upload) -> Iterator[Lack]:
 def _begun(directory: Path) -> dict[str, int]:
     """What has arrived in part: names of files and their bytes."""
     with os.scandir(directory) as entries:
-        return {one.name: one.stat().st_size for one in entries if one.name.endswith(".part")}
+        names = [one.name for one in entries if one.name.endswith(".part")]
+    return {name: _size(directory / name) for name in names}
 
 
 def _size(file: Path) -> int:

@@ -53,7 +53,9 @@ export async function withoutIgnored(chosen) {
 export function ofInput(input) {
   const chosen = new Chosen();
   for (const file of input.files) {
-    const [top, ...rest] = file.webkitRelativePath.split("/");
+    // Chromium writes a backslash in the name of a file as a slash there.
+    const above = file.webkitRelativePath.slice(0, -file.name.length);
+    const [top, ...rest] = `${above}${file.name}`.split("/");
     if (rest.length) chosen.name = top;
     chosen.add(rest.length ? rest.join("/") : file.name, file);
   }

@@ -621,10 +621,8 @@ def test_every_name_goes_in_is_looked_at_and_removed(volume, owner, as_user):
         page = browser.get(at, {"path": folder} if folder else {})
         [child] = [one for one in page.context["children"] if one["name"] == last]
         assert browser.get(child["url"]).status_code == 200
-        assert html.escape(last).replace("&#x27;", "&#39;") in browser.get(child["url"]).content.decode().replace(
-            "&#x27;", "&#39;"
-        )
-        assert f'value="{html.escape(name).replace("&#x27;", "&#x27;")}"' in page.content.decode()
+        assert html.escape(last) in browser.get(child["url"]).content.decode()
+        assert f'value="{html.escape(name)}"' in page.content.decode()
         asked = browser.get(f"{at}/content/remove", {"path": name})
         assert asked.status_code == 200 and asked.context["path"] == name
         browser.post(f"{at}/content/remove", {"path": name})
