@@ -89,7 +89,6 @@ MIDDLEWARE = [
     "mlteam.middleware.Reference",
     "mlteam.middleware.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

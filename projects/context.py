@@ -46,18 +46,18 @@ class Shell:
     @cached_property
     def projects(self) -> list[Project]:
         """Those of the switcher, Personal first: all that the user may see; of many only the active one and Personal."""
-        found = {project.pk: project for project in (*([] if self.search else self._some), *self._known)}
+        found = {project.pk: project for project in (*(self._few or []), *self._known)}
         return sorted(found.values(), key=lambda project: (not project.personal, project.name, project.id))
 
     @property
     def search(self) -> bool:
         """Whether there are so many projects that the switcher searches for them."""
-        return len(self._some) > MOST
+        return self._few is None
 
     @cached_property
-    def _some(self) -> list[Project]:
-        """So many of those that the user may see that it is known whether there are more; in no order, which would look at all."""
-        return Project.objects.some_visible_to(self._user, MOST + 1) if self._user else []
+    def _few(self) -> list[Project] | None:
+        """All that the user may see; None where they are more than the switcher shows."""
+        return Project.objects.few_visible_to(self._user, MOST) if self._user else []
 
     @cached_property
     def _known(self) -> list[Project]:

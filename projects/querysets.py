@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from projects.models import Project
 
 FEW: Final = 100  # projects that are looked up one by one
+SHOWN: Final = ("id", "name", "slug", "owner_id", "personal")  # in the order of the model
 
 
 class ProjectQuerySet(models.QuerySet):
@@ -46,24 +47,27 @@ class ProjectQuerySet(models.QuerySet):
 
         Two queries at most.
         """
-        if isinstance(user, RoleHolder):
+        few = None if isinstance(user, RoleHolder) else self.few_visible_to(user, FEW)
+        if few is None:
             return self.visible_to(user)
-        ids = [project.pk for project in self.some_visible_to(user, FEW + 1)]
-        seen = self.present().filter(pk__in=ids).order_by("-personal", "name", "id")
-        return seen if len(ids) <= FEW else self.visible_to(user)
+        ids = [project.pk for project in few]
+        return self.present().filter(pk__in=ids).order_by("-personal", "name", "id")
 
-    def some_visible_to(self, user: "User", number: int) -> "list[Project]":
-        """Any so many of those that the user may see, all of them if there are fewer; in no order. Two queries at most."""
-        found: dict[str, Project] = {}
+    def few_visible_to(self, user: "User", most: int) -> "list[Project] | None":
+        """All that an active user may see, with what SHOWN names, in no order; None for more than so many. Two queries at most."""
+        found: dict[str, tuple] = {}
         for ways in (_shortest, _all):
-            if user.is_active and len(found) < number:
-                found |= {project.pk: project for project in _some(self.model, number, ways).objects(user=user.pk)}
-        return list(found.values())
+            if user.is_active and len(found) <= most:
+                found |= {row[0]: row for row in _some(self.model, most + 1, ways).rows(user=user.pk)}
+        return None if len(found) > most else [self._made(row) for row in found.values()]
+
+    def _made(self, row: tuple) -> "Project":
+        made: Any = self.model.from_db(self.db, SHOWN, row)
+        return made
 
     def in_any(self, ways: list[Q], number: int) -> models.QuerySet:
-        """Rows of so many projects, or of all, that are there and fit one of the conditions; some more than once, and with little."""
-        shown = ("name", "slug", "personal", "owner")
-        seen = [self.present().filter(way).order_by().only(*shown) for way in ways]
+        """What SHOWN names of so many projects, or of all, that are there and fit one of the conditions; some more than once."""
+        seen = [self.present().filter(way).order_by().values_list(*SHOWN) for way in ways]
         # One may be seen in several ways: so many rows have at least so many projects in them.
         return self.none().union(*seen, all=True)[: number * len(seen)]
 
@@ -82,7 +86,7 @@ def _all(user: str) -> list[Q]:
 
 
 @cache
-def _some(model: "type[Project]", number: int, ways: Callable[[str], list[Q]]) -> "Prepared[Project]":
+def _some(model: "type[Project]", number: int, ways: Callable[[str], list[Q]]) -> "Prepared[tuple]":
     """What a user sees in these ways: so many rows that there are so many projects in them, if there are."""
     return Prepared(lambda user: model.objects.in_any(ways(user), number))
 

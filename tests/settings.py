@@ -18,16 +18,13 @@ for name in ("MLTEAM_URL", "MLTEAM_DEBUG", "MLTEAM_OPEN_SIGNUP", "MLTEAM_REQUIRE
     os.environ.pop(name, None)
 
 from mlteam.settings import *  # noqa: E402, F403
-from mlteam.settings import DATABASES, MIDDLEWARE  # noqa: E402
+from mlteam.settings import DATABASES  # noqa: E402
 
 # A program that a test starts is a real one, with the real settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "mlteam.settings"
 
 # No test client asks for static files; looking at all of them before the first request takes longer than most tests.
 SERVESTATIC_USE_FINDERS = SERVESTATIC_USE_STATIC_ROOT = False
-# Nor does a request of theirs go through the middleware for these, which is asynchronous: for each it would need an event loop
-# and three changes of the thread, a fifth of its time. Whole servers have it, and tests.jobs.live.
-MIDDLEWARE = [one for one in MIDDLEWARE if one != "servestatic.middleware.ServeStaticMiddleware"]
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "sqlite3" in DATABASES["default"]["ENGINE"]:

@@ -15,7 +15,6 @@ from django.test import override_settings
 
 from jobs import log_hub, queue, runner_api, transitions
 from mlteam import asgi, bodies, uploads
-from mlteam import settings as installation
 
 TOKEN = "a runner's token"
 THREADS = 2
@@ -53,8 +52,7 @@ def attempt(threads, queued, resource, project, owner):
 @contextlib.asynccontextmanager
 async def serving():
     """The dashboard on a free port of this event loop; answers the port."""
-    # Browsers ask for static files, other than test clients.
-    with override_settings(MIDDLEWARE=installation.MIDDLEWARE, SERVESTATIC_USE_FINDERS=True):
+    with override_settings(SERVESTATIC_USE_FINDERS=True):  # browsers ask for static files, other than test clients
         asgi.pages = bodies.limited(uploads.Handler())
     config = uvicorn.Config(asgi.application, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
