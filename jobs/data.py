@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 PERSONAL = "personal"  # before a name: of one's own Personal project
 MEASURED_EVERY = timedelta(minutes=5)  # of a volume that a running job may write
-OFFERED = 200  # datasets and models in the form
+OFFERED = 200  # datasets, models and volumes in the form
 
 
 class Unusable(Exception):
@@ -142,23 +142,36 @@ def _writes(datastore: Datastore, wanted: Wanted) -> bool:
 
 
 def choices(project: Project, by: "User | RoleHolder") -> list[tuple[str, str]]:
-    """What somebody may attach here, as (what the job file says, in words); for the form."""
-    rows = list(Datastore.objects.present().in_project(project).visible_to(by).order_by("name")[:OFFERED])
-    rows += lending.lent_to(project, by).order_by("project__name", "name")[: OFFERED - len(rows)]
+    """What somebody may attach here, as (what the job file says, in words); for the form. OFFERED at most: of this project first, then
+    their own Personal data, then what other projects lend."""
+    readable = Datastore.objects.present().visible_to(by).select_related("project", "created_by").order_by("name")
+    sources = (
+        readable.in_project(project),
+        readable.filter(project__personal=True, project__owner=by.pk).exclude(project=project),
+        lending.lent_to(project, by).select_related("project").order_by("project__name", "name"),
+    )
+    rows: list[Datastore] = []
+    for source in sources:
+        rows += source[: OFFERED - len(rows)]
     latest = Version.objects.latest_of(rows)
     offered = [row for row in rows if (row.pk in latest or row.kind == Kind.VOLUME) and Wanted.fits(row.name)]
-    return [_choice(row, project, _kind_of(row, latest.get(row.pk))) for row in offered]
+    return [_choice(row, project, by, _kind_of(row, latest.get(row.pk))) for row in offered]
 
 
-def _choice(row: Datastore, project: Project, said: str) -> tuple[str, str]:
+def _choice(row: Datastore, project: Project, by: "User | RoleHolder", said: str) -> tuple[str, str]:
+    line = f"{row.name}:/data/{row.name}"
     if row.project_id == project.pk:
-        return f"{row.name}:/data/{row.name}", f"{row.name} ({said})"
+        other = row.created_by if row.created_by_id != by.pk else None
+        name = f"{other.username}:{row.name}" if other else row.name
+        return f"{name}:/data/{row.name}", f"{name} ({said})"
+    if row.project.personal and row.project.owner_id == by.pk:
+        return f"{PERSONAL}:{line}", f"{PERSONAL}:{row.name} ({said})"
     only = ":ro" if row.kind == Kind.VOLUME else ""
-    return f"{row.project.slug}.{row.name}:/data/{row.name}{only}", f"{row.name} of {row.project.name} ({said})"
+    return f"{row.project.slug}.{line}{only}", f"{row.name} of {row.project.name} ({said})"
 
 
 def _kind_of(datastore: Datastore, latest: Version | None) -> str:
-    return f"{datastore.kind}, version {latest.number}" if latest else datastore.kind
+    return f"{datastore.kind}, version {latest.number}" if latest else f"{datastore.kind}, the job may write there"
 
 
 def written(job: Job) -> list[Wanted]:

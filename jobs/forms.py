@@ -123,9 +123,9 @@ class JobForm(forms.Form):
     )
     data = forms.CharField(  # type: ignore[assignment]
         required=False,
-        label="Datasets and models",
+        label="Datasets, models and volumes",
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="NAME[@version][/part]:/path, one in a line; the job reads them there. "
+        help_text="NAME[@version][/part]:/path, one in a line; the job reads them there, and writes into volumes unless :ro follows. "
         "personal:NAME is of your Personal project, PROJECT.NAME of another one whose owner lets jobs of other projects read its data; "
         "nothing is copied, and whoever can open this job can see what it reads.",
     )

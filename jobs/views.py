@@ -136,13 +136,15 @@ def _form_page(
 ) -> HttpResponse:
     form.offer_keys(attached.choices(project, request.user))
     form.offer_opening(attached.opening(project, request.user))
+    offered = data.choices(project, request.user)
     context = {
         "project": project,
         "form": form,
         "host": resources.what_there_is(),
         "cloned": cloned,
         "rows": {name: form.rows(name) for name in ("input", "output")} | {"empty": form.row()},
-        "offered": data.choices(project, request.user),
+        "offered": offered,
+        "more_offered": len(offered) == data.OFFERED,
         "kept_files": cloned.files if cloned else [],
         **_preview(project, form),
     }

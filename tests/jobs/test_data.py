@@ -10,7 +10,7 @@ import access
 from datastores import actions as datastores
 from datastores import trees
 from datastores.errors import InUse
-from datastores.models import Datastore
+from datastores.models import Datastore, Kind
 from jobs import actions, data, engine, hints, places, queue, tasks
 from jobs.models import Job, Mount
 from jobs.spec import SpecErrors, parse
@@ -189,6 +189,23 @@ def test_who_may_not_read_there_learns_nothing_of_it(project, owner, make_user, 
             own, stranger, "vision.nothing:/data"
         ).removeprefix("data: vision.nothing:/data: ")
         assert data.choices(own, stranger) == []
+
+
+def test_the_form_offers_what_is_others_and_what_is_personal(project, owner, make_user, join, version):
+    reader = make_user("rita")
+    join(project, reader)
+    mine = datastores.create(
+        project=Project.objects.get(owner=reader, personal=True), kind=Kind.VOLUME, name="notes", by=reader
+    )
+    found = dict(data.choices(project, reader))
+    others = f"{owner.username}:{version.datastore.name}"
+    assert found[f"{others}:/data/{version.datastore.name}"] == f"{others} (dataset, version 1)"
+    assert found["personal:notes:/data/notes"].startswith("personal:notes (volume")
+    for line in found:
+        actions.check(project=project, spec=parse({"command": "true", "data": [line]}), by=reader)
+    assert not any("notes" in line for line, _ in data.choices(project, owner))
+    assert dict(data.choices(mine.project, reader)).keys() == {"notes:/data/notes"}
+    assert f"{version.datastore.name}:/data/{version.datastore.name}" in dict(data.choices(project, owner))
 
 
 def test_what_is_no_longer_lent_is_not_shown_to_a_job_that_waits(submit, project, owner, elsewhere, version, resource):

@@ -179,7 +179,7 @@ def test_who_may_no_longer_change_it_has_no_job_that_does(submit, project, colla
 
 
 def test_the_form_offers_volumes(project, owner, volume):
-    assert ("home:/data/home", "home (volume)") in data.choices(project, owner)
+    assert ("home:/data/home", "home (volume, the job may write there)") in data.choices(project, owner)
 
 
 def test_an_empty_log_names_the_volumes_in_which_the_output_may_be(as_user, project, owner, volume, submit):  # noqa: F811
