@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -259,13 +260,20 @@ def _forms(secret: str) -> Iterator[bytes]:
     raw = secret.encode()
     yield raw
     yield raw.strip()
-    for line in secret.splitlines():
+    lines = secret.splitlines()
+    for line in (
+        *lines,
+        " ".join(secret.split()),
+        "\r\n".join(lines),
+    ):  # the second: what a shell makes of it without quotes
         yield line.strip().encode()
     for text in {secret, secret.strip()}:
         for escaped in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
             yield escaped.encode()
+            yield escaped.replace("/", r"\/").encode()
         for escaped in (quote(text), quote(text, safe=""), quote_plus(text)):
             yield escaped.encode()
+            yield re.sub("%..", lambda code: code[0].lower(), escaped).encode()
         yield from _in_base64(text.encode())
 
 

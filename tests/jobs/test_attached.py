@@ -174,3 +174,18 @@ def test_each_use_is_in_the_trail_once_for_an_attempt_and_a_later_runner_has_the
     entry = AuditEntry.objects.get(action="key:use")
     assert entry.by_name == owner.username and entry.urn == key.urn and entry.details["job"] == "job"
     assert "hf_" not in str(entry.details)
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("a1b2c3\nd4e5f6\ng7h8i9", "a1b2c3 d4e5f6 g7h8i9"),  # echo $SECRET
+        ("a1b2c3\nd4e5f6\ng7h8i9\n", "a1b2c3\r\nd4e5f6\r\ng7h8i9"),
+        ("pa+ss/word", "pa%2Bss%2Fword"),
+        ("pa+ss/word", "pa%2bss%2fword"),
+        ("pa+ss/word", r"pa+ss\/word"),  # as PHP writes JSON
+        ('pa"ss/word', r"pa\"ss\/word"),
+    ],
+)
+def test_what_programs_make_of_a_value_is_masked(secret, shown):
+    assert shown.encode() in map(base64.b64decode, attached.masks_of([secret]))
