@@ -167,8 +167,9 @@ export class Sending {
   }
 
   manifest() {
+    const before = new Map(this.base.map((one) => [one.path, one])); // browsers do not tell what is a program: it stays one
+    const lines = this.files.map((one) => ({ path: one.path, sha256: one.sha256, size: one.file.size, mode: before.get(one.path)?.mode ?? PLAIN }));
     const replaced = new Set(this.files.map((one) => one.path));
-    const lines = this.files.map((one) => ({ path: one.path, sha256: one.sha256, size: one.file.size, mode: PLAIN }));
     return [...this.base.filter((one) => !replaced.has(one.path)), ...lines].map((one) => `${JSON.stringify(one)}\n`).join("");
   }
 

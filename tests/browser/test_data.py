@@ -244,6 +244,19 @@ def test_a_large_file_is_hashed_piece_by_piece_as_the_browser_itself_would(page_
     assert page.evaluate(script, [0, 1, 16 * MIB, 16 * MIB + 1, 16 * MIB + 56]) == []
 
 
+def test_a_program_that_is_replaced_stays_one(page_of: Callable[..., Page]) -> None:
+    page = page_of("grace")
+    page.goto("/")
+    script = """async () => {
+      const { Sending } = await import("/static/js/sending.js");
+      const base = [{ path: "run.sh", sha256: "a", size: 1, mode: 0o755 }, { path: "kept", sha256: "b", size: 1, mode: 0o755 }];
+      const files = ["run.sh", "new.sh"].map((path) => ({ path, sha256: "c", file: new Blob(["x"]) }));
+      const lines = new Sending({ files, base }).manifest().trim().split("\\n").map((line) => JSON.parse(line));
+      return Object.fromEntries(lines.map((line) => [line.path, line.mode]));
+    }"""
+    assert page.evaluate(script) == {"kept": 0o755, "run.sh": 0o755, "new.sh": 0o644}
+
+
 @pytest.mark.parametrize("kind", ["Dataset", "Volume"])
 def test_files_of_every_name_are_sent_and_seen(page_of: Callable[..., Page], tmp_path: Path, kind: str) -> None:
     files = names.write_all(tmp_path / "named")
