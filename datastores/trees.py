@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from datastores import blobs, listings
@@ -88,15 +89,19 @@ def _with_folders(listing: listings.Listing, root: Path) -> Iterator[Entry]:
 
 
 def _bring(project_id: str, entry: Entry, target: Path) -> None:
-    """Puts one file there: that of the store itself, or a copy of it. Whether it may be executed is the file's, not the name's."""
+    """Puts one file there: that of the store itself, or a copy of it, which is compared with its hash while it is written.
+
+    Whether it may be executed is the file's, not the name's. Raises Missing for what is damaged, too.
+    """
     kept, key = blobs.store(), key_of(project_id, entry.sha256)
     if isinstance(kept, DiskStore) and entry.mode == 0o644 and _linked(kept.root / key, target, entry.size):
         return
+    digest = sha256()
     with target.open("xb") as file:
         for piece in kept.read(key):
+            digest.update(piece)
             file.write(piece)
-        length = file.tell()
-    if length != entry.size:
+    if digest.hexdigest() != entry.sha256:
         raise Missing(key)
     target.chmod(PROGRAM if entry.mode == 0o755 else PLAIN)
 

@@ -4,7 +4,9 @@ Only regular files come out, below one folder, under names that a version may ha
 What an archive says of its sizes is looked at before, and what really comes out while it does.
 """
 
+import bz2
 import errno
+import gzip
 import lzma
 import shutil
 import stat
@@ -12,7 +14,8 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -26,6 +29,13 @@ RENAME: Final = "Rename it or leave it out, and pack the archive again."
 CHUNK: Final = 2**20
 HEADER: Final = 2**20  # bytes of what a tar says of one file
 DIRECTORY: Final = 128 * 2**20  # bytes of a zip's list of files
+PACKED: Final[dict[bytes, Callable[[Path], Any]]] = {  # how a file begins that is packed, and what unpacks it
+    b"\x1f\x8b\x08": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+    b"\x5d\x00\x00\x80": lzma.open,
+}
+CUT: Final = "it is cut, its end is missing"
 
 
 class BadArchive(Exception):
@@ -94,7 +104,7 @@ class _Target:
         self.done.files += 1
         if self.done.files > FILES:
             raise BadArchive(f"The archive has more than {FILES:,} files.")
-        self._check_size(size)
+        self.check_size(size)
         free = shutil.disk_usage(self.root).free
         if size + room.LEFT > free:
             raise Full(
@@ -102,7 +112,7 @@ class _Target:
             )
         return self.root / path
 
-    def _check_size(self, more: int) -> None:
+    def check_size(self, more: int) -> None:
         if self.done.bytes + more > self.most:
             raise BadArchive(
                 f"The archive unpacks to more than {room.said(self.most)}, which is what is taken at most."
@@ -119,7 +129,7 @@ class _Target:
                     written += len(piece)
                     if written > size:
                         raise BadArchive(f"“{paths.shown(name)}” is larger than the archive says.")
-                    self._check_size(len(piece))
+                    self.check_size(len(piece))
                     self.done.bytes += len(piece)
                     file.write(piece)
                     self.note(len(piece))
@@ -154,6 +164,16 @@ class _Careful(tarfile.TarInfo):
             raise BadArchive("The archive has a file of less than nothing.")
         return super()._proc_member(archive)  # type: ignore[misc]
 
+    @classmethod
+    def fromtarfile(cls, archive: Any) -> Any:
+        """The next file. Python takes what is wrong after the first one for the end: then files would be missing without a word."""
+        try:
+            return super().fromtarfile(archive)
+        except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(CUT) from error
+        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(f"what a file begins with is damaged at byte {archive.offset:,}") from error
+
     def _sparse(self, *_: Any) -> Any:
         raise BadArchive("The archive has a file with holes (sparse), which is not known here.")
 
@@ -161,7 +181,10 @@ class _Careful(tarfile.TarInfo):
 
 
 def _tar(path: Path, target: _Target) -> None:
-    with tarfile.open(path, "r|*", tarinfo=_Careful, bufsize=CHUNK) as archive:
+    with (
+        _plainly(path) as content,
+        tarfile.open(fileobj=content, mode="r|", tarinfo=_Careful, bufsize=CHUNK) as archive,
+    ):
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # or it remembers them all
             if member.isreg():
@@ -172,6 +195,52 @@ def _tar(path: Path, target: _Target) -> None:
                 target.done.left_out["link"] += 1
             elif not member.isdir():
                 target.done.left_out["device"] += 1
+        _check_end(archive.fileobj, target)
+
+
+class _Plain:
+    """What a packed file was before. Its end is checked, too: a decompressor compares its sums when it is read to there."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except EOFError as error:
+            raise tarfile.ReadError(CUT) from error
+        except (zlib.error, lzma.LZMAError, OSError) as error:
+            if getattr(error, "errno", None):  # the disk's
+                raise
+            raise tarfile.ReadError(f"its compression is damaged ({_plain(error)})") from error
+
+
+@contextmanager
+def _plainly(path: Path) -> Iterator[Any]:
+    """The tar itself, however its file is called."""
+    with path.open("rb") as file:
+        begins = file.read(8)
+    opened = next((opened for magic, opened in PACKED.items() if begins.startswith(magic)), None)
+    with opened(path) if opened else path.open("rb") as file:
+        yield _Plain(file)
+
+
+def _check_end(content: Any, target: _Target) -> None:
+    """Looks at what comes after the zero block that has ended the list of files. Raises tarfile.ReadError.
+
+    A second one has to follow, and after it nothing but zeros: of two archives one after the other the files of the second would be
+    missing, and of one with a hole those behind it. Where the archive ends with the first, nothing is missing: GNU tar takes that, too.
+    """
+    read, after = 0, content.read(tarfile.BLOCKSIZE)
+    if after and len(after) < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError(CUT)
+    while after:
+        if after.count(0) != len(after):
+            raise tarfile.ReadError("there is more after its end")
+        read += len(after)
+        target.check_size(read)
+        target.note(0)
+        after = content.read(CHUNK)
 
 
 def _named(name: str) -> str:

@@ -42,7 +42,10 @@ def account(name: str) -> str:
 
 
 class Google(ThreadingHTTPServer):
-    """`grants`: (service account, bucket, prefix, permissions). `asked`: (permission, object or prefix) of all that was asked.
+    """`grants`: (service account, bucket, prefix, permissions, itself). `asked`: (permission, object or prefix) of all that was asked.
+
+    A grant has a condition on the name of what is asked, as at Google: objects that begin with the prefix; with `itself` also the bucket,
+    which alone counts for a list, whatever it begins with. Without a prefix it is `projects/_/buckets/BUCKET`, as what it begins with.
 
     Faults, forgotten when they have happened: `statuses` are answered next, one after the other; `cut_after`: bytes of an answer after
     which its wire breaks; `cut_sent`: bytes of a request's content after which nobody reads on.
@@ -60,7 +63,7 @@ class Google(ThreadingHTTPServer):
     def clean(self) -> None:
         requests.get(f"{self.emulator}/wipe", timeout=10)
         self.tokens: dict[str, tuple[str, str]] = {}
-        self.grants: list[tuple[str, str, str, tuple[str, ...]]] = []
+        self.grants: list[tuple[str, str, str, tuple[str, ...], bool]] = []
         self.asked: list[tuple[str, str]] = []
         self.statuses: list[int] = []
         self.cut_after, self.cut_sent, self.cuts, self.page, self.slow, self.lost = 0, 0, 0, 1000, 0.0, 0
@@ -73,15 +76,26 @@ class Google(ThreadingHTTPServer):
     def account(self, name: str) -> str:
         return account(name)
 
-    def grant(self, name: str, bucket: str, prefix: str, permissions: tuple[str, ...]) -> None:
-        self.grants.append((f"{name}@vision.iam.gserviceaccount.com", bucket, prefix, permissions))
+    def grant(self, name: str, bucket: str, prefix: str, permissions: tuple[str, ...], *, itself: bool = False) -> None:
+        who = f"{name}@vision.iam.gserviceaccount.com"
+        self.grants.append((who, bucket, prefix, permissions, itself or not prefix))
+
+    def grants_to(self, who: str, bucket: str, permission: str, name: str) -> bool:
+        """`name`: of an object; "" for more of one that has been begun."""
+        return any(
+            account == who
+            and place == bucket
+            and permission in some
+            and (itself if permission == "storage.objects.list" else name.startswith(prefix) or not name)
+            for account, place, prefix, some, itself in self.grants
+        )
 
     def recipe(self) -> None:
-        """Nothing but a bucket that `reader` may read below data/, and one where `writer` may create below results/."""
+        """Nothing but a bucket that `reader` may list, and read below data/, and one where `writer` may create below results/."""
         self.clean()
         self.bucket("input")
         self.bucket("output")
-        self.grant("reader", "input", "data/", VIEWER)
+        self.grant("reader", "input", "data/", VIEWER, itself=True)
         self.grant("writer", "output", "", VIEWER)
         self.grant("writer", "output", "results/", CREATOR)
 
@@ -219,10 +233,7 @@ class _Answers(BaseHTTPRequestHandler):
         return str(json.loads(part)["name"])
 
     def _public(self, bucket: str, permission: str, name: str) -> bool:
-        return any(
-            who.startswith("everybody@") and place == bucket and permission in some and name.startswith(prefix)
-            for who, place, prefix, some in self.server.grants
-        )
+        return self.server.grants_to("everybody@vision.iam.gserviceaccount.com", bucket, permission, name)
 
     def _check_account(self, token: str, bucket: str, name: str, permission: str) -> None:
         if token not in self.server.tokens:
@@ -233,10 +244,7 @@ class _Answers(BaseHTTPRequestHandler):
         known = requests.get(f"{self.server.emulator}/storage/v1/b/{bucket}", timeout=10)
         if not known.ok:
             raise _Denied(404, "The specified bucket does not exist.")
-        if not any(
-            who == email and place == bucket and permission in some and (not name or name.startswith(prefix))
-            for who, place, prefix, some in self.server.grants
-        ):
+        if not self.server.grants_to(email, bucket, permission, name):
             said = f"{email} does not have {permission} access to the Google Cloud Storage object."
             raise _Denied(403, f"{said} Permission '{permission}' denied on resource (or it may not exist).")
 

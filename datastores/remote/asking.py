@@ -1,5 +1,6 @@
 """Questions over HTTP: what goes wrong on the way to an answer, and the bytes of one."""
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
@@ -41,6 +42,19 @@ def after(answer: requests.Response) -> float:
     """Seconds that a service wants to be left alone."""
     said = answer.headers.get("Retry-After", "")
     return float(said) if said.isdecimal() else 0.0
+
+
+def skipped(answer: requests.Response, start: int, size: int | None, host: str) -> int:
+    """Bytes of the content that come before `start`, where a range from there was asked for. Raises Unavailable for another range.
+
+    `size`: of the whole, as far as it is known.
+    """
+    if answer.status_code != 206:
+        return start
+    said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", "").strip())
+    if said and int(said[1]) == start and (size is None or said[2] in {"*", str(size)}):
+        return 0
+    raise Unavailable(f"{host} sent another part of a file than the one that was asked for. Try again later.")
 
 
 def pieces(answer: requests.Response, skip: int, size: int | None, host: str) -> Iterator[bytes]:

@@ -1,5 +1,5 @@
-"""Google Cloud Storage, for a user with a service account's key: read with `roles/storage.objectViewer` on a prefix, written with
-`roles/storage.objectCreator` on another.
+"""Google Cloud Storage, for a user with a service account's key: read with `roles/storage.objectViewer` on a prefix and on the bucket
+itself, by whose name Google judges who may list; written with `roles/storage.objectCreator` on another prefix.
 
 By its JSON API: Google's library signs for the token, but its uploads and downloads hold whole parts in memory, and ask for more rights.
 """
@@ -127,16 +127,23 @@ class _Bucket:
     def denied(self, right: str) -> Denied:
         """For a right that is missing."""
         where, role = f"the bucket {self.address.place}", CREATOR if right.endswith("create") else VIEWER
-        place = f"projects/_/buckets/{self.address.place}" + (
-            f"/objects/{self.address.path}" if self.address.path else ""
-        )
         if self.key is None:
             return Denied(
                 f"{where.capitalize()} is not for everybody. Name a key of the type gcp that may read {self.shown}."
             )
         who = self._account.service_account_email
-        give = f"Give it the role {role}, at least for names that begin with {place}."
+        give = f"Give it the role {role}{self._condition(right)}."
         return Denied(f"The key {self.key.name} ({who}) may not do this in {where}: {right} is missing. {give}")
+
+    def _condition(self, right: str) -> str:
+        """Where the role has to hold at least: a list is asked of the bucket, whatever it begins with, and all else of an object."""
+        bucket, path = f"projects/_/buckets/{self.address.place}", self.address.path
+        if not path:
+            return " on the bucket"
+        if not right.endswith("list"):
+            return f", at least for names that begin with {bucket}/objects/{path}"
+        objects = json.dumps(f"{bucket}/objects/{path}", ensure_ascii=False)
+        return f' on the bucket, at least on this condition: resource.name == "{bucket}" || resource.name.startsWith({objects})'
 
     def object(self, name: str) -> str:
         return f"{self.objects}/{quote(name, safe='')}"
@@ -229,7 +236,7 @@ class GCSSource(_Bucket):
         except NotThere as error:
             raise Changed(f"{self.shown} has changed since its transfer began. Try again.") from error
         with closing(answer):
-            skip = 0 if answer.status_code == 206 else start
+            skip = asking.skipped(answer, start, item.size, self.host)
             yield from asking.pieces(answer, skip, None if stop is None else stop - start, self.host)
 
     def looked_up(self, item: Item) -> Item:

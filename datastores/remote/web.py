@@ -55,7 +55,7 @@ class WebSource:
         with closing(answer):
             if _version(answer.headers) != item.version:
                 raise Changed(f"{self.shown} has changed since its transfer began. Try again.")
-            skip = 0 if answer.status_code == 206 else start
+            skip = asking.skipped(answer, start, item.size, self.address.place)
             yield from asking.pieces(answer, skip, None if stop is None else stop - start, self.address.place)
 
     def _taken(self) -> requests.Response | None:

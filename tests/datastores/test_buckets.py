@@ -273,6 +273,19 @@ def test_a_version_lives_in_a_bucket(store, dataset, owner, monkeypatch):
     assert checks.run().missing == [lost]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_is_damaged_in_a_bucket_is_not_laid_out(store, dataset, owner, monkeypatch, tmp_path):
+    monkeypatch.setattr(blobs, "store", lambda: store)
+    version = push(dataset, {"a": b"whole", "b": b"other"}, owner)
+    key = key_of(dataset.project_id, hashlib.sha256(b"whole").hexdigest())
+    store.delete(key)
+    (tmp_path / "damaged").write_bytes(b"whale")
+    store.put(key, tmp_path / "damaged")
+    with pytest.raises(blobs.Missing):
+        trees.lay_out(version)
+    assert not trees.stands(version)
+
+
 def test_a_store_that_is_far_away_is_asked_beside_each_other(store, monkeypatch):
     monkeypatch.setattr(blobs, "store", lambda: store)
     together = threading.Barrier(store.at_once)

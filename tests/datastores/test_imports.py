@@ -172,7 +172,7 @@ def test_a_bucket_opens_with_the_projects_key(site, dataset, owner, project, set
     with google_storage.running() as google:
         settings.MLTEAM_SERVICES = google.services
         google.bucket("input", {"data/a": b"abc", "data/b/c": b"def"})
-        google.grant("reader", "input", "data/", VIEWER)
+        google.grant("reader", "input", "data/", VIEWER, itself=True)
         key = third_party.add(
             project=project, kind="gcp", name="google", values={"credentials": google_account()}, by=owner
         )

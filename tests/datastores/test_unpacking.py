@@ -1,10 +1,14 @@
 """Archives of strangers: what comes out of them, and what does not."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
+import shutil
 import stat
 import struct
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -173,3 +177,96 @@ def test_a_name_that_no_disk_takes_is_said(tmp_path, name, kind):
     with pytest.raises(unpacking.BadArchive, match="Rename it or leave it out") as raised:
         out(archive)
     assert len(str(raised.value)) < 300
+
+
+THREE = {"one": b"1" * 700, "two": b"2" * 700, "three": b"3" * 700}  # a header and two blocks each
+MEMBER = 3 * 512
+END = 3 * MEMBER
+PACK = {"tar": bytes, "tar.gz": gzip.compress, "tar.bz2": bz2.compress, "tar.xz": lzma.compress}
+
+
+def three(**how) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", **how) as archive:
+        for name, content in THREE.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+def refused(path: Path, content: bytes, said: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(BadArchive, match=f"is damaged: .*{said}"):
+        out(path)
+
+
+@pytest.mark.parametrize("kind", PACK)
+@pytest.mark.parametrize("length", [MEMBER, 2 * MEMBER, 2 * MEMBER + 100, 2 * MEMBER + 512, END - 1, END, END + 700])
+def test_a_tar_that_is_cut_is_refused_wherever_that_is(tmp_path, kind, length):
+    refused(tmp_path / f"a.{kind}", PACK[kind](three()[:length]), "")
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_a_header_that_is_damaged_is_not_the_end(tmp_path, kind):
+    content = three()
+    damaged = content[:MEMBER] + b"X" * 512 + content[MEMBER + 512 :]
+    refused(tmp_path / f"a.{kind}", PACK[kind](damaged), "what a file begins with is damaged at byte 1,536")
+
+
+def test_nothing_but_zeros_comes_after_the_end(tmp_path):
+    hole = three()[:MEMBER] + bytes(512) + three()[MEMBER:]
+    for number, content in enumerate((hole, three() + three(), three() + b"x")):
+        (tmp_path / str(number)).mkdir()
+        refused(tmp_path / str(number) / "a.tar", content, "more after its end")
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "tar.bz2", "tar.xz"])
+@pytest.mark.parametrize("lost", [1, 4, 8, 20])
+def test_a_compressed_tar_is_read_to_its_very_end(tmp_path, kind, lost):
+    refused(tmp_path / f"a.{kind}", PACK[kind](three())[:-lost], "its end is missing")
+
+
+def test_the_sums_of_a_compressed_tar_are_compared(tmp_path):
+    for kind, at in {"tar.gz": -8, "tar.bz2": -4, "tar.xz": -14}.items():
+        content = bytearray(PACK[kind](three()))
+        content[at] ^= 255
+        (tmp_path / kind).mkdir()
+        refused(tmp_path / kind / f"a.{kind}", bytes(content), "compression is damaged")
+
+
+@pytest.mark.parametrize("kind", PACK)
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_tar_of_python_comes_out_with_any_padding(tmp_path, kind, form):
+    whole = three(format=form)
+    for number, content in enumerate((whole, whole[: END + 1024], whole[: END + 512], whole + bytes(3 * MIB + 7))):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / f"a.{kind}").write_bytes(PACK[kind](content))
+        assert out(tmp_path / str(number) / f"a.{kind}")[0] == THREE
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "tar.bz2", "tar.xz"])
+def test_a_tar_that_was_compressed_in_pieces_comes_out(tmp_path, kind):
+    whole, pack = three(), PACK[kind]
+    (tmp_path / f"a.{kind}").write_bytes(b"".join(pack(whole[at : at + 1000]) for at in range(0, len(whole), 1000)))
+    assert out(tmp_path / f"a.{kind}")[0] == THREE
+
+
+def test_zeros_without_end_after_the_end_are_bounded(tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(three() + bytes(20 * MIB)))
+    with pytest.raises(BadArchive, match=r"more than 10\.0 MiB"):
+        out(tmp_path / "a.tar.gz")
+
+
+@pytest.mark.parametrize("program", list(filter(shutil.which, ("tar", "bsdtar"))))
+@pytest.mark.parametrize("form", ["ustar", "pax", "gnu", "v7"])
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
+def test_archives_of_other_programs_come_out(tmp_path, program, form, kind):
+    form = "gnutar" if (program, form) == ("bsdtar", "gnu") else form
+    files = THREE | ({"deep/" * 30 + "x" * 90: b"deep"} if form not in {"v7", "ustar"} else {})
+    for name, content in files.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_bytes(content)
+    made = tmp_path / f"a.{kind}"
+    subprocess.run([program, f"--format={form}", "-caf", made, "-C", tmp_path / "root", "."], check=True)
+    assert out(made)[0] == files

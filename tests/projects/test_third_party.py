@@ -342,6 +342,7 @@ def test_a_file_is_uploaded_and_an_empty_secret_erases_nothing(as_user, owner, p
     client = as_user(owner)
     page = client.get("/p/vision/keys/new/gcp").content.decode()
     assert "projects/_/buckets/INPUT/objects/data/" in page and "administrator" in page
+    assert 'resource.name == "projects/_/buckets/INPUT" || ' in page  # of which Google asks who lists
     file = SimpleUploadedFile("key.json", json.dumps(account).encode())
     client.post("/p/vision/keys/new/gcp", {"name": "reader", "upload": file})
     key = ThirdPartyKey.objects.get()

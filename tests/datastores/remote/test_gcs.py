@@ -102,12 +102,24 @@ def test_what_is_not_there_is_said(google, tmp_path):
 
 def test_where_listing_is_denied_one_object_can_be_fetched(google, tmp_path):
     google.grants.clear()
-    google.grant("reader", "input", "data/", ("storage.objects.get",))
+    google.grant("reader", "input", "data/", VIEWER)
     google.keep("input", "data/one", b"abc")
     fetch(google, tmp_path / "to", "gs://input/data/one")
     assert below(tmp_path / "to") == {"one": b"abc"}
-    with pytest.raises(errors.Denied, match=r"storage\.objects\.list is missing.*roles/storage\.objectViewer"):
+    with pytest.raises(
+        errors.Denied, match=r"storage\.objects\.list is missing.*roles/storage\.objectViewer"
+    ) as raised:
         fetch(google, tmp_path / "all", "gs://input/data/")
+    objects = "projects/_/buckets/input/objects/data"
+    assert f'resource.name == "projects/_/buckets/input" || resource.name.startsWith("{objects}' in str(raised.value)
+    with pytest.raises(errors.Denied, match=r"roles/storage\.objectViewer\) on the bucket\.$"):
+        fetch(google, tmp_path / "all", "gs://input")
+    google.grant("reader", "input", "data/", VIEWER, itself=True)
+    fetch(google, tmp_path / "all", "gs://input/data/")
+    assert below(tmp_path / "all") == {"one": b"abc"}
+    with pytest.raises(errors.Denied, match=r"get is missing.*names that begin with projects/_/buckets/input/objects/"):
+        google.keep("input", "other/one", b"abc")
+        fetch(google, tmp_path / "other", "gs://input/other")
 
 
 def test_a_public_bucket_needs_no_key(google, tmp_path):

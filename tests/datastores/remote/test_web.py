@@ -242,3 +242,15 @@ def test_one_that_was_killed_goes_on(site, tmp_path, ranges):
     again = site.asked[before:]
     assert len(again) <= 8 and any(part for _, part in again)
     assert not fetching.scratch_of(to).exists()
+
+
+@pytest.mark.parametrize("size", [3 * MIB, 2 * MIB])  # in parts, and in one piece that breaks off
+def test_another_range_than_was_asked_for_is_not_kept(site, tmp_path, size):
+    site.files["/a"] = content = os.urandom(size)
+    site.shifts, site.cut_after = 2, MIB // 2
+    fetch(site, "/a", tmp_path / "to")
+    assert below(tmp_path / "to") == {"a": content} and not site.shifts and site.cuts == 1
+    site.shifts, site.cut_after = 1000, MIB // 2
+    with pytest.raises(errors.Unavailable, match="another part"):
+        fetch(site, "/a", tmp_path / "never")
+    assert not (tmp_path / "never" / "a").exists()

@@ -14,7 +14,7 @@ class Site(ThreadingHTTPServer):
 
     `hold`: what is given of a file until `released` is set. `statuses`: what is answered next, one after the other; `cut_after`: bytes
     after which the next answer with more breaks off; `cuts`: how many have. `headers`: path -> more of them; `sends_on`: path -> where
-    to. `ranges`: whether it knows them. `asked`: (path, Range).
+    to. `ranges`: whether it knows them; `shifts`: how often it gives another range than it was asked for. `asked`: (path, Range).
     """
 
     daemon_threads = True
@@ -33,6 +33,7 @@ class Site(ThreadingHTTPServer):
         self.held: dict[str, int] = {}
         self.released = threading.Event()
         self.cut_after, self.cuts, self.ranges, self.tagged, self.says_size, self.slow = 0, 0, True, True, True, 0.0
+        self.shifts = 0
 
     def hold(self, path: str, *, after: int) -> None:
         self.held[path] = after
@@ -57,6 +58,8 @@ class _Answers(BaseHTTPRequestHandler):
             more["Accept-Ranges"] = "bytes"
         if site.ranges and (asked := self.headers.get("Range")):
             start, _, end = asked.removeprefix("bytes=").partition("-")
+            if site.shifts:
+                site.shifts, start = site.shifts - 1, "0"
             stop = int(end) + 1 if end else len(content)
             more["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
             return self._say(206, content[int(start) : stop], more)

@@ -67,7 +67,7 @@ def packed(to: Path) -> None:
 def test_from_googles_bucket_to_another(ada: Person, google: google_storage.Google) -> None:
     google.bucket("input-data-bucket", POINTS)
     google.bucket("artifacts-bucket")
-    google.grant("reader", "input-data-bucket", "data/", VIEWER)
+    google.grant("reader", "input-data-bucket", "data/", VIEWER, itself=True)
     google.grant("writer", "artifacts-bucket", "", VIEWER)
     google.grant("writer", "artifacts-bucket", "results/", CREATOR)
     for name in ("reader", "writer"):
