@@ -95,10 +95,11 @@ def _remove(title: str, path: str, command: str = "") -> Way:
 
 _described: Sent = {"description": "description="}
 _quota: Sent = {"quota": "quota:GiB="}
+_copied_keys: Sent = {"copy_keys": "copy_keys=false"}  # the form of the owners' site has no such box
 
 FORMS: Final[dict[str, Way]] = {
     "jobs:stop": _new("Stop the job", "/jobs/{job}/stop", command="job kill {job}"),
-    "jobs:store": _new("Store the output again", "/jobs/{job}/store"),
+    "jobs:store": _new("Store the output again", "/jobs/{job}/store", command="job store {job}"),
     "jobs:remove": _remove("Remove the job", "/jobs/{job}", "job rm {job} --yes"),
     "datastores:new": _new(
         "New dataset, model or volume",
@@ -112,8 +113,8 @@ FORMS: Final[dict[str, Way]] = {
         "/datastores/{datastore}/imports",
         _same("address", "unpack") | {"key": "key=", "note": "note="},
     ),
-    "datastores:import_stop": _new("Stop fetching", "/imports/[[import]]/stop"),
-    "datastores:import_again": _new("Try again", "/imports/[[import]]/again"),
+    "datastores:import_stop": _new("Stop fetching", "/imports/[[import]]/stop", command="data import stop [[import]]"),
+    "datastores:import_again": _new("Try again", "/imports/[[import]]/again", command="data import again [[import]]"),
     "datastores:edit": _set("Rename or describe", "/datastores/{datastore}", {"name": "name"} | _described),
     "datastores:edit_volume": _set(
         "Rename, describe or resize", "/datastores/{datastore}", {"name": "name"} | _described | _quota
@@ -128,7 +129,8 @@ FORMS: Final[dict[str, Way]] = {
     ),
     "datastores:abandon": _remove("Abandon an upload", "/uploads/[[upload]]"),
     "datastores:remove": _remove("Remove it", "/datastores/{datastore}", "data rm {datastore} --yes"),
-    "projects:new": _new("New project", "/projects", _same("name")),
+    "projects:new": _new("New project", "/projects", _same("name") | _copied_keys),
+    "projects:new_in": _new("New project", "/projects", _same("name", "parent") | _copied_keys),
     "projects:settings": _set("Rename or lend", "/projects/{project}", _same("name", "lends_data")),
     "projects:remove": _remove(
         "Remove the project", "/projects/{project}?confirm=[[confirm]]", "project rm {project} --yes"

@@ -112,6 +112,7 @@ def test_jobs_are_asked_for_where_they_are(document):
         ("/jobs/*", "get"),
         ("/jobs/*", "delete"),
         ("/jobs/*/stop", "post"),
+        ("/jobs/*/store", "post"),
         ("/jobs/*/history", "get"),
         ("/jobs/*/attempts/*/log", "get"),
         ("/jobs/*/attempts/*/log/events", "get"),

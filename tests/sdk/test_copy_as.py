@@ -389,7 +389,13 @@ def _removed_datastore(world: World) -> Shown:
 
 @shows("projects:new")
 def _new_project(world: World) -> Shown:
-    return "/projects/new", {"name": world.fresh("It's a project")}
+    return "/projects/new", {"name": world.fresh("It's a project"), "copy_keys": False}
+
+
+@shows("projects:new_in")
+def _new_project_in_another(world: World) -> Shown:
+    inside = world.project()
+    return f"/projects/new?in={inside['slug']}", {"name": "It's inside", "parent": inside["id"], "copy_keys": False}
 
 
 @shows("projects:settings")
@@ -722,6 +728,21 @@ def test_what_is_typed_is_what_a_form_does(world):
         assert world.asks("GET", "/projects?limit=200")["items"]
         found = world.asks("GET", f"/projects?limit=200&q={quote(name)}")["items"]
         assert [one["name"] for one in found].count(name) == 3
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("ticked", [True, False])
+def test_a_new_project_has_the_keys_and_the_place_that_the_form_says(world, number, ticked):
+    personal = next(one for one in world.asks("GET", "/projects?limit=200")["items"] if one["personal"] and one["mine"])
+    sent = {"name": world.fresh("hub").replace(" ", "-"), "type": "huggingface", "fields": {"token": "hf_12345678"}}
+    key = world.asks("POST", f"/projects/{personal['id']}/keys", sent)
+    path, typed = SHOWN["projects:new_in"](world)
+    assert f'data-parent="{typed["parent"]}"' in world.page(path)
+    world.run(number, texts(world.page(path), "projects-new_in", typed | {"copy_keys": ticked})[number])
+    [made] = world.asks("GET", f"/projects?parent={typed['parent']}")["items"]
+    copied = [one["name"] for one in world.asks("GET", f"/projects/{made['id']}/keys")["items"]]
+    assert (key["name"] in copied) is ticked
+    world.asks("DELETE", f"/projects/{personal['id']}/keys/{key['id']}")
 
 
 @pytest.mark.parametrize("number", range(3))

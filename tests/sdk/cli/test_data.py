@@ -140,6 +140,10 @@ def test_sizes_are_written_as_people_do(at: Command, desk: Desk, text: str, size
 def test_what_is_no_size(at: Command) -> None:
     for text in ("much", "-1", "1X", "GiB", ""):
         assert at("data", "quota", "home", text, **HERE).status == 2
+    for text in ("9" * 400, "9" * 400 + ".5G", "8192P", "9" * 5000):
+        for words in (("quota", "home", text), ("new", "home", "--quota", text)):
+            ran = at("data", *words, **HERE)
+            assert ran.status == 2 and "is more than there can be" in ran.err and len(ran.err) < 300
 
 
 def test_content_of_a_volume_is_removed_by_its_path(at: Command, desk: Desk) -> None:
@@ -208,6 +212,29 @@ def test_a_volume_comes_here_without_what_could_lead_elsewhere(volume: Any, tmp_
     assert (json.loads(again.out)["fetched"], json.loads(again.out)["there"]) == (0, 1)
     (tmp_path / "in/here/a/ß x").write_text("ho")  # of another time
     assert json.loads(volume("pull", VOLUME["id"], "in/here", "--format", "json").out)["fetched"] == 1
+
+
+@pytest.mark.parametrize(("now", "kept"), [(2 << 20, b""), (4 << 20, b"n" * (4 << 20))])
+def test_a_file_that_became_shorter_meanwhile_does_not_come(
+    loopback: Loopback, mlteam: Command, tmp_path: Path, now: int, kept: bytes
+) -> None:
+    """One that is added to does, as it is now."""
+    listed = {"path": "large", "kind": "file", "size": 3 << 20, "mode": 420, "modified": "2026-11-21T10:00:00Z"}
+
+    def says(asked: Any) -> Any:
+        if asked.path.endswith("/listing"):
+            return Says(body=json.dumps(listed).encode())
+        if asked.path.endswith("/files/large"):
+            return Says(body=b"n" * now)
+        return Says(data=VOLUME)
+
+    loopback.say(says)
+    where = {"MLTEAM_URL": loopback.url, "MLTEAM_TOKEN": "mlt_x"}
+    ran = mlteam("data", "pull", VOLUME["id"], "here", **where)
+    assert [one.read_bytes() for one in (tmp_path / "here").iterdir()] == [kept] * bool(kept)
+    assert ran.status == (0 if kept else 1)
+    said = f"large has {3 << 20} bytes and {now} arrived. Is a job still writing it? Try again."
+    assert (said in ran.err) is not bool(kept)
 
 
 def test_what_is_in_a_volume_is_listed_as_new(volume: Any) -> None:
@@ -402,6 +429,38 @@ def test_a_new_one_has_its_first_version_from_an_address(at: Command, desk: Desk
     [asked] = desk.those(f"POST /projects/{VISION['id']}/datastores")
     sent = {"address": WHERE, "key": "bucket", "unpack": False}
     assert json.loads(asked.body) == {"kind": "model", "name": "faces", "description": ""} | sent
+
+
+COUNTED = ["files_done", "files", "bytes_done", "bytes", "version", "said"]
+
+
+def test_imports_are_listed_stopped_and_taken_up_again(at: Command, desk: Desk) -> None:
+    one = {"id": "iiiiiiiiiiiiiii2", "address": f"{WHERE}?…", "state": "fetching", "files": None, "files_done": 0}
+    one |= {"bytes": 300, "bytes_done": 100, "version": None, "said": ""}
+    desk.on(f"GET /datastores/{DIGITS['id']}/imports", [one])
+    shown = at("data", "import", "ls", "digits", **HERE).lines
+    assert shown[0].split() == ["id", "state", "address", *COUNTED]
+    assert shown[1].split() == [one["id"], "fetching", f"{WHERE}?…", "0", "-", "100", "300", "-", "-"]
+    for word, verb, state in (
+        ("stop", "stop", "stopped"),
+        ("again", "again", "waiting"),
+        ("retry", "again", "waiting"),
+    ):
+        desk.on(f"POST /imports/{one['id']}/{verb}", {**one, "state": state})
+        assert at("data", "import", word, one["id"], "--field", "state", **HERE).out == f"{state}\n"
+    desk.refuse(f"POST /imports/{one['id']}/again", 409, "conflict", "It has not failed.")
+    assert "It has not failed." in at("data", "import", "again", one["id"], **HERE).err
+    gone = at("data", "import", "stop", "../x", **HERE)
+    assert gone.status == 1 and gone.err.startswith("Error: There is no import ../x.")
+    assert "is a volume" in at("data", "import", "ls", "home", **HERE).err
+
+
+def test_who_stops_waiting_is_told_how_to_stop_it(capsys: pytest.CaptureFixture[str]) -> None:
+    from mlteam_sdk.cli.meter import Fetching
+
+    with pytest.raises(KeyboardInterrupt), Fetching("iiiiiiiiiiiiiii2"):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err.endswith("To stop it: mlteam data import stop iiiiiiiiiiiiiii2\n")
 
 
 def test_what_cannot_be_fetched_is_said(at: Command, desk: Desk) -> None:

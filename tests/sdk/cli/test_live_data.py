@@ -18,7 +18,7 @@ from tests.sdk.site import Site
 
 pytestmark = [pytest.mark.needs("bwrap", "slirp4netns"), pytest.mark.xdist_group("site")]
 
-MANY = 1000  # files; `python -m bench data_push` takes 10,000
+MANY = 10_000  # files
 NAMES = ["a.txt", "Дата/набор 1.csv", "a b/ c .txt", "日本/語.png", "é", "e\u0301", "A.txt", "-x", "🙂/[1] $(x);.txt"]
 
 
@@ -175,6 +175,29 @@ def test_a_job_reads_a_dataset_and_what_it_leaves_becomes_a_model(ada: Person) -
     ada("job", "kill", waiting)
     ada("job", "logs", "-f", waiting, status=None)
     ada("data", "rm", "points", "--yes")
+
+
+def test_what_could_not_be_stored_is_stored_again(ada: Person, site: Site) -> None:
+    """The name of its model is taken while the job runs, which only goes on when that is so."""
+    ada("data", "new", "gate")
+    command = "until [ -e /gate/open ]; do sleep 0.1; done; echo 1 > $MLTEAM_OUTPUT/weights"
+    carried = ("--data", "gate:/gate", "--output", "model:taken")
+    job = ada.submit(*carried, "--", "bash", "-c", command)
+    ada("data", "new", "--kind", "dataset", "taken")
+    ada("data", "content", "mkdir", "gate", "open")
+    ada("job", "logs", "-f", job, status=None)
+    site.python("ada", f"from mlteam_sdk.sync import MLTeam\nMLTeam().jobs.get('{job}').wait(timeout=60)")
+    assert "could not be stored: taken is a dataset by now" in ada("job", "get", job, "--field", "sentence").out
+    again = f"from mlteam_sdk.sync import MLTeam\nprint(MLTeam().jobs.get('{job}').store().wait(timeout=60).state)"
+    assert site.python("ada", again).strip() == "failed"
+    ada("data", "rename", "taken", "not taken")
+    assert ada("job", "store", job, "--field", "id").out.strip() == job
+    site.python("ada", f"from mlteam_sdk.sync import MLTeam\nMLTeam().jobs.get('{job}').wait(timeout=60)")
+    assert ada("job", "get", job, "--field", "state").out == "succeeded\n"
+    assert ada("data", "content", "ls", "taken", "--field", "name").out == "weights\n"
+    assert "no output that could not be stored" in ada("job", "store", job, status=1).err
+    for name in ("gate", "taken", "not taken"):
+        ada("data", "rm", name, "--yes")
 
 
 SENT = """

@@ -40,6 +40,30 @@ def test_a_field_is_the_bare_value(at: Command, desk: Desk) -> None:
     assert at("job", "get", "--field", "command", one["id"]).out == "python,train.py\n"
 
 
+INFO = ("sentence", "elapsed", "exit_status", "resources", "bid", "restartable", "preemptable", "tags", "position")
+INFO += ("waiting_for", "cost", "url")
+
+
+def test_a_transfer_says_how_fast_it_is_and_with_which_key(at: Command, desk: Desk) -> None:
+    told = {
+        "direction": "in",
+        "state": "running",
+        "address": "s3://faces/",
+        "path": "/data",
+        "key": "bucket",
+        "files": 2,
+    }
+    told |= {"all_files": 7, "bytes": 100, "all_bytes": 900, "rate": 2_500_000.4, "left": 83.2, "sentence": ""}
+    waiting = told | {"state": "waiting", "key": None, "rate": None, "left": None}
+    one = dict.fromkeys(("started_at", "ended_at", *INFO)) | job("train", 2, attempts=[], transfers=[told, waiting])
+    desk.on(f"GET /jobs/{one['id']}", one)
+    lines = at("job", "info", one["id"]).lines
+    header, *rows = lines[lines.index("transfers") + 1 :][:3]
+    known = [dict(zip(header.split(), row.replace(" MB/s", "MB/s").split(), strict=True)) for row in rows]
+    assert [(row["key"], row["rate"], row["left"]) for row in known] == [("bucket", "2.5MB/s", "1:23"), ("-", "-", "-")]
+    assert at("job", "info", one["id"], "--field", "transfers.rate").out == "2500000.4,\n"
+
+
 def test_fields_are_columns_in_their_order(at: Command, desk: Desk) -> None:
     desk.on("GET /users", [person("ada", 1), person("bob", 2)])
     assert at("user", "ls", "--fields", "username,id", "-H").lines[1].split() == ["bob", person("bob", 2)["id"]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mlteam_sdk import asking, volumes
 from mlteam_sdk.aio import driver, ranges
 from mlteam_sdk.asking import Ask
-from mlteam_sdk.errors import NotFound
+from mlteam_sdk.errors import Damaged, NotFound
 from mlteam_sdk.folders import LeftOut
 from mlteam_sdk.hashing import grouped
 from mlteam_sdk.manifests import Entry
@@ -34,7 +34,7 @@ class Bringing:
         self._counting = threading.Lock()
 
     async def run(self, found: list[Found]) -> None:
-        """Brings these. Raises UnsafePath, MLTeamError; what is whole by then stays."""
+        """Brings these. Raises Damaged, UnsafePath, MLTeamError; what is whole by then stays."""
         with self._target:
             wanted = await driver.aside(self._choose, found)
             self._meter = Meter(self._on_progress, "fetching", len(wanted), sum(one.size for one in wanted))
@@ -92,6 +92,7 @@ class Bringing:
         except NotFound:  # a job took it away since it was listed
             self.left_out.append(LeftOut(one.path, "it was removed meanwhile"))
         else:
+            _check_size(one, size)
             await driver.aside(self._land, one, part)
             self._count(size)
         self._meter.add(files=1)
@@ -116,6 +117,12 @@ class Bringing:
     def _land(self, one: Found, part: Path) -> None:
         os.utime(part, (one.modified, one.modified))  # by which it is known the next time
         self._target.land(part, _entry(one))
+
+
+def _check_size(one: Found, arrived: int) -> None:
+    """A file that is added to comes as it is now. One that has become shorter is being written anew, and this is a part of it."""
+    if arrived < one.size:
+        raise Damaged(f"{one.path} has {one.size} bytes and {arrived} arrived. Is a job still writing it? Try again.")
 
 
 def _work(files: list[Found]) -> Iterator[Found | list[Found]]:

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,7 @@ Thing = dict[str, Any]
 HERE: Final = "mlteam_sdk.cli.data"
 KINDS: Final = ("dataset", "model", "volume")
 LATEST: Final = "latest"
+MOST: Final = 2**63 - 1  # bytes
 VOLUME: Final = "volume"
 ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 COLUMNS: Final = ("id", "name", "kind", "latest.number", "latest.files", "latest.bytes", "created")
@@ -47,6 +49,7 @@ data = group(
             "Makes a new version of a folder, or puts it into a volume; only what changed is sent.",
         ),
         "pull": (f"{HERE}:pull", "Fetches a version or a volume, or a part of it; only what is not here yet."),
+        "import": (f"{HERE}:imports", "What the server fetches from addresses."),
         "content": (f"{HERE}:content", "What is in a version or a volume."),
         "versions": (f"{HERE}:versions", "Lists the versions, newest first."),
         "compare": (f"{HERE}:compare", "Says what is different between two versions."),
@@ -67,6 +70,17 @@ content = group(
         "mkdir": (f"{HERE}:content_mkdir", "Makes a folder in a volume."),
     },
     aliases={"list": "ls", "remove": "rm"},
+)
+
+imports = group(
+    "import",
+    "What the server fetches from addresses.",
+    {
+        "ls": (f"{HERE}:import_ls", "Lists what the server fetches, and has fetched, for a dataset or model."),
+        "stop": (f"{HERE}:import_stop", "Ends an import without a version."),
+        "again": (f"{HERE}:import_again", "Takes up an import that failed, where it was."),
+    },
+    aliases={"list": "ls", "retry": "again"},
 )
 
 NAME: Final = click.argument("name", metavar="NAME", shell_complete=completing.datastores)
@@ -170,7 +184,12 @@ def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?|B)?", text.strip(), re.IGNORECASE)
     if match is None:
         raise click.UsageError(f"“{clean(text)}” is no size. Write 50GiB, 500MiB or a number of bytes.")
-    return int(float(match[1]) * 1024 ** (" KMGTP".index((match[2] or " ").upper())))
+    bytes = Decimal(match[1]) * 1024 ** (" KMGTP".index((match[2] or " ").upper()))
+    if bytes > MOST:
+        raise click.UsageError(
+            f"“{clean(text[:SHOWN])}…” is more than there can be. Write 50GiB, 500MiB or a number of bytes."
+        )
+    return int(bytes)
 
 
 def _print(out: Output, thing: Thing, quiet: bool) -> None:
@@ -362,6 +381,50 @@ def pull(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> None:
         return
     told = {"fetched": pulled.fetched, "bytes": pulled.bytes, "there": pulled.there}
     out.one({"id": found["id"], "name": found["name"], "version": version.number if version else None, **told})
+
+
+IMPORT: Final = click.argument("id", metavar="ID")
+IMPORT_COLUMNS: Final = ("id", "state", "address", "files_done", "files", "bytes_done", "bytes", "version", "said")
+
+
+@command("ls")
+@NAME
+@click.option("--limit", "-n", type=click.IntRange(min=1), default=100, show_default=True, help="At most that many.")
+@prints(*IMPORT_COLUMNS)
+def import_ls(out: Output, name: str, limit: int) -> None:
+    """Lists what the server fetches, and has fetched, from addresses for a dataset or model; newest first.
+
+    `files_done` of `files` and `bytes_done` of `bytes` say how far each is, `said` why it failed.
+    """
+    out.rows(session().items(f"/datastores/{_versioned(_found(name))['id']}/imports", limit))
+
+
+@command("stop")
+@IMPORT
+@prints(*IMPORT_COLUMNS)
+def import_stop(out: Output, id: str) -> None:
+    """Ends an import without a version; what has arrived goes. Of one that has ended nothing changes."""
+    _on_import(out, id, "stop")
+
+
+@command("again")
+@IMPORT
+@prints(*IMPORT_COLUMNS)
+def import_again(out: Output, id: str) -> None:
+    """Takes up an import that failed, where it was. `mlteam data import ls NAME` says how far it is."""
+    _on_import(out, id, "again")
+
+
+def _on_import(out: Output, id: str, verb: str) -> None:
+    from mlteam_sdk.asking import path
+    from mlteam_sdk.cli.refusals import about
+    from mlteam_sdk.errors import NotFound
+
+    with about({"id": id}):
+        try:
+            out.rows([session().post(path("imports", id, verb))])
+        except NotFound:
+            raise Trouble(f"There is no import {clean(id)}. `mlteam data import ls NAME` lists them.") from None
 
 
 @command("ls")

@@ -23,6 +23,7 @@ job = group(
         "info": ("mlteam_sdk.cli.jobs:info", "Shows all about a job: where it ran, how it ended, its job.yml."),
         "logs": ("mlteam_sdk.cli.logs:logs", "Prints what a job wrote; -f goes on as it writes."),
         "kill": ("mlteam_sdk.cli.jobs:kill", "Stops jobs."),
+        "store": ("mlteam_sdk.cli.jobs:store", "Stores a job's output again that could not be stored."),
         "clone": ("mlteam_sdk.cli.submit:clone", "Submits a job again, with what flags change."),
         "artifacts": ("mlteam_sdk.cli.artifacts:job_artifacts", "Lists the files that a job left, or fetches them."),
         "rm": ("mlteam_sdk.cli.jobs:rm", "Removes jobs that have ended, with their logs and files."),
@@ -99,10 +100,12 @@ TRANSFERS: Final = (
     "state",
     "address",
     "path",
+    "key",
     "files",
     "all_files",
     "bytes",
     "all_bytes",
+    "rate",
     "left",
     "sentence",
 )
@@ -122,10 +125,22 @@ def info(out: Output, job: str | None, last: bool) -> None:
             out.rows(found["attempts"], ATTEMPTS)
         if found.get("transfers"):
             click.echo("\ntransfers")
-            out.rows(found["transfers"], TRANSFERS)
+            out.rows(map(_in_words, found["transfers"]), TRANSFERS)
         if found.get("spec_yaml"):
             click.echo("\njob.yml")
             out.text(found["spec_yaml"])
+
+
+def _in_words(transfer: dict[str, Any]) -> dict[str, Any]:
+    """With how fast it is and how long it takes yet as one says it."""
+    from mlteam_sdk.cli.meter import size, span
+
+    rate, left = transfer.get("rate"), transfer.get("left")
+    return {
+        **transfer,
+        "rate": None if rate is None else f"{size(rate)}/s",
+        "left": None if left is None else span(left),
+    }
 
 
 def several(states: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -197,6 +212,21 @@ def kill(out: Output, jobs: tuple[str, ...], tags: tuple[str, ...], last: bool) 
             out.rows(stopped)
     if not found:
         note("No such job is running or waiting.")
+
+
+@command("store")
+@one_job
+@prints("id", "state", "name")
+def store(out: Output, job: str | None, last: bool) -> None:
+    """Stores a job's output again that could not be stored. The job, which failed only for that, then succeeds.
+
+    What has been stored is not sent twice; `mlteam job info JOB` says how far it is.
+    """
+    from mlteam_sdk.cli.refusals import about
+
+    found = chosen(job, last)
+    with about(found):
+        out.rows([session().post(f"/jobs/{found['id']}/store")])
 
 
 @command("rm")

@@ -68,7 +68,7 @@ class Fetching(AbstractContextManager["Fetching"]):
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
         if isinstance(error, KeyboardInterrupt):
-            note(f"The server goes on with it. To stop it: mlteam api /imports/{self.id}/stop --method POST")
+            note(f"The server goes on with it. To stop it: mlteam data import stop {self.id}")
 
 
 def in_words(progress: "Progress") -> str:

@@ -54,6 +54,11 @@ class Job(JobFacts, Bound):
         self._take(self._client.post(f"{self._path}/stop"))
         return self
 
+    def store(self) -> "Job":
+        """Stores its output again, where it failed only because that could not be stored; then it succeeds. Raises Conflict otherwise."""
+        self._take(self._client.post(f"{self._path}/store"))
+        return self
+
     def remove(self) -> None:
         """Removes it with its logs and artifacts. It must have ended."""
         self._client.delete(self._path)
