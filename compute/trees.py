@@ -18,11 +18,12 @@ from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAMES = 100_000  # of one directory that are read at most: a job can make millions
+SHOWN = 200  # characters of a path in a sentence
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NotThere(Exception):
-    """There is no such regular file in the tree."""
+    """There is no such regular file in the tree, or none that can be read; where that is known, the sentence says which and why."""
 
 
 class TooMuch(Exception):
@@ -103,7 +104,9 @@ class Folders:
 def _opened(directory: int, name: str, path: str) -> Iterator[BufferedReader]:
     try:
         file = os.open(name, _FILE, dir_fd=directory)
-    except (OSError, ValueError):
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except ValueError:
         raise NotThere(path) from None
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
@@ -131,10 +134,13 @@ def _enter(root: Path, parents: Sequence[str]) -> int:
 
 def walk(root: Path, *, limit: int = 10_000, depth: int = 64, whole: bool = False) -> Iterator[Entry]:
     """All files, links and other things below root, sorted within each directory; to a bounded depth, and no more after
-    `limit` of them, directories counted. `whole`: raises TooMuch rather than leave something out by these bounds."""
+    `limit` of them, directories counted. `whole`: rather than leave something out raises TooMuch, where that is by these bounds, and
+    NotThere for what cannot be read."""
     try:
         top = _enter(root, [])
     except NotThere:
+        if whole and root.exists():
+            raise NotThere("The folder with all of it cannot be read.") from None
         return
     try:
         yield from _walk(top, "", _Bounds(limit, whole), depth)
@@ -154,6 +160,17 @@ class _Bounds:
         if self.whole:
             raise TooMuch(what)
 
+    def cannot(self, path: str, error: OSError) -> None:
+        """Raises NotThere."""
+        if self.whole:
+            raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str, error: OSError) -> NotThere:
+    shown = os.fsencode(path).decode(errors="replace")
+    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
+    return NotThere(f"{shown} cannot be read: {error.strerror or error}.")
+
 
 def _walk(directory: int, prefix: str, bounds: _Bounds, depth: int) -> Iterator[Entry]:
     for name in _names(directory, bounds):
@@ -161,7 +178,8 @@ def _walk(directory: int, prefix: str, bounds: _Bounds, depth: int) -> Iterator[
             return bounds.leave_out("There are too many files.")
         try:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        except OSError:
+        except OSError as error:
+            bounds.cannot(f"{prefix}{name}", error)
             continue
         bounds.left -= 1
         shown = os.fsencode(name).decode(errors="replace")
@@ -187,12 +205,13 @@ def _names(directory: int, bounds: _Bounds) -> list[str]:
 def _below(directory: int, name: str, prefix: str, bounds: _Bounds, depth: int) -> Iterator[Entry]:
     try:
         below = os.open(name, _DIRECTORY, dir_fd=directory)
-    except OSError:  # swapped for something else, or not ours to read
-        return
+    except OSError as error:  # swapped for something else, or not ours to read
+        return bounds.cannot(prefix, error)
     try:
         yield from _walk(below, prefix, bounds, depth)
     finally:
         os.close(below)
+    return None
 
 
 def _kind(mode: int) -> str:

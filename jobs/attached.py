@@ -94,12 +94,13 @@ def errors(project: Project, spec: "Spec", by: "User | RoleHolder") -> list[tupl
         return [(field, "You may not use the keys of this project (key:use).") for field in fields]
     found = _found(project, [*spec.keys, *(name for _, _, name in opening)])
     wrong = [("keys", _none_called(name)) for name in spec.keys if name not in found]
-    taken: dict[str, str] = dict.fromkeys(spec.environment_vars, "environmentVars")
+    taken = dict.fromkeys(spec.environment_vars, ("environmentVars", ""))
     for key in (found[name] for name in spec.keys if name in found):
-        for name in _sets(key):
-            if name in taken and taken[name] != key.name:
-                wrong.append(("keys", f"{name} would be set by {taken[name]} and by the key {key.name}"))
-            taken[name] = key.name
+        for name, together in _sets(key):
+            who, with_whom = taken.get(name, ("", together))
+            if with_whom != together:
+                wrong.append(("keys", f"{name} would be set by {who} and by the key {key.name}"))
+            taken[name] = (key.name, together)
     return wrong + [(field, said) for field, *what in opening if (said := _unfit(found, *what))]
 
 
@@ -125,16 +126,22 @@ def _unfit(found: dict[str, ThirdPartyKey], address: str, name: str) -> str:
     return ""
 
 
-def _sets(key: ThirdPartyKey) -> Iterator[str]:
-    """The names of what only one key can set: variables, or a registry."""
+def _sets(key: ThirdPartyKey) -> Iterator[tuple[str, str]]:
+    """What it sets, variables or a registry, each with whom it is set together: by this key alone, or by all keys of its type."""
+    for name in SHARED.get(key.type, ()):
+        yield name, f"keys of type {key.type}"
+    for name in _sets_alone(key):
+        yield name, key.name
+
+
+def _sets_alone(key: ThirdPartyKey) -> Iterator[str]:
     if key.type == "docker":
         yield f"the registry {key.about.get('registry')}"
     elif key.type == "secret":
         yield key.name
-    else:
-        yield from MORE.get(key.type, ())
-        for names in VARIABLES.get(key.type, {}).values():
-            yield from names
+    yield from MORE.get(key.type, ())
+    for names in VARIABLES.get(key.type, {}).values():
+        yield from names
 
 
 def given(job: "Job", spec: "Spec", *, directory: str) -> tuple[Given, list[ThirdPartyKey]]:

@@ -11,6 +11,7 @@ from datastores.manifests import FILES
 from datastores.remote.errors import Stopped, Trouble, Unavailable
 from jobs import places, transfers
 from jobs.attached import Missing
+from jobs.left_out import LeftOut
 from jobs.models import Attempt, Job, Transfer, TransferState
 from jobs.spec import Output
 from jobs.states import JobState
@@ -44,7 +45,8 @@ def send(job: Job, number: int, output: Output, attempt: Attempt) -> str:
             transfers.failed(row, str(error))
             raise
     files = "one file" if row.files == 1 else f"{row.files:,} files"
-    return f"{files} in {transfers.shown(address)}"
+    became = f"{files} in {transfers.shown(address)}"
+    return f"{became}, {row.sentence}" if row.sentence else became
 
 
 def address_of(job: Job, output: Output, attempt: Attempt) -> str:
@@ -57,14 +59,14 @@ def address_of(job: Job, output: Output, attempt: Attempt) -> str:
 def _send(row: Transfer, address: str) -> None:
     from datastores.remote import opening, sending
 
-    key = transfers.opener(row)
+    key, without = transfers.opener(row), LeftOut()
     if key is None:
         raise Missing("It needs a key that opens the bucket.")
     root = places.output_directory(row.job_id)
     target = opening.open_target(address, key)
     try:
         with _journal(row) as journal:
-            entries = trees.walk(root, limit=FILES, whole=True)
+            entries = without.of(trees.walk(root, limit=FILES, whole=True))
             do = partial(sending.send, root, entries, target, journal=journal)
             try:
                 sent = transfers.carry(row, do, wanted=partial(uploads, row.job))
@@ -72,7 +74,7 @@ def _send(row: Transfer, address: str) -> None:
                 if not uploads(row.job):  # nobody goes on with it
                     sending.abandon(target, journal)
                 raise
-            transfers.done(row, sent.files, sent.bytes)
+            transfers.done(row, sent.files, sent.bytes, without.said)
     finally:
         target.close()
 

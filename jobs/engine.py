@@ -9,6 +9,7 @@ import shutil
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mlteam import state
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 TIDY_AFTER = 5.0  # seconds after which a runner that has died with its work all but done is started once more
+KEYS = "keys.json"  # beside attempt.json: the values of the job's keys, in clear
 LONGEST_PAUSE = 30  # seconds between two runners of an attempt, when one after the other dies
 
 
@@ -45,21 +47,32 @@ def start(attempt: Attempt) -> None:
     with runner.claim(directory) as lock:
         if lock is None or not _raise_generation(attempt):
             return
-        mounts = _mounts_before(directory)
-        if mounts is None:
-            try:
-                mounts = data.places(attempt.job) + inputs.mounts(attempt.job)
-                _attach(attempt, directory)
-            except (data.Unusable, inputs.NotHere) as missing:
-                _give_up(attempt, Reason.DATA, str(missing))
-                return
-            except attached.Missing as missing:
-                _give_up(attempt, Reason.KEY, str(missing))
-                return
-            _prepare(attempt)
-        runner.write_attempt(directory, _config(attempt, mounts))
+        with _keys_stay_for_a_runner_alone(directory):
+            mounts = _mounts_before(directory)
+            if mounts is None:
+                try:
+                    mounts = data.places(attempt.job) + inputs.mounts(attempt.job)
+                    _attach(attempt, directory)
+                except (data.Unusable, inputs.NotHere) as missing:
+                    _give_up(attempt, Reason.DATA, str(missing))
+                    return
+                except attached.Missing as missing:
+                    _give_up(attempt, Reason.KEY, str(missing))
+                    return
+                _prepare(attempt)
+            runner.write_attempt(directory, _config(attempt, mounts))
         _mark(attempt.id, directory)
         runner.launch(directory, lock)
+
+
+@contextlib.contextmanager
+def _keys_stay_for_a_runner_alone(directory: Path) -> Iterator[None]:
+    """Takes the values of keys away again where no runner was told of the attempt: only one that was takes them away itself."""
+    try:
+        yield
+    finally:
+        if not (directory / "attempt.json").exists():
+            (directory / KEYS).unlink(missing_ok=True)
 
 
 def _mounts_before(directory: Path) -> list[dict[str, Any]] | None:
@@ -77,7 +90,7 @@ def _attach(attempt: Attempt, directory: Path) -> None:
     if not spec.keys:
         return
     given, keys = attached.given(attempt.job, spec, directory=_keys_directory(attempt.job))
-    runner.replace(str(directory / "keys.json"), asdict(given))
+    runner.replace(str(directory / KEYS), asdict(given))
     attached.note_use(attempt, keys)
 
 

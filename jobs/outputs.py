@@ -27,6 +27,7 @@ from datastores.remote.errors import Stopped, Unavailable
 from datastores.remote.progress import Counted, check
 from datastores.remote.sources import CHUNK
 from jobs import bucket_outputs, places, transfers, transitions
+from jobs.left_out import LeftOut
 from jobs.models import Attempt, Job, Transfer, TransferState
 from jobs.spec import Output, Spec, due
 from jobs.states import JobState, Reason, outcome
@@ -178,7 +179,8 @@ def _make(job: Job, output: Output, left: "_Left", progress: Counted) -> str:
         raise
     note = f"Output of the job {job.name}, {job.urn}"[:1000]
     version, _ = datastores.commit(upload=upload, note=note, by=by)
-    return f"version {version.number} of the {target.kind} {target.name}"
+    became = f"version {version.number} of the {target.kind} {target.name}"
+    return f"{became}, {left.without.said}" if left.without.said else became
 
 
 def _copy(manifest: Path) -> Path:
@@ -196,13 +198,14 @@ def _submitter(job: Job) -> "User | RoleHolder":
 
 
 class _Left:
-    """What a job has left: its `manifest`, and of each content the `paths` at which it is. Links and whatever is no file are left out."""
+    """What a job has left: its `manifest`, and of each content the `paths` at which it is. `without`: links and whatever is no file."""
 
     def __init__(self, job: Job) -> None:
         self.root = places.output_directory(job.id)
         self.manifest = places.job_directory(job.id) / "output.manifest"
         self.paths: dict[str, list[str]] = {}
         self.sizes: dict[str, int] = {}
+        self.without = LeftOut()
 
     @property
     def files(self) -> int:
@@ -215,7 +218,7 @@ class _Left:
     def read(self, progress: Counted) -> None:
         """Finds out what there is, once for all outputs."""
         if not self.paths:
-            entries = [one for one in trees.walk(self.root, limit=FILES, whole=True) if one.kind == "file"]
+            entries = list(self.without.of(trees.walk(self.root, limit=FILES, whole=True)))
             progress.total(len(entries), sum(one.size for one in entries))
             with self.manifest.open("wb") as lines:
                 for entry in entries:

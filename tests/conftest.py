@@ -1,8 +1,10 @@
 """The fixed cast, and the rules that hold for every test."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from django.core.management.commands import flush
@@ -183,3 +185,32 @@ def no_writes() -> Iterator[None]:
 def read_only():
     """`with read_only():` refuses every write to the database."""
     return no_writes
+
+
+@pytest.fixture
+def as_nobody():
+    """with as_nobody(directory): as a user to whom modes apply, also where the tests are root's, and who may come to the directory."""
+
+    @contextmanager
+    def be(directory: Path) -> Iterator[None]:
+        if os.geteuid():
+            yield
+            return
+        opened = {one: one.stat().st_mode for one in directory.parents if not one.stat().st_mode & 0o001}
+        group = os.getegid()
+        for one in opened:
+            one.chmod(opened[one] | 0o011)
+        for folder, _, files in os.walk(directory):
+            for one in (folder, *(f"{folder}/{name}" for name in files)):
+                os.lchown(one, 65534, 65534)
+        os.setegid(65534)
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(group)
+            for one, mode in opened.items():
+                one.chmod(mode)
+
+    return be

@@ -94,6 +94,28 @@ def test_a_listing_is_bounded_in_number_and_depth(tree):
     assert all(entry.path.count("/") <= 64 for entry in trees.walk(tree))
 
 
+@pytest.mark.parametrize(("mode", "named"), [(0o000, "deep/ "), (0o444, "deep/er "), (0o333, "deep/ ")])
+def test_a_folder_that_cannot_be_read_is_named_where_nothing_may_be_left_out(as_nobody, tree, mode, named):
+    (tree / "deep").chmod(mode)
+    with as_nobody(tree):
+        assert [entry.path for entry in trees.walk(tree)] == ["a.txt"]
+        with pytest.raises(trees.NotThere, match=f"^{named}cannot be read: Permission denied"):
+            list(trees.walk(tree, whole=True))
+
+
+def test_what_cannot_be_entered_at_all_is_not_empty(as_nobody, tree):
+    tree.chmod(0)
+    with as_nobody(tree.parent), pytest.raises(trees.NotThere, match="cannot be read"):
+        list(trees.walk(tree, whole=True))
+    assert list(trees.walk(tree / "nothing", whole=True)) == []
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(as_nobody, tree):
+    (tree / "a.txt").chmod(0)
+    with as_nobody(tree), pytest.raises(trees.NotThere, match=r"^a\.txt cannot be read: Permission denied"):
+        read(tree, "a.txt")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_handing_over_changes_links_not_their_targets(tree):
     (tree / "link").symlink_to(tree.parent / "secret")

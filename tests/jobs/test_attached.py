@@ -189,3 +189,37 @@ def test_each_use_is_in_the_trail_once_for_an_attempt_and_a_later_runner_has_the
 )
 def test_what_programs_make_of_a_value_is_masked(secret, shown):
     assert shown.encode() in map(base64.b64decode, attached.masks_of([secret]))
+
+
+def test_what_keys_of_a_type_share_is_theirs_alone(project, owner, add, resource, ssh):  # noqa: F811
+    add("git", private_key=ssh)
+    add("git", "other", private_key=ssh)
+    add("docker", "hub")
+    add("secret", "DOCKER_CONFIG")
+    said = "would be set by environmentVars and by the key"
+    assert f"GIT_SSH_COMMAND {said} git" in str(
+        wrong(project, owner, keys=["git"], environmentVars={"GIT_SSH_COMMAND": "ssh -v"})
+    )
+    for keys in (["hub", "DOCKER_CONFIG"], ["DOCKER_CONFIG", "hub"]):
+        assert f"DOCKER_CONFIG would be set by {keys[0]} and by the key {keys[1]}" in str(
+            wrong(project, owner, keys=keys)
+        )
+    actions.check(project=project, spec=parse({"command": "true", "keys": ["git", "other", "hub"]}), by=owner)
+
+
+def test_values_do_not_stay_where_a_start_fails(project, owner, add, queued, resource, var, monkeypatch):
+    key = add("huggingface", "hub")
+    job = queued(project, owner, keys=["hub"])
+    [attempt] = queue.place(resource)
+    kept = places.attempt_directory(job.id, 0) / "keys.json"
+    places.make_job_directory(job.id)
+    blocked = places.job_directory(job.id) / "output"
+    blocked.write_text("in the way of the folder")
+    with pytest.raises(FileExistsError):
+        engine.start(attempt)
+    assert kept.parent.is_dir() and not kept.exists()
+    kept.write_text("of a process that was killed in between")
+    third_party.remove(key=key, by=owner)
+    engine.start(attempt)
+    job.refresh_from_db()
+    assert job.reason == Reason.KEY and not kept.exists()

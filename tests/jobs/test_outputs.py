@@ -98,8 +98,23 @@ def test_links_and_what_is_no_file_are_left_out(ended, owner, tmp_path):
     (root / "link").symlink_to(secret)
     (root / "folder").symlink_to(tmp_path)
     os.mkfifo(root / "pipe")
+    (root / os.fsdecode(b"z\xff")).touch()
     tasks.store(job.pk)
     assert set(files_of(Version.objects.get())) == {"model.txt"}
+    job.refresh_from_db()
+    left_out = "left out: 2 links and 2 that are no files or whose names are not UTF-8 (folder, link, pipe, …)"
+    assert job.transfers.get().sentence == f"version 1 of the model digits, {left_out}"
+    assert job.sentence == f"Its output became version 1 of the model digits, {left_out}."
+
+
+def test_what_cannot_be_read_is_never_left_out_in_silence(ended, owner, asked, as_nobody, tmp_path):
+    job = ended(owner, {"model.txt": b"1", "folder/more": b"2"})
+    (places.output_directory(job.id) / "folder").chmod(0)
+    with as_nobody(tmp_path):
+        tasks.store(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.UPLOAD) and not Version.objects.exists()
+    assert "folder/ cannot be read: Permission denied." in job.sentence
 
 
 def test_what_cannot_be_stored_fails_says_why_and_is_stored_again(ended, owner, project, settings, as_user):
