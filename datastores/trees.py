@@ -6,8 +6,9 @@ by a second name, so that no job has a copy of its own; jobs see a tree only bou
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,8 +33,9 @@ def stands(version: Version) -> bool:
     return place_of(version).is_dir()
 
 
-def lay_out(version: Version) -> bool:
-    """Lays the version out, unless it is; False while another process does. Raises Missing, Full, blobs.Unavailable."""
+def lay_out(version: Version, check: Callable[[], None] = lambda: None) -> bool:
+    """Lays the version out, unless it is; False while another process does. `check` is asked before, and often while, in any thread: what it
+    raises ends that. Raises Missing, Full, blobs.Unavailable."""
     place = place_of(version)
     if place.is_dir():
         return True
@@ -41,7 +43,7 @@ def lay_out(version: Version) -> bool:
         if not alone:
             return False
         if not place.is_dir():
-            _lay_out(version, place)
+            _lay_out(version, place, check)
     return True
 
 
@@ -62,14 +64,16 @@ def _alone(place: Path) -> AbstractContextManager[bool]:
     return state.alone(place.with_name(f".{place.name}.lock"))
 
 
-def _lay_out(version: Version, place: Path) -> None:
+def _lay_out(version: Version, place: Path, check: Callable[[], None]) -> None:
     draft = place.with_name(f".{place.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+    check()
     try:
         with full_said(), listings.opened(listings.of(version)) as listing:
             draft.mkdir(mode=0o755)
             project_id, entries = version.datastore.project_id, _with_folders(listing, draft)
-            for _ in blobs.beside_each_other(lambda entry: _bring(project_id, entry, draft / entry.path), entries):
+            bring = partial(_bring, project_id, draft, check)
+            for _ in blobs.beside_each_other(bring, entries):
                 pass
             draft.rename(place)
     except BaseException:
@@ -88,17 +92,19 @@ def _with_folders(listing: listings.Listing, root: Path) -> Iterator[Entry]:
         yield entry
 
 
-def _bring(project_id: str, entry: Entry, target: Path) -> None:
+def _bring(project_id: str, root: Path, check: Callable[[], None], entry: Entry) -> None:
     """Puts one file there: that of the store itself, or a copy of it, which is compared with its hash while it is written.
 
     Whether it may be executed is the file's, not the name's. Raises Missing for what is damaged, too.
     """
-    kept, key = blobs.store(), key_of(project_id, entry.sha256)
+    check()
+    kept, key, target = blobs.store(), key_of(project_id, entry.sha256), root / entry.path
     if isinstance(kept, DiskStore) and entry.mode == 0o644 and _linked(kept.root / key, target, entry.size):
         return
     digest = sha256()
     with target.open("xb") as file:
         for piece in kept.read(key):
+            check()
             digest.update(piece)
             file.write(piece)
     if digest.hexdigest() != entry.sha256:

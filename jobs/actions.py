@@ -22,6 +22,7 @@ from jobs import (
     data,
     engine,
     events,
+    hidden,
     lending,
     logs,
     outputs,
@@ -57,11 +58,13 @@ def submit(
     keep_files: Iterable[str] = (),
 ) -> Job:
     """A new job in the queue; nobody's where a role's key submits it. Raises what `check` raises."""
-    mounted = check(project=project, spec=spec, by=by)
     if cloned_from:
         access.require(by, "job:get", cloned_from)
-        if why := lending.why_no_clone(cloned_from, project):
-            raise Refusal(f"Not here: {why}.")
+    mine = cloned_from is not None and Job.objects.filter(pk=cloned_from.pk).made_by(by, others=False).exists()
+    spec = hidden.whole(spec, cloned_from, mine=mine)
+    mounted = check(project=project, spec=spec, by=by)
+    if cloned_from and (why := lending.why_no_clone(cloned_from, project)):
+        raise Refusal(f"Not here: {why}.")
     job = _row(project, data.pinned(spec, mounted), by, cloned_from)
     job.waits_for_data = data.waits(mounted) or bool(spec.input)
     try:

@@ -15,7 +15,7 @@ from datastores import blobs, room, trees, volumes
 from datastores.errors import User as Use
 from datastores.kinds import Kind
 from datastores.models import Datastore, Version
-from jobs import inputs, lending, transitions
+from jobs import inputs, laying, lending, transitions
 from jobs.models import Job, Mount
 from jobs.spec import Spec, SpecErrors, Wanted
 from jobs.states import ACTIVE, UNFINISHED, WAITING, JobState, Reason
@@ -209,8 +209,8 @@ def bring(job_id: str) -> bool:
     if job is None:
         return False
     try:
-        here = all(trees.lay_out(one.version) for one in _mounts(job) if one.version) and inputs.fetch(job)
-    except Unusable as error:
+        here = all(laying.laid_out(job, one) for one in _mounts(job)) and inputs.fetch(job)
+    except (Unusable, laying.Failed) as error:
         _fail(job, str(error))
         return False
     except blobs.Missing:

@@ -116,7 +116,7 @@ def _carried(row: Transfer, keys: _Keys, do: Callable[..., Made], most: int | No
     try:
         with closing(opening.open_source(row.address, keys.of(row))) as source:
             do = partial(do, source, _place(row), most=most)
-            return transfers.carry(row, do, wanted=partial(_waits, row.job))
+            return transfers.carry(row, do, wanted=partial(waits, row.job))
     except Stopped:
         transfers.wait_again(row)
     except Missing as error:
@@ -133,7 +133,7 @@ def _carried(row: Transfer, keys: _Keys, do: Callable[..., Made], most: int | No
     except (Trouble, Full, transfers.Slow) as error:
         _fail(row, Reason.INPUT, str(error))
     except FileNotFoundError:  # the job was removed meanwhile, with its directory
-        if _waits(row.job):
+        if waits(row.job):
             raise
     return None
 
@@ -149,7 +149,8 @@ def _bring(source: Source, place: Path, progress: Counted, *, most: int | None) 
     return found
 
 
-def _waits(job: Job) -> bool:
+def waits(job: Job) -> bool:
+    """Whether the job still waits to be placed."""
     return bool(Job.objects.queued().filter(pk=job.pk).exists())
 
 

@@ -160,6 +160,9 @@ class Mount(models.Model):
     writes = models.BooleanField(default=False, help_text="whether the job may change it: a volume alone")
     sub = models.CharField(max_length=4096, blank=True)
     path = models.CharField(max_length=500)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="how often its version could not be laid out")
+    tried_at = models.DateTimeField(null=True, help_text="when that was last")
+    sentence = models.CharField(max_length=500, blank=True, help_text="why, for people")
 
     class Meta:
         ordering = ["path"]

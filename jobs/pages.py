@@ -11,7 +11,7 @@ from billing import usage
 from billing.money import in_words
 from compute import trees
 from datastores.models import Datastore
-from jobs import artifacts, lending, logs, queue, rows, transfers
+from jobs import artifacts, hidden, lending, logs, queue, rows, transfers
 from jobs.data import written
 from jobs.models import Attempt, Job, Transfer
 from jobs.spec import Spec
@@ -163,7 +163,7 @@ def difference(job: Job) -> str:
     )
     if before is None:
         return ""
-    old, new = (Spec.model_validate(one.spec).as_yaml().splitlines() for one in (before, job))
+    old, new = (hidden.shown(Spec.model_validate(one.spec)).as_yaml().splitlines() for one in (before, job))
     if max(len(old), len(new)) > COMPARED_LINES:
         return ""
     return "\n".join(

@@ -15,7 +15,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from compute.models import ComputeResource, Gpu
-from jobs import approval, engine, holds, transfers, transitions
+from jobs import approval, engine, holds, laying, transfers, transitions
 from jobs.models import Attempt, Job
 from jobs.states import JobState, Reason
 
@@ -210,7 +210,8 @@ def explanations(jobs: Iterable[Job]) -> dict[str, Waiting]:
         return {}
     held, resource, found = holds.holds(), ComputeResource.objects.order_by("-seen_at").first(), positions()
     room = _Room.of(resource) if resource else None
-    fetching = transfers.explained(job for job in listed if job.waits_for_data)
+    waiting = [job for job in listed if job.waits_for_data]
+    fetching = transfers.explained(waiting) | laying.troubles(waiting)
     return {job.id: _explained(job, held, room, found.get(job.id), fetching.get(job.id, "")) for job in listed}
 
 

@@ -16,7 +16,7 @@ from api import etags
 from api.callers import ApiRequest
 from api.lists import Out
 from billing import usage
-from jobs import logs, queue, rows, transfers
+from jobs import hidden, logs, queue, rows, transfers
 from jobs.models import Attempt, Job, Move, Transfer
 from jobs.queue import Waiting
 from jobs.spec import Spec
@@ -64,7 +64,8 @@ class TransferOut(Out):
 
     `bytes` and `files` of `all_bytes` and `all_files`, which are null until they are known; `rate` bytes in a second, lately; `left`
     seconds that it will take yet; `path` where the job sees an input; `sentence` why it failed, or waits for another try, or which
-    version it became. It is stopped where its job ended before it was done.
+    version it became, and what was left out of that. It is stopped where its job ended before it was done. `address` without what follows
+    a question mark, which may be a secret.
     """
 
     direction: Literal["in", "out"]
@@ -130,7 +131,8 @@ class JobItem(JobFacts):
 
 
 class JobOut(JobFacts):
-    """A job with all its attempts, and the job.yml that makes it: as data and as text."""
+    """A job with all its attempts, and the job.yml that makes it: as data and as text. Of web addresses in it what follows a question
+    mark is not shown; who submitted the job gets it back in a `clone` that sends them as they are shown."""
 
     attempts: list[AttemptOut]
     spec: dict[str, Any]
@@ -165,7 +167,7 @@ def show_items(jobs: Sequence[Job], by: Any) -> list[dict[str, Any]]:
 def show_job(job: Job, by: Any) -> dict[str, Any]:
     """One job with all that there is to say of it."""
     attempts = [show_attempt(attempt) for attempt in job.attempts.select_related("resource")]
-    spec = Spec.model_validate(job.spec)
+    spec = hidden.shown(Spec.model_validate(job.spec))
     return _facts([job], by)[0] | {"attempts": attempts, "spec": spec.stored(), "spec_yaml": spec.as_yaml()}
 
 
@@ -220,9 +222,10 @@ def _fact(
 
 def show_transfer(row: Transfer, job: Job) -> dict[str, Any]:
     """One input or output of a job."""
-    plain = ("address", "files", "all_files", "bytes", "all_bytes", "rate", "left", "begun_at", "ended_at")
+    plain = ("files", "all_files", "bytes", "all_bytes", "rate", "left", "begun_at", "ended_at")
     return {
         **{name: getattr(row, name) for name in plain},
+        "address": transfers.shown(row.address),
         "state": transfers.state_of(row, job),
         "direction": "out" if row.outward else "in",
         "path": row.path or None,

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -80,7 +81,7 @@ def carry(row: Transfer, do: Callable[[Counted], Made], *, wanted: Callable[[], 
         try:
             while not wait([future], OFTEN).done:
                 watch.look()
-                if wrong := pace.broken(progress.bytes_done) or (None if row.outward else _full()):
+                if wrong := pace.broken(progress.bytes_done) or (None if row.outward else full()):
                     progress.stop()
                     wait([future])
                     raise wrong
@@ -135,7 +136,7 @@ class _Looking(Counted):
         return super().stopped
 
 
-def _full() -> Full | None:
+def full() -> Full | None:
     """Why no more can come: the rest of the disk is for the database and the logs, however much is sent."""
     if shutil.disk_usage(settings.VAR).free >= LEFT:
         return None
@@ -208,9 +209,12 @@ def later(row: Transfer, why: Exception) -> bool:
 
 def rests(row: Transfer) -> bool:
     """Whether it is too soon for the next try."""
-    if not row.tries or row.ended_at is None:
-        return False
-    return (timezone.now() - row.ended_at).total_seconds() < REST * 2**row.tries
+    return too_soon(row.tries, row.ended_at)
+
+
+def too_soon(tries: int, last: datetime | None) -> bool:
+    """Whether it is, after so many tries in a row of which nothing came."""
+    return bool(tries) and last is not None and (timezone.now() - last).total_seconds() < REST * 2**tries
 
 
 def wait_again(row: Transfer) -> None:

@@ -12,7 +12,7 @@ import access
 from accounts.paging import address_of, paged
 from accounts.requests import UserRequest
 from compute import resources
-from jobs import actions, artifact_answers, attached, data, pages, queue, rows
+from jobs import actions, artifact_answers, attached, data, hidden, pages, queue, rows
 from jobs.forms import JobForm, initial_from_last, initial_of
 from jobs.models import Job
 from jobs.querysets import JobQuerySet
@@ -80,7 +80,7 @@ def new(request: UserRequest, slug: str) -> HttpResponse:
     cloned = _cloned(request, slug)
     if request.method == "GET":
         last = Job.objects.filter(project=project, created_by=request.user).newest_first().first()
-        spec = Spec.model_validate(cloned.spec) if cloned else None
+        spec = hidden.shown(Spec.model_validate(cloned.spec)) if cloned else None
         form = JobForm(initial=initial_of(spec) if spec else initial_from_last(last))
         return _form_page(request, project, form, cloned)
     if "fill" in request.POST:
@@ -202,7 +202,7 @@ def spec_tab(request: UserRequest, slug: str, job_id: str) -> HttpResponse:
         job_id,
         "spec",
         "jobs/spec.html",
-        lambda job: _shown(job.project, Spec.model_validate(job.spec)),
+        lambda job: _shown(job.project, hidden.shown(Spec.model_validate(job.spec))),
     )
 
 

@@ -23,6 +23,12 @@ class Migration(migrations.Migration):
                 ("sub", models.CharField(blank=True, max_length=4096)),
                 ("path", models.CharField(max_length=500)),
                 (
+                    "tries",
+                    models.PositiveSmallIntegerField(default=0, help_text="how often its version could not be laid out"),
+                ),
+                ("tried_at", models.DateTimeField(help_text="when that was last", null=True)),
+                ("sentence", models.CharField(blank=True, help_text="why, for people", max_length=500)),
+                (
                     "writes",
                     models.BooleanField(default=False, help_text="whether the job may change it: a volume alone"),
                 ),

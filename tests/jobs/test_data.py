@@ -9,9 +9,10 @@ import pytest
 import access
 from datastores import actions as datastores
 from datastores import trees
+from datastores.blobs import Unavailable
 from datastores.errors import InUse
 from datastores.models import Datastore, Kind
-from jobs import actions, data, engine, hints, places, queue, tasks
+from jobs import actions, data, engine, hints, inputs, places, queue, tasks, transfers
 from jobs.models import Job, Mount
 from jobs.spec import SpecErrors, parse
 from jobs.states import JobState, Reason
@@ -296,6 +297,77 @@ def test_content_that_is_lost_ends_the_job_and_says_so(submit, owner, version, k
     job.refresh_from_db()
     assert (job.state, job.reason) == (JobState.FAILED, Reason.DATA) and "Push" in job.sentence
     assert not trees.stands(version)
+
+
+@pytest.fixture
+def copied(kept, monkeypatch):  # noqa: F811
+    """copied(pieces) has the store give these instead of what it keeps, which is copied as to another disk."""
+    monkeypatch.setattr(trees, "_linked", lambda *_: False)
+    monkeypatch.setattr(transfers, "OFTEN", 0.01)
+    return lambda pieces: monkeypatch.setattr(kept, "read", lambda *_: pieces())
+
+
+def nothing_is_left_of(version) -> bool:
+    place = trees.place_of(version)
+    return not place.exists() and not place.with_name(f".{place.name}.draft").exists()
+
+
+def test_a_disk_that_is_nearly_full_ends_the_job_and_says_so(submit, owner, version, monkeypatch):
+    monkeypatch.setattr(transfers, "LEFT", 2**60)
+    job = submit(owner, "faces:/data")
+    assert not data.bring(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.DATA)
+    assert job.sentence.startswith("faces@1 could not be laid out on the host. The server's disk has less than")
+    assert nothing_is_left_of(version)
+
+
+def test_a_disk_that_fills_up_meanwhile_is_not_filled(submit, owner, version, copied, monkeypatch):
+    def pieces():
+        yield b"there is room for this"
+        monkeypatch.setattr(transfers, "LEFT", 2**60)
+        yield b"and none for this"
+
+    copied(pieces)
+    job = submit(owner, "faces:/data")
+    assert not data.bring(job.pk)
+    job.refresh_from_db()
+    assert job.reason == Reason.DATA and "disk has less than" in job.sentence and nothing_is_left_of(version)
+
+
+def test_a_store_that_does_not_answer_is_asked_again_for_a_while(submit, owner, version, copied, monkeypatch):
+    asked = []
+
+    def pieces():
+        asked.append(1)
+        raise Unavailable("The store does not answer.")
+
+    copied(pieces)
+    job = submit(owner, "faces:/data")
+    assert not data.bring(job.pk) and not data.bring(job.pk) and asked == [1]  # not at once
+    said = "Tries again in a while to lay faces@1 out on the host: The store does not answer."
+    assert queue.explain(Job.objects.get(pk=job.pk)).sentence == said
+    monkeypatch.setattr(transfers, "REST", 0)
+    while data.bring(job.pk) or Job.objects.get(pk=job.pk).state == JobState.QUEUED:
+        assert len(asked) < transfers.TRIES
+    job.refresh_from_db()
+    assert len(asked) == transfers.TRIES and (job.state, job.reason) == (JobState.FAILED, Reason.DATA)
+    assert job.sentence == "faces@1 could not be laid out on the host. The store does not answer."
+
+
+def test_a_job_that_is_cancelled_meanwhile_stops_it(submit, owner, version, copied, monkeypatch):
+    copied(lambda: iter(lambda: b"without end ", b""))
+    job, waits = submit(owner, "faces:/data"), inputs.waits
+
+    def cancelled(asked):
+        if waits(asked):
+            actions.stop(job=job, by=owner)
+        return waits(asked)
+
+    monkeypatch.setattr(inputs, "waits", cancelled)
+    assert not data.bring(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED and nothing_is_left_of(version)
 
 
 def test_a_dataset_is_kept_while_a_job_has_it(submit, owner, dataset, version):  # noqa: F811

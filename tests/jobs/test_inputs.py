@@ -600,3 +600,62 @@ def test_bytes_in_a_second_are_those_of_lately():
     assert rate.of(5 * MIB) is None  # what was there before counts for nothing
     time.sleep(0.01)
     assert 0 < rate.of(6 * MIB) <= MIB / 0.01
+
+
+# What an address hides
+
+PRESIGNED = "/a.txt?X-Amz-Signature=5ecret"
+
+
+def test_what_follows_a_question_mark_is_shown_nowhere(submit, as_user, owner, collaborator, site):
+    before, job = submit(PRESIGNED), submit(PRESIGNED)
+    before.transfers.update(state=TransferState.DONE)
+    Job.objects.filter(pk=before.pk).update(state=JobState.SUCCEEDED, ended_at=before.created_at)
+    Job.objects.filter(pk=job.pk).update(state=JobState.FAILED, ended_at=job.created_at, spec=job.spec | {"bid": 3})
+    for by in (owner, collaborator):
+        for address in ("", "/spec", "/history"):
+            page = as_user(by).get(f"/p/vision/jobs/{job.pk}{address}")
+            assert page.status_code == 200 and "5ecret" not in page.content.decode()
+        form = as_user(by).get(f"/p/vision/jobs/new?clone={job.pk}").content.decode()
+        assert f'value="{site.url}/a.txt?…"' in form and "5ecret" not in form
+        told = as_user(by).get(f"/api/v1/jobs/{job.pk}")
+        assert told.status_code == 200 and "5ecret" not in told.content.decode()
+        assert told.json()["transfers"][0]["address"] == f"{site.url}/a.txt?…"
+        assert told.json()["spec"]["input"] == [{"from": f"{site.url}/a.txt?…"}]
+        assert "5ecret" not in as_user(by).get("/api/v1/jobs").content.decode()
+
+
+def test_who_submitted_a_job_repeats_it_with_what_is_hidden(submit, as_user, project, owner, collaborator, site):
+    job = submit(PRESIGNED)
+    sent = {"name": "j", "command": "true", "cpu": "1", "mem": "1", "gpu": "0", "bid": "0", "clone": job.pk}
+    sent |= {"input_from": f"{site.url}/a.txt?…", "input_to": "/input"}
+    assert as_user(owner).post("/p/vision/jobs/new", sent).status_code == 302
+    told = as_user(owner).get(f"/api/v1/jobs/{job.pk}").json()
+    for by, status in ((owner, 201), (collaborator, 422)):
+        answer = as_user(by).post(
+            f"/api/v1/projects/{project.pk}/jobs",
+            {"spec": told["spec"], "clone": job.pk},
+            content_type="application/json",
+        )
+        assert answer.status_code == status and "5ecret" not in answer.content.decode()
+    assert "input.0.from" in answer.content.decode() and "write the whole address" in answer.content.decode()
+    clones = list(job.clones.all())
+    assert [one.transfers.get().address for one in clones] == [site.url + PRESIGNED] * 2
+    assert [one.spec["input"] for one in clones] == [job.spec["input"]] * 2
+
+
+def test_of_several_addresses_each_gets_back_what_it_had(submit, project, owner, site):
+    def spec(*those):
+        rows = [{"from": site.url + one, "to": f"/in/{number}"} for number, one in enumerate(those)]
+        return parse({"command": "true", "input": rows})
+
+    def addresses(job):
+        return [one["from"].removeprefix(site.url) for one in job.spec["input"]]
+
+    job = actions.submit(project=project, spec=spec("/a?1", "/b", "/a?2"), by=owner)
+    again = actions.submit(project=project, spec=spec("/a?…", "/b", "/a?…"), by=owner, cloned_from=job)
+    assert addresses(again) == ["/a?1", "/b", "/a?2"]
+    with pytest.raises(SpecErrors, match=r"input\.1\.from"):
+        actions.submit(project=project, spec=spec("/a?…", "/a?…"), by=owner, cloned_from=job)
+    with pytest.raises(SpecErrors, match=r"input\.0\.from"):
+        actions.submit(project=project, spec=spec("/a?…"), by=owner)
