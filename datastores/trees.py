@@ -34,8 +34,8 @@ def stands(version: Version) -> bool:
 
 
 def lay_out(version: Version, check: Callable[[], None] = lambda: None) -> bool:
-    """Lays the version out, unless it is; False while another process does. `check` is asked before, and often while, in any thread: what it
-    raises ends that. Raises Missing, Full, blobs.Unavailable."""
+    """Lays the version out, unless it is; False while another process does. `check` is asked before, and often while, in any thread: what
+    it raises ends that. Raises Missing, Full, blobs.Unavailable."""
     place = place_of(version)
     if place.is_dir():
         return True
