@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,86 @@ def test_pulls_survive_cut_connections(depot, dataset, data, tmp_path):
     assert tree(tmp_path / "here") == FILES and not any(cuts.values())
 
 
+MIB = 1 << 20
+DIGEST = hashlib.sha256(LARGE).hexdigest()
+
+
+def ranges_of(loopback: Loopback) -> list[int]:
+    """Where the ranges of the large file begin that were asked for."""
+    found = [one.headers["range"] for one in loopback.asked if one.path.endswith("large")]
+    return sorted(int(said.removeprefix("bytes=").partition("-")[0]) for said in found)
+
+
+def test_a_pull_that_fails_is_gone_on_with(depot, dataset, data, tmp_path, loopback):
+    from mlteam_sdk.errors import Refused
+
+    dataset.push(data)
+    record = tmp_path / "here" / ".mlteam-pull-parts" / f"{DIGEST}.ranges"
+
+    def last_range_fails(asked: Asked) -> Says | None:
+        if not (asked.path.endswith("large") and asked.headers["range"].startswith(f"bytes={2 * MIB}-")):
+            return None
+        for _ in range(200):
+            if record.exists() and len(record.read_text().splitlines()) == 2:
+                break
+            time.sleep(0.05)
+        return Says(403, {"code": "forbidden", "detail": "No longer."})
+
+    depot.fault = last_range_fails
+    with pytest.raises(Refused):
+        dataset.pull(tmp_path / "here")
+    assert "large" not in tree(tmp_path / "here") and (record.parent / DIGEST).stat().st_size == 2 * MIB
+    depot.fault = lambda asked: None
+    loopback.asked.clear()
+    told: list[Any] = []
+    pulled = dataset.pull(tmp_path / "here", on_progress=told.append)
+    assert ranges_of(loopback) == [2 * MIB] and tree(tmp_path / "here") == FILES
+    assert pulled.bytes < MIB and told[-1].done and told[-1].bytes == told[-1].all_bytes
+    assert not list((tmp_path / "here").glob(".mlteam*"))
+
+
+@pytest.mark.parametrize(
+    ("record", "begins"),
+    [
+        (f"0 {MIB}\n", [MIB, 2 * MIB]),
+        (f"0 {MIB // 2}\n0 {MIB}\n{MIB} {MIB + 7}\n", [MIB + 7, 2 * MIB]),
+        (f"0 {MIB}\n{MIB} {2 * MIB}\n{2 * MIB} {len(LARGE)}\n", [2 * MIB]),  # killed before it was compared
+        (f"7 {MIB}\n0 {9 * MIB}\n{2 * MIB} {MIB}\n", [0, MIB, 2 * MIB]),
+        (f"0 {MIB}\nnonsense", [MIB, 2 * MIB]),
+        ("", [0, MIB, 2 * MIB]),
+    ],
+)
+def test_what_a_killed_pull_has_left_is_used(depot, dataset, data, tmp_path, loopback, record, begins):
+    dataset.push(data)
+    parts = tmp_path / "here" / ".mlteam-pull-parts"
+    parts.mkdir(parents=True)
+    (parts / DIGEST).write_bytes(LARGE)
+    (parts / f"{DIGEST}.ranges").write_text(record)
+    (parts / "1").write_text("a small one")
+    dataset.pull(tmp_path / "here")
+    assert ranges_of(loopback) == begins and tree(tmp_path / "here") == FILES
+
+
+def test_a_part_that_is_wrong_comes_anew_and_a_link_is_not_written_to(depot, dataset, data, tmp_path, loopback):
+    from mlteam_sdk.errors import Damaged
+
+    dataset.push(data)
+    parts = tmp_path / "here" / ".mlteam-pull-parts"
+    parts.mkdir(parents=True)
+    (parts / DIGEST).write_bytes(bytes(len(LARGE)))
+    (parts / f"{DIGEST}.ranges").write_text(f"0 {MIB}\n")
+    with pytest.raises(Damaged):
+        dataset.pull(tmp_path / "here")
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    parts.mkdir(exist_ok=True)
+    for name in (DIGEST, f"{DIGEST}.ranges"):
+        (parts / name).unlink(missing_ok=True)
+        (parts / name).symlink_to(mine)
+    dataset.pull(tmp_path / "here")
+    assert tree(tmp_path / "here") == FILES and mine.read_text() == "mine"
+
+
 # Files that change
 
 
@@ -392,8 +473,13 @@ def test_what_arrives_damaged_never_gets_its_name(depot, dataset, data, tmp_path
     with pytest.raises(Damaged):
         dataset.pull(tmp_path / "here")
     found = tree(tmp_path / "here")
-    assert found == {path: FILES[path] for path in found}
-    assert not list((tmp_path / "here").glob(".mlteam*"))
+    kept = hashlib.sha256(LARGE).hexdigest()  # of what another request brings meanwhile
+    assert {path: content for path, content in found.items() if kept not in path} == {
+        path: FILES[path] for path in found if kept not in path
+    }
+    depot.fault = lambda asked: None
+    dataset.pull(tmp_path / "here")
+    assert tree(tmp_path / "here") == FILES
 
 
 def test_a_file_that_is_shorter_than_said_is_not_kept(depot, dataset, data, tmp_path):

@@ -1,7 +1,12 @@
-"""Putting the files of a version into a directory here: never outside of it, never under their name before they are whole."""
+"""Putting the files of a version into a directory here: never outside of it, never under their name before they are whole.
+
+What a pull that was interrupted has of a large file stays, under its checksum and with a record of how far each range of it had come,
+in a directory of its own; the next pull into the same directory goes on there. The checksum of all of it is compared in any case.
+"""
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -21,7 +26,15 @@ from mlteam_sdk.manifests import PROGRAM, Entry
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+try:
+    import fcntl
+except ImportError:  # there a pull that was interrupted begins anew
+    fcntl = None  # type: ignore[assignment]
+
 ROOM: Final = 16 << 20  # bytes that are to stay free on a disk
+KEPT: Final = f"{UNFINISHED}parts"  # the directory with which the next pull goes on
+LARGE: Final = re.compile(r"[0-9a-f]{64}(\.ranges)?")  # the names there of a part of a large file, and of its record
+NOTED: Final = 8 << 20  # bytes of a range after which it is noted how far it is
 
 
 class Target:
@@ -35,7 +48,11 @@ class Target:
     def __enter__(self) -> "Self":
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            self.parts = Path(tempfile.mkdtemp(dir=self.root, prefix=UNFINISHED))
+            self._claim = _claimed(self.root / KEPT)
+            self.parts = self.root / KEPT
+            if self._claim is None:  # another pull into the same directory has it now
+                self.parts = Path(tempfile.mkdtemp(dir=self.root, prefix=UNFINISHED))
+            self._tidy()
         except OSError as error:
             raise self.failed(self.root, error) from None
         self.real, self._count = self.root.resolve(), 0
@@ -47,7 +64,22 @@ class Target:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.parts, ignore_errors=True)
+        if error is None or self._claim is None:
+            shutil.rmtree(self.parts, ignore_errors=True)
+        else:
+            self._tidy()
+            with suppress(OSError):  # something is kept
+                self.parts.rmdir()
+        if self._claim is not None:
+            os.close(self._claim)
+
+    def _tidy(self) -> None:
+        """Takes away what no pull goes on with: all but large files of which something is here."""
+        for one in list(self.parts.iterdir()):
+            ranges = one if one.suffix else one.with_suffix(".ranges")
+            mode = one.lstat().st_mode
+            if not (LARGE.fullmatch(one.name) and stat.S_ISREG(mode) and ranges.exists()):
+                shutil.rmtree(one) if stat.S_ISDIR(mode) else one.unlink()
 
     @staticmethod
     def failed(place: Path, error: OSError) -> MLTeamError:
@@ -68,6 +100,19 @@ class Target:
                 seen = (self.root / one.path).lstat()
                 if inside_too[above] and stat.S_ISREG(seen.st_mode) and seen.st_size == one.size:
                     found.append(source_of(one.path, seen))
+        return found
+
+    def here_of(self, entry: Entry, range_size: int) -> dict[int, int]:
+        """Of a large file that was begun, by where a range begins how far it is here. Never all of it: then nothing would end it."""
+        found: dict[int, int] = {}
+        with suppress(OSError, ValueError):
+            there = (self.parts / entry.sha256).stat().st_size
+            for line in (self.parts / f"{entry.sha256}.ranges").read_text("ascii").splitlines():
+                begin, at = map(int, line.split())
+                if begin % range_size == 0 and begin <= at <= min(begin + range_size, entry.size, there):
+                    found[begin] = max(at, found.get(begin, begin))
+        if sum(at - begin for begin, at in found.items()) == entry.size:
+            found.pop(max(found))
         return found
 
     def check(self, entries: Sequence[Entry], fetched: int) -> None:
@@ -174,17 +219,47 @@ class Target:
         return made
 
 
-class Pieces:
-    """A large file that arrives in ranges, in any order. Raises MLTeamError when the disk takes no more."""
+def _claimed(directory: Path) -> int | None:
+    """A handle by which the directory, which is made, is this process's alone until it is closed; None where it cannot be."""
+    if fcntl is None:
+        return None
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), directory.lstat()):  # or who had it has taken it away
+            return handle
+    except OSError:
+        pass
+    os.close(handle)
+    return None
 
-    def __init__(self, target: Target, entries: Sequence[Entry]) -> None:
-        self.target, self.entries, self.part = target, entries, target.part()
-        self.left = entries[0].size
+
+class Pieces:
+    """A large file that arrives in ranges, in any order, or of which some are here (`here`: see Target.here_of). Raises MLTeamError when
+    the disk takes no more."""
+
+    def __init__(self, target: Target, entries: Sequence[Entry], here: dict[int, int]) -> None:
+        self.target, self.entries, self.here = target, entries, here
+        self.part = target.parts / entries[0].sha256
+        self.left = entries[0].size - sum(at - begin for begin, at in here.items())
+        self._ranges = self.part.with_suffix(".ranges")
         self._lock = threading.Lock()
         try:
-            self._file = self.part.open("x+b", buffering=0)
+            if not here:
+                for left in (self.part, self._ranges):
+                    left.unlink(missing_ok=True)
+            self._file = self.part.open("r+b" if here else "x+b", buffering=0)
         except OSError as error:
             raise target.failed(self.part, error) from None
+
+    def note(self, begin: int, at: int) -> None:
+        """The range that begins there has come so far. It is only a help: where it cannot be written, more is fetched again."""
+        with suppress(OSError), self._lock, self._ranges.open("a") as file:
+            file.write(f"{begin} {at}\n")
 
     def write(self, offset: int, piece: bytes) -> None:
         try:
@@ -208,6 +283,7 @@ class Pieces:
                 digest.update(piece)
                 at += len(piece)
             self._file.close()
+        self._ranges.unlink(missing_ok=True)  # what is damaged comes anew
         first = self.entries[0]
         if (at, digest.hexdigest()) != (first.size, first.sha256):
             raise Damaged(f"{first.path} arrived damaged. Try again; if it stays so, tell who runs the server.")

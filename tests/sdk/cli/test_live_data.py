@@ -123,7 +123,7 @@ def test_a_push_and_a_pull_that_are_killed_go_on(ada: Person, site: Site) -> Non
     kill_when(ada, ("data", "push", "large", "large"), lambda: partly_there(site))
     sent = site.python("ada", SENT, made, str(data))
     assert 0 < int(sent) < 48 << 20
-    kill_when(ada, ("data", "pull", "large", "back"), lambda: any((ada.directory / "back").glob(".mlteam-pull-*/*")))
+    kill_when(ada, ("data", "pull", "large", "back"), lambda: any((ada.directory / "back").glob("*/*.ranges")))
     assert all(
         tree(data)[name] == content for name, content in tree(ada.directory / "back").items() if name in tree(data)
     )

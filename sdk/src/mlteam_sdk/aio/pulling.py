@@ -14,7 +14,7 @@ from mlteam_sdk.hashing import Memory, checksums, grouped
 from mlteam_sdk.manifests import Entry
 from mlteam_sdk.packing import AT_ONCE, HEAD, PACK, PACK_FILES, RANGE, SMALL, unpacked
 from mlteam_sdk.progress import Meter, OnProgress
-from mlteam_sdk.receiving import Pieces, Target
+from mlteam_sdk.receiving import NOTED, Pieces, Target
 
 if TYPE_CHECKING:
     from mlteam_sdk.aio.client import MLTeam
@@ -23,10 +23,11 @@ Group = list[Entry]  # files of the same content
 
 
 class Range(NamedTuple):
-    """Some bytes of a large file."""
+    """Some bytes of a large file, of which those up to `at` are here."""
 
     pieces: Pieces
     begin: int
+    at: int
     end: int
 
 
@@ -54,9 +55,13 @@ class Pulling:
         groups: dict[str, Group] = {}
         for one in wanted:
             groups.setdefault(one.sha256, []).append(one)
-        await driver.aside(self._target.check, entries, sum(one.size for one in wanted))
-        self.bytes = sum(group[0].size for group in groups.values())
-        self._meter = Meter(self._on_progress, "fetching", len(wanted), self.bytes)
+        large = [group[0] for group in groups.values() if group[0].size > SMALL]
+        self._here = {one.sha256: self._target.here_of(one, RANGE) for one in large}
+        had = sum(at - begin for here in self._here.values() for begin, at in here.items())
+        await driver.aside(self._target.check, entries, sum(one.size for one in wanted) - had)
+        size = sum(group[0].size for group in groups.values())
+        self.bytes = size - had
+        self._meter = Meter(self._on_progress, "fetching", len(wanted), size, had)
         await driver.together(self._fetch, self._work(list(groups.values())), AT_ONCE)
         if self._meter.files != len(wanted):
             raise Damaged("The server sent less than it said. Try again; if it stays so, tell who runs it.")
@@ -79,9 +84,12 @@ class Pulling:
     def _work(self, groups: list[Group]) -> Iterator[Range | list[Group]]:
         for group in groups:
             if (size := group[0].size) > SMALL:
-                pieces = Pieces(self._target, group)
+                pieces = Pieces(self._target, group, self._here[group[0].sha256])
                 self._pieces.append(pieces)
-                yield from (Range(pieces, begin, min(begin + RANGE, size)) for begin in range(0, size, RANGE))
+                for begin in range(0, size, RANGE):
+                    at, end = pieces.here.get(begin, begin), min(begin + RANGE, size)
+                    if at < end:
+                        yield Range(pieces, begin, at, end)
         small = [group for group in groups if group[0].size <= SMALL]
         yield from grouped(small, lambda group: group[0].size + HEAD, PACK, PACK_FILES)
 
@@ -109,12 +117,16 @@ class Pulling:
             self._meter.add(files=len(group), size=len(content))
 
     async def _fetch_range(self, what: Range) -> None:
-        entries, offset = what.pieces.entries, what.begin
+        entries, offset = what.pieces.entries, what.at
+        noted = offset
         address = f"{self._path}/files{asking.path(*entries[0].path.split('/'))}"
         async with aclosing(ranges.read(self._client, address, offset=offset, end=what.end)) as arriving:
             async for piece in arriving:
                 what.pieces.write(offset, piece)
                 offset += len(piece)
                 self._meter.add(size=len(piece))
+                if offset - noted >= NOTED or offset == what.end:
+                    what.pieces.note(what.begin, offset)
+                    noted = offset
         if await driver.aside(what.pieces.finish):
             self._meter.add(files=len(entries))
