@@ -24,7 +24,7 @@ from projects.named import BY_SLUG
 from projects.questions import answer, rules_in, rules_of_everybody, teams_to_change, unseen_by
 from projects.role_forms import PolicyForm
 
-SHOWN: Final = 50  # people on a page
+SHOWN: Final = 25  # people on a page
 PROJECTS: Final = 10  # on a page, with all rules in each
 TEAMS: Final = 50
 

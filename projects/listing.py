@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 NOTHING: Final = dict.fromkeys(KINDS, "none")
-SHOWN: Final = 15  # of each list: there are three on the page, with forms in them
+SHOWN: Final = 12  # of each list: there are three on the page, with forms in them
 JOINED: Final = Order("joined_at", descending=False)
 
 
