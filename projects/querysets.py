@@ -47,19 +47,23 @@ class ProjectQuerySet(models.QuerySet):
 
         Two queries at most.
         """
-        few = None if isinstance(user, RoleHolder) else self.few_visible_to(user, FEW)
+        few = None if isinstance(user, RoleHolder) else self._few(user, FEW)
         if few is None:
             return self.visible_to(user)
-        ids = [project.pk for project in few]
-        return self.present().filter(pk__in=ids).order_by("-personal", "name", "id")
+        return self.present().filter(pk__in=list(few)).order_by("-personal", "name", "id")
 
     def few_visible_to(self, user: "User", most: int) -> "list[Project] | None":
         """All that an active user may see, with what SHOWN names, in no order; None for more than so many. Two queries at most."""
+        few = self._few(user, most)
+        return None if few is None else [self._made(row) for row in few.values()]
+
+    def _few(self, user: "User", most: int) -> dict[str, tuple] | None:
+        """The same as rows, by id."""
         found: dict[str, tuple] = {}
         for ways in (_shortest, _all):
             if user.is_active and len(found) <= most:
                 found |= {row[0]: row for row in _some(self.model, most + 1, ways).rows(user=user.pk)}
-        return None if len(found) > most else [self._made(row) for row in found.values()]
+        return None if len(found) > most else found
 
     def _made(self, row: tuple) -> "Project":
         made: Any = self.model.from_db(self.db, SHOWN, row)

@@ -109,6 +109,19 @@ def test_a_server_that_stops_in_the_middle_of_a_body(first, tmp_path):
     assert isinstance(raised, errors.Stopped) and not (tmp_path / "to" / "a").exists()
 
 
+def given_up(root, target, journal):
+    """Sends what is in a folder, and forgets it when that is stopped."""
+
+    def send(progress):
+        try:
+            sending.send(root, trees.walk(root), target, progress, journal=journal)
+        except errors.Stopped:
+            sending.abandon(target, journal)
+            raise
+
+    return send
+
+
 @pytest.mark.parametrize("service", ["s3", "gcs"])
 def test_a_bucket_that_takes_a_connection_and_says_nothing(service, tmp_path, settings):
     root = tmp_path / "from"
@@ -123,15 +136,8 @@ def test_a_bucket_that_takes_a_connection_and_says_nothing(service, tmp_path, se
             target = open_target("gs://output/results", key)
         journal = tmp_path / "journal"
 
-        def send(progress):
-            try:
-                sending.send(root, trees.walk(root), target, progress, journal=journal)
-            except errors.Stopped:
-                sending.abandon(target, journal)
-                raise
-
         with closing(target):
-            raised = stopped(send, server.asked)
+            raised = stopped(given_up(root, target, journal), server.asked)
     assert isinstance(raised, errors.Stopped) and not journal.exists()
 
 
@@ -149,14 +155,7 @@ def test_a_bucket_that_no_longer_reads_what_it_is_sent(tmp_path, monkeypatch):
         opened.client.create_bucket(Bucket="output")
         wire.hold_after = 5 * MIB
 
-        def send(progress):
-            try:
-                sending.send(root, trees.walk(root), opened, progress, journal=journal)
-            except errors.Stopped:
-                sending.abandon(opened, journal)
-                raise
-
         with closing(opened):
-            raised = stopped(send, wire.held)
+            raised = stopped(given_up(root, opened, journal), wire.held)
         wire.hold_after = 0
     assert isinstance(raised, errors.Stopped) and not journal.exists()

@@ -56,7 +56,7 @@ class Pulling:
         for one in wanted:
             groups.setdefault(one.sha256, []).append(one)
         large = [group[0] for group in groups.values() if group[0].size > SMALL]
-        self._here = {one.sha256: self._target.here_of(one, RANGE) for one in large}
+        self._here = await driver.aside(lambda: {one.sha256: self._target.here_of(one, RANGE) for one in large})
         had = sum(at - begin for here in self._here.values() for begin, at in here.items())
         await driver.aside(self._target.check, entries, sum(one.size for one in wanted) - had)
         size = sum(group[0].size for group in groups.values())
