@@ -19,9 +19,16 @@ from accounts.requests import UserRequest
 from projects import viewing
 from projects.errors import Impossible
 from projects.forms import QuestionForm
-from projects.models import NAME, Project
 from projects.named import BY_SLUG
-from projects.questions import answer, rules_in, rules_of_everybody, teams_to_change, unseen_by
+from projects.questions import (
+    answer,
+    personal_of,
+    rules_in,
+    rules_of_everybody,
+    shareable_for,
+    teams_to_change,
+    unseen_by,
+)
 from projects.role_forms import PolicyForm
 
 SHOWN: Final = 25  # people on a page
@@ -82,17 +89,19 @@ def my_rules(request: UserRequest) -> HttpResponse:
 def rules_page(request: UserRequest, policy_form: PolicyForm) -> HttpResponse:
     """The page of one's rules, policies and roles; admins have a form to give a user a policy."""
     q = searched(request)
-    seen = Project.objects.sorted_for(request.user).annotate(key=NAME)
+    seen, personal = shareable_for(request.user), personal_of(request.user)
     order = Order("key", descending=False)
     with nullcontext() if q else planned_once():  # as in projects.dashboard
         page = paged(seen.matching(q) if q else seen, request.GET.get("page", ""), order=order, size=PROJECTS)
-    held = access.rules(request.user, page.rows)
+    first = [] if page.newer else personal.matching(q) if q else personal
+    projects = [*first, *page.rows]
+    held = access.rules(request.user, projects)
     teams = list(teams_to_change(request.user)[:TEAMS]) if not (q or page.newer) else []
     of_teams = access.rules(request.user, teams, kind="team")
     unseen = unseen_by(request.user) if not (q or page.newer) else []
     of_things = access.rules(request.user, unseen)
     context = {
-        "groups": [{"project": project, "rules": rules_in(project, held)} for project in page.rows],
+        "groups": [{"project": project, "rules": rules_in(project, held)} for project in projects],
         "teams": [{"team": team, "rules": rules_in(team, of_teams)} for team in teams],
         "things": [rule for project in unseen for rule in rules_in(project, of_things)],
         "q": q,

@@ -8,6 +8,7 @@ from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Count, F
+from django.db.models.functions import Lower
 from django.urls import reverse
 
 import access
@@ -44,7 +45,7 @@ BY_TEAMS: Final = Prepared(
     planned="anew",
 )
 BY: Final = {
-    "name": lambda projects, owned: projects.annotate(key=NAME),
+    "name": lambda projects, owned: projects.annotate(key=NAME if owned else Lower("name")),
     "activity": lambda projects, owned: projects.annotate(key=F("active_at")),
 }
 
@@ -98,7 +99,8 @@ class Dashboard:
                 Listed(OWNED, self._list(Project.objects.present().filter(owner=self.user), cursor, owned=True))
             )
         if view == SHARED or (not view and not found[0].page.older):
-            seen = Project.objects.sorted_for(self.user).exclude(owner=self.user)
+            walked = self.sort.removeprefix("-") in BY
+            seen = Project.objects.shareable().sorted_for(self.user, walked=walked).exclude(owner=self.user)
             found.append(Listed(SHARED, self._list(seen, cursor if view else "", owned=False)))
         self._prepare([project for one in found for project in one.page.rows])
         return found

@@ -37,6 +37,10 @@ slug_pattern = RegexValidator(
 NAME: Final = Case(When(personal=True, then=Func(template="''", output_field=CharField())), default=Lower("name"))
 
 
+# What others than the owner may see: a Personal project is never shared.
+SHAREABLE: Final = Q(removed_at=None, personal=False)
+
+
 class Kept(Exception):
     """An entry of the audit trail is neither changed nor deleted."""
 
@@ -88,9 +92,9 @@ class Project(models.Model):
             # The first page of somebody's own is read from these, however many they have.
             models.Index("owner", NAME, "id", condition=Q(removed_at=None), name="owned_by_name"),
             models.Index(fields=["owner", "active_at", "id"], condition=Q(removed_at=None), name="owned_by_activity"),
-            # And that of what somebody sees: whoever sees many finds the first soon.
-            models.Index(NAME, "id", condition=Q(removed_at=None), name="projects_by_name"),
-            models.Index(fields=["active_at", "id"], condition=Q(removed_at=None), name="projects_by_activity"),
+            # And that of what is shared with somebody: whoever sees many finds the first soon.
+            models.Index(Lower("name"), "id", condition=SHAREABLE, name="projects_by_name"),
+            models.Index(fields=["active_at", "id"], condition=SHAREABLE, name="projects_by_activity"),
         ]
         # The levels of projects.levels; view_project is Django's own.
         permissions = [

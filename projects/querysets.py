@@ -5,7 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q
 
 import access
 from access import policies
@@ -42,15 +42,30 @@ class ProjectQuerySet(models.QuerySet):
         own = self.present().filter(allowing(*action.split(":")), owner=user)
         return own if user.is_active else own.none()
 
-    def sorted_for(self, user: "User | RoleHolder") -> "ProjectQuerySet":
-        """The same for a list of them in some order, which asks first: of whoever sees few these alone are looked at.
+    def shareable(self) -> "ProjectQuerySet":
+        """Those that others than the owner may see, too: all but the Personal ones."""
+        return self.present().filter(personal=False)
+
+    def sorted_for(self, user: "User | RoleHolder", *, walked: bool = False) -> "ProjectQuerySet":
+        """The same for a list of them in some order, which asks first: of whoever sees few these alone are looked at. `walked`:
+        an index in that order is walked until a page is full, so that of whoever sees many most rows are theirs.
 
         Two queries at most.
         """
-        few = None if isinstance(user, RoleHolder) else self._few(user, FEW)
-        if few is None:
+        if isinstance(user, RoleHolder):
             return self.visible_to(user)
-        return self.present().filter(pk__in=list(few)).order_by("-personal", "name", "id")
+        few = self._few(user, FEW)
+        if few is not None:
+            return self.present().filter(pk__in=list(few)).order_by("-personal", "name", "id")
+        return self._by_the_way(user) if walked else self.visible_to(user)
+
+    def _by_the_way(self, user: "User") -> "ProjectQuerySet":
+        """The same as `visible_to`, of an active user, for which no database collects first all that the user is a member of."""
+        member = self.model._meta.get_field("members").related_model.objects.filter(user=user)
+        # It depends on the row that is looked at, or it would be asked for all rows at once.
+        here = Q(pk__in=member.filter(project=OuterRef("pk")).values("project"))
+        mine = access.scope(user, "project:get", project="pk", created_by="owner")
+        return self.present().filter(Q(owner=user) | here | mine).order_by("-personal", "name", "id")
 
     def few_visible_to(self, user: "User", most: int) -> "list[Project] | None":
         """All that an active user may see, with what SHOWN names, in no order; None for more than so many. Two queries at most."""

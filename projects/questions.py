@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db.models.functions import Lower
+
 import access
 from access import Decision, Grant
 from accounts.models import User
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from access.keys import RoleHolder
+    from projects.querysets import ProjectQuerySet
 
 MOST: Final = 200
 
@@ -53,6 +56,16 @@ def rules_of_everybody(user: User) -> list[Rule]:
         Rule(["user:get"], access.urn("user", "*"), False, "role user of the installation: names, never addresses"),
         Rule(["team:get"], access.urn("team", "*"), False, "role user of the installation"),
     ]
+
+
+def personal_of(user: User) -> "ProjectQuerySet":
+    """The user's Personal project."""
+    return Project.objects.present().filter(owner=user, personal=True)
+
+
+def shareable_for(by: "User | RoleHolder") -> "ProjectQuerySet":
+    """The others that somebody may see, each with its name as `key`, for a list in the order of names."""
+    return Project.objects.shareable().sorted_for(by, walked=True).annotate(key=Lower("name"))
 
 
 def unseen_by(by: "User | RoleHolder", *, project: str = "") -> list[Project]:

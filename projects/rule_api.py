@@ -20,8 +20,17 @@ from api.callers import ApiRequest, person
 from api.lists import Listed, Out, Paging
 from api.problems import invalid
 from projects.api import project_for
-from projects.models import NAME, Project
-from projects.questions import Rule, answer, rules_in, rules_of_everybody, teams_to_change, unseen_by
+from projects.models import Project
+from projects.questions import (
+    Rule,
+    answer,
+    personal_of,
+    rules_in,
+    rules_of_everybody,
+    shareable_for,
+    teams_to_change,
+    unseen_by,
+)
 from teams.models import Team
 
 router = Router(tags=["rules"])
@@ -88,25 +97,26 @@ def list_rules(
 ) -> dict[str, Any]:
     """All that one holds, with where it comes from: what everybody holds, teams, single things, and then project by project.
 
-    `limit` counts projects here, each of which comes with all rules in it.
+    `limit` counts projects here, besides Personal; each comes with all rules in it.
     """
     if project is not None:
         only = unseen_by(request.user, project=project) or [project_for(request, project, "project:get")]
         return lists.whole(_in_projects(request.user, only), _show_rule)
-    seen = Project.objects.sorted_for(request.user).annotate(key=NAME)
-    page = lists.page(seen, paging, lambda one: one, order=BY_NAME)
+    page = lists.page(shareable_for(request.user), paging, lambda one: one, order=BY_NAME)
     first = [] if page["previous"] else _besides(request.user)
     return page | {"items": [_show_rule(rule) for rule in (*first, *_in_projects(request.user, page["items"]))]}
 
 
 def _besides(by: Any) -> list[Rule]:
-    """The rules about people and teams, of which a role's key has none, and about things in projects that one does not see."""
+    """The rules about people and teams and in Personal, of which a role's key has none, and about things in projects that one does
+    not see."""
     unseen = list(_in_projects(by, unseen_by(by)))
     if not isinstance(by, User):
         return unseen
     teams = list(teams_to_change(by)[:TEAMS])
     held = access.rules(by, teams, kind="team")
-    return [*rules_of_everybody(by), *(rule for team in teams for rule in rules_in(team, held)), *unseen]
+    of_teams = [rule for team in teams for rule in rules_in(team, held)]
+    return [*rules_of_everybody(by), *of_teams, *unseen, *_in_projects(by, list(personal_of(by)))]
 
 
 def _in_projects(by: Any, projects: list[Project]) -> Iterator[Rule]:

@@ -309,19 +309,18 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="project",
             index=models.Index(
-                models.Case(
-                    models.When(personal=True, then=models.Func(output_field=models.CharField(), template="''")),
-                    default=django.db.models.functions.text.Lower("name"),
-                ),
+                django.db.models.functions.text.Lower("name"),
                 models.F("id"),
-                condition=models.Q(("removed_at", None)),
+                condition=models.Q(("personal", False), ("removed_at", None)),
                 name="projects_by_name",
             ),
         ),
         migrations.AddIndex(
             model_name="project",
             index=models.Index(
-                condition=models.Q(("removed_at", None)), fields=["active_at", "id"], name="projects_by_activity"
+                condition=models.Q(("personal", False), ("removed_at", None)),
+                fields=["active_at", "id"],
+                name="projects_by_activity",
             ),
         ),
         migrations.AddConstraint(

@@ -26,8 +26,10 @@ def test_the_rules_that_one_holds_come_with_where_from(program, project, owner, 
 
 
 def test_pages_of_rules_say_what_everybody_holds_once(program, owner, project):
+    actions.create(name="Another", by=owner)
     asks = program(owner)
     first = asks.get("/rules", limit=1).json()
+    assert owner.owned_projects.get(personal=True).urn in {rule["expression"] for rule in first["items"]}
     second = asks.get("/rules", limit=1, cursor=first["next"]).json()
     assert first["items"][0]["action"] == "user:set"
     assert {rule["expression"].split(":")[1] for rule in second["items"]} == {"project"}
