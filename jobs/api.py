@@ -65,11 +65,13 @@ class SpecIn(In):
 
 
 class CheckOut(Out):
-    """A job that would be taken: its job.yml without what goes without saying; what an hour of it costs, null where nothing does."""
+    """A job that would be taken: its job.yml without what goes without saying; what an hour of it costs, null where nothing does;
+    `notices`: sentences on the data that it has of other projects."""
 
     spec: dict[str, Any]
     spec_yaml: str
     cost_per_hour: str | None
+    notices: list[str]
 
 
 def _read_spec_errors(error: SpecErrors) -> Problem:
@@ -148,8 +150,9 @@ def new_job_with_files(
 def check_job(request: ApiRequest, project: str, data: SpecIn) -> dict[str, Any]:
     """Whether such a job would be taken, and what it would cost. Nothing is submitted."""
     found, spec = project_for(request, project, "job:new"), parse(data.spec)
-    actions.check(project=found, spec=spec, by=request.user)
-    return {"spec": spec.stored(), "spec_yaml": spec.as_yaml(), "cost_per_hour": _said(costs.per_hour(spec))}
+    mounted = actions.check(project=found, spec=spec, by=request.user)
+    told = {"spec": spec.stored(), "spec_yaml": spec.as_yaml(), "cost_per_hour": _said(costs.per_hour(spec))}
+    return told | {"notices": lending.notices((one.datastore for one in mounted), found, request.user)}
 
 
 def _said(amount: Decimal | None) -> str | None:

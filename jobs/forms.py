@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.forms.utils import ErrorDict
 from pydantic import ValidationError
 
+from jobs import lending
 from jobs.models import Job
 from jobs.spec import Input, Output, Resources, Spec, SpecErrors, load_yaml, parse
 
@@ -127,7 +128,7 @@ class JobForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         help_text="NAME[@version][/part]:/path, one in a line; the job reads them there, and writes into volumes unless :ro follows. "
         "personal:NAME is of your Personal project, PROJECT.NAME of another one whose owner lets jobs of other projects read its data; "
-        "nothing is copied, and whoever can open this job can see what it reads.",
+        f"{lending.STAYS}.",
     )
     input = RowsField(
         "from",

@@ -4,7 +4,7 @@ One's own Personal data come along by themselves. Those of other projects do whe
 (`Project.lends_data`) and who submits the job may read them there; a job names them by their full name, `PROJECT.NAME`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from django.db.models import Q
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from accounts.models import User
     from datastores.querysets import DatastoreQuerySet
 
+STAYS: Final = "nothing is copied, and whoever can open this job can see what it reads"
 DEEPEST: Final = 8  # names of a project and those above it that are looked for
 
 
@@ -77,6 +78,20 @@ def borrowed(job: Job) -> list[Datastore]:
         return []
     found = Datastore.objects.filter(pk__in=job.mounts.values("datastore")).exclude(project=job.project_id)
     return list(found.select_related("project").order_by("name"))
+
+
+def notices(those: Iterable[Datastore], project: Project, by: "User | RoleHolder") -> list[str]:
+    """What is said to `by` of a job of this project that has these: a sentence for each that is of another project."""
+    others = {one.pk: one for one in those if one.project_id != project.pk}.values()
+    return [
+        f"{one.name} stays in {_home(one.project, by)}: {STAYS}." for one in sorted(others, key=lambda one: one.name)
+    ]
+
+
+def _home(project: Project, by: "User | RoleHolder") -> str:
+    if not project.personal:
+        return project.name
+    return "your Personal project" if project.owner_id == by.pk else "its owner's Personal project"
 
 
 def borrowers(project: Project) -> int:

@@ -10,7 +10,6 @@ import access
 from billing import usage
 from billing.money import in_words
 from compute import trees
-from datastores.models import Datastore
 from jobs import artifacts, hidden, lending, logs, queue, rows, transfers
 from jobs.data import written
 from jobs.models import Attempt, Job, Transfer
@@ -76,7 +75,7 @@ def detail_context(user: "User", job: Job, *, tab: str, chosen: str = "") -> dic
         "written": ", ".join(f"{one.name} ({one.path})" for one in written(job)),
         "error": error_of(job, attempt) if job.state == JobState.FAILED and tab == "log" else None,
         "difference": difference(job) if job.state == JobState.FAILED and tab == "log" else "",
-        "facts": facts(job, attempt) + cost(job),
+        "facts": facts(job, attempt, user) + cost(job),
         "socket": f"/ws/jobs/{job.id}",
     }
 
@@ -89,8 +88,8 @@ def _log(job: Job, attempt: Attempt | None) -> dict[str, int]:
     return {"size": logs.size(path), "offset": logs.tail(path, 64 * 1024)}
 
 
-def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
-    """Where it runs and with what, as label and value."""
+def facts(job: Job, attempt: Attempt | None, user: "User") -> list[tuple[str, str]]:
+    """Where it runs and with what, as label and value, for the user."""
     found = [
         ("CPU cores", f"{job.cpu_milli / 1000:g}"),
         ("Memory", f"{job.memory_mib / 1024:g} GiB"),
@@ -102,7 +101,7 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
         found.append(("Keys", ", ".join(keys)))
     if data := job.spec.get("data"):
         found.append(("Data", ", ".join(data)))
-        found += [(f"From {one.project.name}", _lent(one)) for one in lending.borrowed(job)]
+        found += [("From elsewhere", said) for said in lending.notices(lending.borrowed(job), job.project, user)]
     if output := job.spec.get("output"):
         found.append(("Output", ", ".join(one["to"] for one in output)))
     if attempt:
@@ -114,10 +113,6 @@ def facts(job: Job, attempt: Attempt | None) -> list[tuple[str, str]]:
         if attempt.peak_memory_mib:
             found.append(("Peak memory", f"{attempt.peak_memory_mib} MiB"))
     return found
-
-
-def _lent(datastore: Datastore) -> str:
-    return f"{datastore.name} stays there: the job is shown it, and nothing is copied or moved"
 
 
 def cost(job: Job) -> list[tuple[str, str]]:

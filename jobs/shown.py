@@ -16,7 +16,7 @@ from api import etags
 from api.callers import ApiRequest
 from api.lists import Out
 from billing import usage
-from jobs import hidden, logs, queue, rows, transfers
+from jobs import hidden, lending, logs, queue, rows, transfers
 from jobs.models import Attempt, Job, Move, Transfer
 from jobs.queue import Waiting
 from jobs.spec import Spec
@@ -132,11 +132,13 @@ class JobItem(JobFacts):
 
 class JobOut(JobFacts):
     """A job with all its attempts, and the job.yml that makes it: as data and as text. Of web addresses in it what follows a question
-    mark is not shown; who submitted the job gets it back in a `clone` that sends them as they are shown."""
+    mark is not shown; who submitted the job gets it back in a `clone` that sends them as they are shown. `notices`: sentences on the data
+    that it has of other projects."""
 
     attempts: list[AttemptOut]
     spec: dict[str, Any]
     spec_yaml: str
+    notices: list[str]
 
 
 class MoveOut(Out):
@@ -168,7 +170,8 @@ def show_job(job: Job, by: Any) -> dict[str, Any]:
     """One job with all that there is to say of it."""
     attempts = [show_attempt(attempt) for attempt in job.attempts.select_related("resource")]
     spec = hidden.shown(Spec.model_validate(job.spec))
-    return _facts([job], by)[0] | {"attempts": attempts, "spec": spec.stored(), "spec_yaml": spec.as_yaml()}
+    told = {"attempts": attempts, "spec": spec.stored(), "spec_yaml": spec.as_yaml()}
+    return _facts([job], by)[0] | told | {"notices": lending.notices(lending.borrowed(job), job.project, by)}
 
 
 def tag_of(job: Job) -> str:

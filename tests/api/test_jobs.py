@@ -13,14 +13,17 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.models import Charge
+from datastores import actions as datastores
 from jobs import actions, charges, logs, places, queue, transitions
 from jobs.models import Attempt, Job
 from jobs.spec import parse
 from projects import actions as projects
-from projects.models import AuditEntry
+from projects.models import AuditEntry, Project
 from tests.api.conftest import ROOT
 from tests.api.test_door import problem
 from tests.billing.conftest import price
+from tests.datastores.conftest import kept  # noqa: F401 - a fixture
+from tests.datastores.pushing import push
 from tests.jobs.conftest import queued, resource  # noqa: F401 - fixtures
 
 # ruff: noqa: F811
@@ -256,6 +259,28 @@ def test_a_check_says_what_the_job_is_and_costs_and_submits_nothing(
     assert not Job.objects.exists()
     problem(program(viewer).post(path, {"spec": spec}), 403, "not_granted")
     problem(program(stranger).post(path, {"spec": spec}), 404, "not_found")
+
+
+def test_who_submits_a_job_with_data_of_other_projects_is_told_that_they_stay_there(
+    program, owner, collaborator, project, resource, kept
+):
+    personal = Project.objects.get(owner=collaborator, personal=True)
+    lender = projects.create(name="Lender", by=collaborator)
+    projects.lend_data(project=lender, lends=True, by=collaborator)
+    for place, by in ((personal, collaborator), (lender, collaborator), (project, owner)):
+        push(datastores.create(project=place, kind="dataset", name="faces", by=by), {"a": b"1"}, by)
+    asks, jobs = program(collaborator), f"/projects/{project.pk}/jobs"
+    stays = "nothing is copied, and whoever can open this job can see what it reads."
+    notices = [f"faces stays in your Personal project: {stays}", f"faces stays in Lender: {stays}"]
+    spec = {"command": "true", "data": ["faces:/a", "personal:faces:/b", "personal:faces:/c", "lender.faces:/d"]}
+    assert asks.post(f"{jobs}/check", {"spec": spec}).json()["notices"] == notices
+    made = asks.post(jobs, {"spec": spec}).json()
+    assert sorted(made["notices"]) == sorted(notices)
+    read = program(owner).get(f"/jobs/{made['id']}").json()["notices"]
+    assert sorted(read) == [notices[1], f"faces stays in its owner's Personal project: {stays}"]
+    [listed] = program(owner).get("/jobs").json()["items"]
+    assert "notices" not in listed
+    assert asks.post(jobs, {"spec": {"command": "true", "data": ["faces:/a"]}}).json()["notices"] == []
 
 
 def test_gpus_need_an_approved_account_where_that_is_so(program, role_program, owner, project, resource, settings):

@@ -168,7 +168,7 @@ def test_other_projects_data_come_along_where_their_owner_lets_them(
     assert job.spec["data"] == ["vision.faces@1/train:/data"] and job.mounts.get().version == version
     assert data.bring(job.pk)
     page = as_user(reader).get(f"/p/{sound.slug}/jobs/{job.pk}").content.decode()
-    assert "<dt>From Vision</dt><dd>faces stays there" in page
+    assert "<dt>From elsewhere</dt><dd>faces stays in Vision: nothing is copied" in page
     assert (
         'data-add-line="vision.faces:/data/faces"' in as_user(reader).get(f"/p/{sound.slug}/jobs/new").content.decode()
     )

@@ -121,6 +121,27 @@ print(json.dumps([checked.spec["resources"], facts, history[0], history[-1], las
     assert (first, final, is_last, is_listed) == ("queued", "failed", True, True)
 
 
+def test_data_of_personal_in_a_job_elsewhere_come_with_a_notice(site, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt").write_text("a\n")
+    text = awaited(f"""
+mine = await client.datastores.create("noticed", project="Personal")
+await mine.push("{tmp_path}/mine")
+wish = dict(command="true", data=["personal:noticed:/m"], cpu=0.1, mem=0.1)
+planned = await client.jobs.check(**wish)
+job = await client.jobs.create(**wish)
+await job.wait(timeout=60)
+[listed] = await client.jobs.list(limit=1)
+print(json.dumps([planned.notices, job.notices, listed.notices]))
+await job.remove()
+await mine.remove()
+""")
+    said = [
+        "noticed stays in your Personal project: nothing is copied, and whoever can open this job can see what it reads."
+    ]
+    assert says(site, "ada", text, MLTEAM_PROJECT=site.vision) == [said, said, []]
+
+
 def test_a_job_is_stopped_cloned_and_removed(site, tmp_path):
     (tmp_path / "data.txt").write_text("data\n")
     text = script(f"""

@@ -196,7 +196,8 @@ class Transfer(Thing):
 
 
 class JobFacts(Ref):
-    """A job. In lists `attempt` is its newest one; alone it has all `attempts` and its `spec`."""
+    """A job. In lists `attempt` is its newest one; alone it has all `attempts`, its `spec` and `notices`: sentences on the data that it
+    has of other projects."""
 
     project: ProjectRef = ProjectRef()
     created_by: UserFacts | None = None
@@ -228,6 +229,7 @@ class JobFacts(Ref):
     transfers: list[Transfer] = []
     spec: dict[str, Any] = {}
     spec_yaml: str = ""
+    notices: list[str] = []
 
     @property
     def done(self) -> bool:
@@ -240,11 +242,12 @@ class JobFacts(Ref):
 
 
 class Check(Thing):
-    """What a spec would make, without making it."""
+    """What a spec would make, without making it. `notices`: sentences on the data that it would have of other projects."""
 
     spec: dict[str, Any] = {}
     spec_yaml: str = ""
     cost_per_hour: Decimal | None = None
+    notices: list[str] = []
 
 
 class Move(Thing):

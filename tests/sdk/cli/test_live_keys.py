@@ -78,7 +78,13 @@ def test_a_job_has_its_keys_and_its_log_shows_none(ada: Person) -> None:
     (ada.directory / "account.json").write_text(json.dumps(ACCOUNT))
     (ada.directory / "train.py").write_text(JOB)
     ada("key", "new", "huggingface", "hub", "--from", "token=token")
-    ada("key", "new", "gcp", "reader", "--file", "account.json")
+    added = ada("key", "new", "gcp", "reader", "--file", "account.json")
+    told = {"client_email": ACCOUNT["client_email"], "project_id": "vision"}
+    assert {f"{field}: {value}" for field, value in told.items()} == set(added.err.splitlines())
+    assert added.lines[0].split() == ["id", "name", "type", "created", "replaced_at"] and "BEGIN" not in added.out
+    [line] = [one for one in ada("key", "ls").lines if one.split()[1] == "reader"]
+    assert all(f"{field}: {value}" in line for field, value in told.items())
+    assert [one["about"] for one in ada.rows("key", "ls") if one["name"] == "reader"] == [told]
     words = ["--key", "hub", "--key", "reader", "--file", "train.py", "--cpu", "0.1", "--mem", "0.25"]
     job = ada("job", "submit", "--quiet", *words, "--", "python3", "train.py").out.strip()
     log = ada("job", "logs", "-f", job).out
@@ -146,7 +152,7 @@ def test_a_project_begins_with_the_keys_of_personal(person_at: Callable[..., Per
 
 def test_the_sdk_adds_replaces_and_removes_keys(site: Site) -> None:
     said = site.python("stan", SDK)
-    assert json.loads(said) == [["hub", "huggingface"], True, 11, []]
+    assert json.loads(said) == [["hub", "huggingface", {}], True, 11, []]
 
 
 SDK = """
@@ -156,7 +162,7 @@ with MLTeam() as client:
     project = client.projects.create("With the SDK")
     made = project.keys.add("huggingface", "hub", {"token": "hf_12345678"})
     again = project.keys.replace(made.id, {"token": "hf_87654321"})
-    found = [[made.name, made.type], again.replaced_at is not None, len(project.keys.types())]
+    found = [[made.name, made.type, made.about], again.replaced_at is not None, len(project.keys.types())]
     project.keys.remove(made.id)
     print(json.dumps([*found, project.keys.list()]))
     project.remove(confirm="With the SDK")

@@ -225,6 +225,18 @@ def test_a_dry_run_prints_also_what_is_the_default_when_it_was_said(at: Command,
     }
 
 
+def test_what_is_to_be_known_of_its_data_is_said_beside_what_is_printed(at: Command, desk: Desk) -> None:
+    told = {"notices": ["faces stays in Sound: \x1b[1mnothing is copied.", "mine stays in your Personal project."]}
+    desk.on(f"POST /projects/{PROJECT}/jobs", {**job("train", 3), **told}, 201)
+    desk.on(f"POST /projects/{PROJECT}/jobs/check", {"spec": {}, "spec_yaml": "command: 'true'\n", **told})
+    said = "faces stays in Sound: \\x1b[1mnothing is copied.\nmine stays in your Personal project.\n"
+    for words in ((), ("--quiet",), ("--dry-run",)):
+        ran = at("job", "submit", *words, "true", MLTEAM_PROJECT=PROJECT)
+        assert (ran.status, ran.err) == (0, said) and ran.out and "stays" not in ran.out
+    ran = at("job", "submit", "--format", "json", "true", MLTEAM_PROJECT=PROJECT)
+    assert ran.err == said and json.loads(ran.out)["notices"] == told["notices"]
+
+
 def test_it_says_for_how_long_it_waits_and_says_it_once(at: Command, desk: Desk) -> None:
     desk.on(
         "GET /jobs",

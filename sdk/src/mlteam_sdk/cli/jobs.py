@@ -126,6 +126,9 @@ def info(out: Output, job: str | None, last: bool) -> None:
         if found.get("transfers"):
             click.echo("\ntransfers")
             out.rows(map(_in_words, found["transfers"]), TRANSFERS)
+        if found.get("notices"):
+            click.echo("\nnotices")
+            out.text("\n".join(found["notices"]))
         if found.get("spec_yaml"):
             click.echo("\njob.yml")
             out.text(found["spec_yaml"])

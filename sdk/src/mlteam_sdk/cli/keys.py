@@ -77,10 +77,26 @@ def _find(text: str) -> Thing:
 
 
 @command("ls")
-@prints(*COLUMNS)
+@prints(*COLUMNS, "about")
 def ls(out: Output) -> None:
-    """Lists the third-party keys of the active project. Their values are shown to nobody."""
-    out.rows(session().items(_keys(), None))
+    """Lists the third-party keys of the active project. Their values are shown to nobody; `about` is what is no secret of them: a service
+    account's address and project, an access key's id. Who may not set keys sees names and types.
+    """
+    found = session().items(_keys(), None)
+    out.rows([one | {"about": ", ".join(_about(one))} for one in found] if out.is_for_people else found)
+
+
+def _about(key: Thing) -> list[str]:
+    """What is no secret of a key, as `field: value`."""
+    return [f"{field}: {value}" for field, value in (key.get("about") or {}).items()]
+
+
+def _print(out: Output, key: Thing) -> None:
+    """Prints a key that was kept, and says to who sits there which it is."""
+    out.one(key)
+    if out.is_for_people:
+        for line in _about(key):
+            note(line)
 
 
 @command("types")
@@ -110,7 +126,7 @@ def new(
     if name is None and type == "secret":
         raise click.UsageError("Say the secret's NAME: that of the variable in which jobs find it.")
     fields = _values(kind, plain, files, file)
-    out.one(session().post(_keys(), {"type": type, "name": name or type, "fields": fields}))
+    _print(out, session().post(_keys(), {"type": type, "name": name or type, "fields": fields}))
 
 
 @command("set")
@@ -123,7 +139,7 @@ def replace(out: Output, key: str, plain: tuple[str, ...], files: tuple[str, ...
     """Replaces all values of a key, by its name or id; they come from where `mlteam key new` takes them."""
     found = _find(key)
     fields = _values(_type(found["type"]), plain, files, file)
-    out.one(session().put(f"{_keys()}/{found['id']}", {"fields": fields}))
+    _print(out, session().put(f"{_keys()}/{found['id']}", {"fields": fields}))
 
 
 @command("put")
@@ -137,9 +153,9 @@ def put(out: Output, type: str, plain: tuple[str, ...], files: tuple[str, ...], 
     kind, found = _type(type), session().some(_keys(), 1, name=type)
     fields = _values(kind, plain, files, file)
     if found:
-        out.one(session().put(f"{_keys()}/{found[0]['id']}", {"fields": fields}))
+        _print(out, session().put(f"{_keys()}/{found[0]['id']}", {"fields": fields}))
     else:
-        out.one(session().post(_keys(), {"type": type, "name": type, "fields": fields}))
+        _print(out, session().post(_keys(), {"type": type, "name": type, "fields": fields}))
 
 
 @command("test")

@@ -210,6 +210,7 @@ def _go(out: Output, spec: dict[str, Any], files: list[tuple[str, Path]], given:
     if given["dry_run"]:
         checked = said.post(f"/projects/{said.project_id}/jobs/check", {"spec": spec})
         out.text(jobfile.with_what_was_said(checked["spec_yaml"], spec))
+        _say_notices(checked)
         return
     try:
         job = said.submit(spec, files, key=given["idempotency_key"], **more)
@@ -227,6 +228,7 @@ def _after(out: Output, job: dict[str, Any], given: dict[str, Any]) -> None:
         click.echo(job["id"])
     elif not waits:
         _print(out, job)
+    _say_notices(job)
     if not waits:
         return
     if not given["quiet"]:
@@ -236,6 +238,12 @@ def _after(out: Output, job: dict[str, Any], given: dict[str, Any]) -> None:
         _print(out, ended)
     following.say_end(ended)
     raise click.exceptions.Exit(following.status_of(ended))
+
+
+def _say_notices(told: dict[str, Any]) -> None:
+    """What is to be known of the job's data; for who sits there, whatever is printed."""
+    for sentence in told.get("notices", ()):  # which a server of before does not send
+        note(sentence)
 
 
 def _print(out: Output, job: dict[str, Any]) -> None:
