@@ -531,3 +531,14 @@ def test_an_interrupted_push_leaves_no_threads(depot, dataset, data):
         dataset.push(data, on_progress=stop)
     assert depot.versions == [] and threading.active_count() <= before + 1
     assert ID in dataset.urn
+
+
+def test_an_archive_that_breaks_off_is_none(loopback, dataset, tmp_path):
+    from mlteam_sdk.errors import ConnectionFailed
+
+    loopback.say(Says(body=b"0123456789", cut=4), Says(body=b"0123456789"))
+    with pytest.raises(ConnectionFailed, match="broke"):
+        dataset.archive(tmp_path / "all.zip")
+    assert list(tmp_path.iterdir()) == []
+    assert dataset.archive(tmp_path / "all.zip", path="./sub").read_bytes() == b"0123456789"
+    assert dict(loopback.asked[-1].query) == {"path": "sub", "format": "zip"}

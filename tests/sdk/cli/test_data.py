@@ -248,6 +248,8 @@ def test_wrong_words(at: Command) -> None:
         ("pull", "digits"),
         ("pull", "digits", "a", "b", "c"),
         ("pull", "digits@x", "."),
+        ("archive", "digits", "."),
+        ("archive", "digits", "a", "b", "c.zip"),
         ("compare", "digits", "1", "x"),
     ):
         assert at("data", *words, **HERE).status == 2, words

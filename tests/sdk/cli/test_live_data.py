@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import time
@@ -342,6 +343,25 @@ def test_a_volume_goes_up_is_written_by_a_job_and_comes_down(ada: Person, person
     assert "volume:set" in grace("data", "content", "rm", made, ".", status=1).err
     assert "new folder/in it" in grace("data", "content", "ls", made, "--field", "name").lines
     ada("data", "rm", "home", "--yes")
+
+
+@pytest.mark.parametrize("kind", ["dataset", "volume"])
+def test_all_of_it_or_a_folder_comes_as_one_archive(ada: Person, kind: str) -> None:
+    files = {"train/Größe 1": b"1" * 1000, "train/sub/b": b"22", "test/c": b"333"}
+    fill(ada.directory / "whole", files)
+    made = ada("data", "new", "--kind", kind, f"packed-{kind}", "-q").out.strip()
+    ada("data", "push", made, "whole", "-q")
+    said = json.loads(ada("data", "archive", made, "new/all.zip", "--format", "json").out)
+    assert said["version"] == (1 if kind == "dataset" else None)
+    assert said["bytes"] == (ada.directory / "new" / "all.zip").stat().st_size
+    shutil.unpack_archive(ada.directory / "new" / "all.zip", ada.directory / "all")
+    assert tree(ada.directory / "all") == files
+    ada("data", "archive", f"packed-{kind}", "./train/", "train.TAR", "-q")
+    shutil.unpack_archive(ada.directory / "train.TAR", ada.directory / "part", format="tar")
+    assert tree(ada.directory / "part") == {"Größe 1": files["train/Größe 1"], "sub/b": files["train/sub/b"]}
+    assert "There is no folder nothing in " in ada("data", "archive", made, "nothing", "x.zip", status=1).err
+    assert not (ada.directory / "x.zip").exists()
+    ada("data", "rm", made, "--yes")
 
 
 def test_every_name_goes_up_and_comes_down_as_it_is(ada: Person) -> None:

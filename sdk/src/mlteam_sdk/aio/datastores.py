@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from pydantic import PrivateAttr
 
 from mlteam_sdk import asking, manifests, volumes
@@ -105,9 +106,12 @@ async def _archive(client: "MLTeam", address: str, to: Here, path: str, format: 
     target, wished = Path(to), manifests.remote(path or ".")
     ask = Ask("GET", f"{address}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
     with Landing(target.parent, target.name, None) as landing:
-        async with client.stream(ask) as response:
-            async for piece in response.aiter_bytes():
-                landing.write(piece)
+        try:
+            async with client.stream(ask) as response:
+                async for piece in response.aiter_bytes():
+                    landing.write(piece)
+        except httpx.TransportError as error:  # it is made as it is sent: nothing of it can be asked for again
+            raise asking.broken(error, client.settings) from error
     return target
 
 

@@ -27,6 +27,7 @@ KINDS: Final = ("dataset", "model", "volume")
 LATEST: Final = "latest"
 MOST: Final = 2**63 - 1  # bytes
 VOLUME: Final = "volume"
+ARCHIVES: Final = ("zip", "tar")
 ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 COLUMNS: Final = ("id", "name", "kind", "latest.number", "latest.files", "latest.bytes", "created")
 TITLES: Final = {"latest.number": "version", "latest.files": "files", "latest.bytes": "bytes", WHO: "Created By"}
@@ -49,6 +50,7 @@ data = group(
             "Makes a new version of a folder, or puts it into a volume; only what changed is sent.",
         ),
         "pull": (f"{HERE}:pull", "Fetches a version or a volume, or a part of it; only what is not here yet."),
+        "archive": (f"{HERE}:archive", "Fetches a version or a volume, or a folder of it, as one zip or tar."),
         "import": (f"{HERE}:imports", "What the server fetches from addresses."),
         "content": (f"{HERE}:content", "What is in a version or a volume."),
         "versions": (f"{HERE}:versions", "Lists the versions, newest first."),
@@ -381,6 +383,44 @@ def pull(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> None:
         return
     told = {"fetched": pulled.fetched, "bytes": pulled.bytes, "there": pulled.there}
     out.one({"id": found["id"], "name": found["name"], "version": version.number if version else None, **told})
+
+
+@command("archive")
+@VERSION
+@click.argument("places", nargs=-1, required=True, metavar="[REMOTE] FILE")
+@QUIET
+@prints("id", "name", "version", "file", "bytes")
+def archive(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> None:
+    """Fetches a version or a volume as one archive, or with REMOTE the folder at that path in it:
+    `mlteam data archive digits ./train train.zip`
+
+    FILE ends in .zip or .tar, which says what it is, and is there only when it is whole. Paths in it begin in the folder. Of a volume,
+    links are left out.
+    """
+    from mlteam_sdk.cli.refusals import about
+    from mlteam_sdk.errors import NotFound
+    from mlteam_sdk.manifests import remote
+
+    if len(places) > 2:
+        raise click.UsageError("Say at most two places: which folder to fetch, and the file to put it in.")
+    target = Path(places[-1])
+    if (form := target.suffix.lower().removeprefix(".")) not in ARCHIVES:
+        raise click.UsageError(f"“{clean(places[-1])}” is no name of an archive: it ends in .zip or .tar.")
+    wished = remote(places[0]) if len(places) == 2 else ""
+    found, version = _version(name)
+    with about(found):
+        try:
+            (version or _datastore(found)).archive(target, path=wished, format=form)
+        except NotFound:
+            if not wished:
+                raise
+            where = f"version {version.number} of {found['name']}" if version else str(found["name"])
+            raise Trouble(f"There is no folder {clean(wished)} in {where}.") from None
+    if quiet:
+        click.echo(f"{found['id']}@{version.number}" if version else found["id"])
+        return
+    told = {"version": version.number if version else None, "file": str(target), "bytes": target.stat().st_size}
+    out.one({"id": found["id"], "name": found["name"], **told})
 
 
 IMPORT: Final = click.argument("id", metavar="ID")

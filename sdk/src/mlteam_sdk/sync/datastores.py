@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from pydantic import PrivateAttr
 
 from mlteam_sdk import asking, manifests, volumes
@@ -106,9 +107,12 @@ def _archive(client: "MLTeam", address: str, to: Here, path: str, format: str) -
     target, wished = Path(to), manifests.remote(path or ".")
     ask = Ask("GET", f"{address}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
     with Landing(target.parent, target.name, None) as landing:
-        with client.stream(ask) as response:
-            for piece in response.iter_bytes():
-                landing.write(piece)
+        try:
+            with client.stream(ask) as response:
+                for piece in response.iter_bytes():
+                    landing.write(piece)
+        except httpx.TransportError as error:  # it is made as it is sent: nothing of it can be asked for again
+            raise asking.broken(error, client.settings) from error
     return target
 
 
