@@ -138,18 +138,16 @@ def abilities(user: Holder, resource: Resource) -> Abilities:
 
 def abilities_in(user: Holder, projects: Iterable[Resource]) -> dict[str, Abilities]:
     """What the user holds in each of these projects, for pages that show some of them: project id -> abilities."""
-    user_id, asked, seen = _known(user), _asked.get(), _seen.get()
+    user_id, asked, seen = _known(user), _asked.get() or {}, _seen.get()
     found, rest = {}, {}
     for project in projects:
         place = project.access_target().project_id
-        if (asked and (user_id, place) in asked) or (seen and seen.project == place):
+        if (user_id, place) in asked or (seen and seen.project == place):
             found[place] = abilities(user, project)
         else:
             rest[place] = project
     for place, grants in rules(user, rest.values()).items() if rest else ():
         found[place] = Abilities(user_id, place, tuple(grants), rest[place].access_above())
-        if asked is not None:
-            asked[user_id, place] = found[place]
     return found
 
 
@@ -160,12 +158,14 @@ def _held(kind: str, users: Sequence[str], places: Places) -> Iterable[tuple[str
 
 def rules(user: Holder, projects: Iterable[Resource], *, kind: str = "project") -> dict[str, list[Grant]]:
     """What the user holds in each of these projects: project id -> grants, in the order of the sources. Of teams: `kind` "team"."""
-    user_id, asked = _known(user), (_asked.get() if _seen.get() is None else None) or {}
+    user_id, asked = _known(user), _asked.get()
+    known = {} if asked is None or kind != "project" else asked
     places = {project.access_target().project_id: project.access_above() for project in projects}
-    found = {place: list(asked[user_id, place].grants) if (user_id, place) in asked else [] for place in places}
-    rest = {place: above for place, above in places.items() if (user_id, place) not in asked}
+    found = {place: list(known[user_id, place].grants) if (user_id, place) in known else [] for place in places}
+    rest = {place: above for place, above in places.items() if (user_id, place) not in known}
     for _, grant in _held(kind, [user_id], rest) if user_id and rest else ():
         found[grant.project_id].append(grant)
+    known |= {(user_id, place): Abilities(user_id, place, tuple(found[place]), above) for place, above in rest.items()}
     return found
 
 

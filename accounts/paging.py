@@ -1,6 +1,6 @@
 """Pages of a long list by position, not by number: the same cost anywhere in 100,000 rows, and nothing shifts when rows come."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -55,7 +55,7 @@ def cursor_of(value: Any, pk: Any, direction: str) -> str:
 
 
 def paged(
-    rows: "QuerySet[Row]",
+    rows: "QuerySet[Row] | Sequence[QuerySet[Row]]",
     cursor: str,
     *,
     order: Order = NEWEST,
@@ -65,23 +65,27 @@ def paged(
 ) -> "Page[Row]":
     """One page of the rows at a cursor; the first page for none, or for one that makes no sense.
 
+    The rows may be given as parts, each in its own falling order: all values of the order in one are above those in the next.
     `read` is given the rows of the page and adds what they show; or `fetch` gets them by their ids, `pks`, as a prepared
     question does.
     """
-    direction, value, pk = _parsed(rows, cursor, order)
+    parts = [rows.order_by(f"-{order.by}", "-pk")] if isinstance(rows, QuerySet) else rows
+    direction, value, pk = _parsed(parts[0], cursor, order)
     rising = order.descending == (direction == "n")
-    if direction:
-        beyond = "gt" if rising else "lt"
-        rows = rows.filter(Q(**{f"{order.by}__{beyond}": value}) | Q(**{order.by: value, f"pk__{beyond}": pk}))
-    sign = "" if rising else "-"
+    beyond = "gt" if rising else "lt"
+    there = Q(**{f"{order.by}__{beyond}": value}) | Q(**{order.by: value, f"pk__{beyond}": pk}) if direction else Q()
     # Picked first, by an index alone where there is one; only what was picked is read.
-    picked = list(rows.order_by(f"{sign}{order.by}", f"{sign}pk").values_list("pk", order.by)[: size + 1])
+    picked: list[tuple] = []
+    for part in reversed(parts) if rising else parts:
+        if len(picked) <= size:
+            ordered = part.reverse() if rising else part
+            picked += ordered.filter(there).values_list("pk", order.by)[: size + 1 - len(picked)]
     more, picked = len(picked) > size, picked[:size]
     if direction == "n":
         picked.reverse()
     older, newer = direction == "n" or more, more if direction == "n" else bool(direction)
     return Page(
-        _in_order([pk for pk, _ in picked], fetch or _fetcher(rows.model, read)),
+        _in_order([pk for pk, _ in picked], fetch or _fetcher(parts[0].model, read)),
         cursor_of(picked[-1][1], picked[-1][0], "o") if older and picked else "",
         cursor_of(picked[0][1], picked[0][0], "n") if newer and picked else "",
     )

@@ -213,6 +213,7 @@ class ProjectMonth(Month):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "month"], name="project_month_once")]
+        indexes = [models.Index(fields=["month", "-amount", "project"], name="project_month_dearest")]
 
 
 class OwnerMonth(Month):

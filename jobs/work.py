@@ -10,6 +10,7 @@ from django.db.models import (
     BigIntegerField,
     Case,
     Count,
+    F,
     FilteredRelation,
     IntegerField,
     OuterRef,
@@ -45,14 +46,22 @@ class JobsOfProjects:
     def listed(self, *, pks: list[str], seen_by: str, money: bool) -> "list[Project]":
         return _listed(this_month() if money else None).objects(pks=pks, seen_by=seen_by)
 
-    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "ProjectQuerySet":
+    def by_cost(
+        self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool
+    ) -> "ProjectQuerySet | list[ProjectQuerySet]":
+        # Nothing has to be added up: a project's month is one row, and a member's in it too.
+        this = this_month()
+        if owned:
+            month = FilteredRelation("months", condition=Q(months__month=this))
+            dear = projects.alias(month=month).filter(month__amount__gt=0).annotate(key=_millionths(F("month__amount")))
+            here = ProjectMonth.objects.filter(project=OuterRef("pk"), month=this, amount__gt=0).values("project")
+            free = projects.exclude(pk__in=here).annotate(key=Value(0, output_field=BigIntegerField()))
+            return [dear.order_by("-month__amount", "-pk"), free.order_by("-pk")]
         # A join, which a database does at once for all: a subquery is asked for each project, and that each time it is compared.
-        # Nothing to add up: a project's month is one row, and a member's in it too.
-        kept, of = ("months", {}) if owned else ("member_months", {"member_months__member_id": seen_by.pk})
-        month = FilteredRelation(kept, condition=Q(**{f"{kept}__month": this_month()}, **of))
+        mine = Q(member_months__month=this, member_months__member_id=seen_by.pk)
+        month = FilteredRelation("member_months", condition=mine)
         cost = Coalesce("month__amount", Decimal(0), output_field=money_field())
-        # A whole number, which every database compares with that of an address.
-        return projects.alias(month=month).annotate(key=Cast(cost * MILLION, BigIntegerField()))
+        return projects.alias(month=month).annotate(key=_millionths(cost))
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[Job], Sequence[Job]]:
         theirs = Job.objects.in_project(project).filter(created_by=user).newest_first()
@@ -61,6 +70,11 @@ class JobsOfProjects:
     def counts(self, project: "Project") -> tuple[int, int]:
         jobs = Job.objects.in_project(project)
         return jobs.unfinished().count(), jobs.count()
+
+
+def _millionths(amount: Combinable) -> Cast:
+    """A whole number, which every database compares with that of an address."""
+    return Cast(amount * MILLION, BigIntegerField())
 
 
 @cache

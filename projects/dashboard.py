@@ -79,11 +79,11 @@ class Dashboard:
             self.sort = "name"
 
     @cached_property
-    def keys(self) -> "dict[str, Callable[[ProjectQuerySet, bool], ProjectQuerySet]]":
+    def keys(self) -> "dict[str, Callable[[ProjectQuerySet, bool], ProjectQuerySet | list[ProjectQuerySet]]]":
         """By what a list can be sorted: what adds the `key` to projects, all of them owned or none."""
         return {**BY, "cost": self._by_cost} if self.money else BY
 
-    def _by_cost(self, projects: "ProjectQuerySet", owned: bool) -> "ProjectQuerySet":
+    def _by_cost(self, projects: "ProjectQuerySet", owned: bool) -> "ProjectQuerySet | list[ProjectQuerySet]":
         return work.known().by_cost(projects, self.user, owned=owned)
 
     @cached_property

@@ -61,9 +61,10 @@ class ProjectQuerySet(models.QuerySet):
 
     def _by_the_way(self, user: "User") -> "ProjectQuerySet":
         """The same as `visible_to`, of an active user, for which no database collects first all that the user is a member of."""
-        member = self.model._meta.get_field("members").related_model.objects.filter(user=user)
+        from projects.models import Member
+
         # It depends on the row that is looked at, or it would be asked for all rows at once.
-        here = Q(pk__in=member.filter(project=OuterRef("pk")).values("project"))
+        here = Q(pk__in=Member.objects.filter(user=user, project=OuterRef("pk")).values("project"))
         mine = access.scope(user, "project:get", project="pk", created_by="owner")
         return self.present().filter(Q(owner=user) | here | mine).order_by("-personal", "name", "id")
 

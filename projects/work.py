@@ -24,7 +24,9 @@ class Work(Protocol):
         job_count, running_count, waiting_count, last_activity (null before the first job); with `money` also cost_this_month:
         all of it to the project's owner, to others their own share."""
 
-    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "ProjectQuerySet":
+    def by_cost(
+        self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool
+    ) -> "ProjectQuerySet | list[ProjectQuerySet]":
         """The projects with their cost_this_month in millionths as `key`; where anything costs anything. `owned`: whether all of
         them are the user's own, or none."""
 

@@ -230,6 +230,7 @@ class Migration(migrations.Migration):
                 ('project', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='months', to='projects.project')),
             ],
             options={
+                'indexes': [models.Index(fields=['month', '-amount', 'project'], name='project_month_dearest')],
                 'constraints': [models.UniqueConstraint(fields=('project', 'month'), name='project_month_once')],
             },
         ),
