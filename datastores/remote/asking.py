@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -44,24 +45,31 @@ def after(answer: requests.Response) -> float:
     return float(said) if said.isdecimal() else 0.0
 
 
-def skipped(answer: requests.Response, start: int, size: int | None, host: str) -> int:
+def skipped(status: int, content_range: str, start: int, size: int | None, host: str) -> int:
     """Bytes of the content that come before `start`, where a range from there was asked for. Raises Unavailable for another range.
 
     `size`: of the whole, as far as it is known.
     """
-    if answer.status_code != 206:
+    if status != 206:
         return start
-    said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", "").strip())
+    said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range.strip())
     if said and int(said[1]) == start and (size is None or said[2] in {"*", str(size)}):
         return 0
     raise Unavailable(f"{host} sent another part of a file than the one that was asked for. Try again later.")
 
 
-def pieces(answer: requests.Response, skip: int, size: int | None, host: str) -> Iterator[bytes]:
-    """The content as it is sent, without the first `skip` bytes, `size` of it or all. Raises Unavailable where it breaks off."""
+def content(answer: requests.Response, start: int, stop: int | None, size: int | None, host: str) -> Iterator[bytes]:
+    """The bytes that were asked for, of `size` in all. Raises Unavailable where others come, or not all."""
+    skip = skipped(answer.status_code, answer.headers.get("Content-Range", ""), start, size, host)
+    read = partial(answer.raw.read, decode_content=False)
+    yield from pieces(read, skip, None if stop is None else stop - start, host)
+
+
+def pieces(read: Callable[[int], bytes], skip: int, size: int | None, host: str) -> Iterator[bytes]:
+    """What `read` gives, without the first `skip` bytes, `size` of it or all. Raises Unavailable where it breaks off."""
     left = sys.maxsize if size is None else size
     try:
-        while left and (piece := answer.raw.read(min(CHUNK, left + skip), decode_content=False)):
+        while left and (piece := read(min(CHUNK, left + skip))):
             if skip:
                 skip, piece = max(skip - len(piece), 0), piece[skip:]
             left -= len(piece)

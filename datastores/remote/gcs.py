@@ -236,8 +236,7 @@ class GCSSource(_Bucket):
         except NotThere as error:
             raise Changed(f"{self.shown} has changed since its transfer began. Try again.") from error
         with closing(answer):
-            skip = asking.skipped(answer, start, item.size, self.host)
-            yield from asking.pieces(answer, skip, None if stop is None else stop - start, self.host)
+            yield from asking.content(answer, start, stop, item.size, self.host)
 
     def looked_up(self, item: Item) -> Item:
         return item

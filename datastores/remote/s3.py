@@ -214,9 +214,11 @@ def _code(error: BaseException) -> tuple[str, int]:
     if not isinstance(error, ClientError):
         return "", 0
     said = error.response
-    return str(said.get("Error", {}).get("Code", "")) or "Unknown", said.get("ResponseMetadata", {}).get(
-        "HTTPStatusCode", 0
-    )
+    return str(said.get("Error", {}).get("Code", "")) or "Unknown", _status(said)
+
+
+def _status(answer: Any) -> int:
+    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 class S3Source(_Bucket):
@@ -243,8 +245,9 @@ class S3Source(_Bucket):
             raise Changed(f"{self.shown} has changed since its transfer began. Try again.") from error
         found = None if part else _md5_of(answer)
         with closing(answer["Body"]) as body:
+            skip = asking.skipped(_status(answer), answer.get("ContentRange", ""), start, item.size, self.host)
             try:
-                while piece := body.read(CHUNK):
+                for piece in asking.pieces(body.read, skip, None if stop is None else stop - start, self.host):
                     if found:
                         found.update(piece)
                     yield piece

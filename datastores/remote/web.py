@@ -55,8 +55,7 @@ class WebSource:
         with closing(answer):
             if _version(answer.headers) != item.version:
                 raise Changed(f"{self.shown} has changed since its transfer began. Try again.")
-            skip = asking.skipped(answer, start, item.size, self.address.place)
-            yield from asking.pieces(answer, skip, None if stop is None else stop - start, self.address.place)
+            yield from asking.content(answer, start, stop, item.size, self.address.place)
 
     def _taken(self) -> requests.Response | None:
         with self._lock:

@@ -208,6 +208,33 @@ def test_it_goes_on_where_the_wire_broke(amazon, tmp_path):
         assert amazon.wire.cuts == before + 1
 
 
+@pytest.mark.parametrize("size", [3 * MIB, 2 * MIB])  # in parts, and in one piece that breaks off
+def test_another_range_than_was_asked_for_is_not_kept(amazon, tmp_path, size):
+    amazon.keep("input", "data/a", content := os.urandom(size))
+    shifts, answers = [2], []
+
+    def another(request, **_):
+        asked = request.headers.get("Range", "")
+        if asked and shifts[0]:
+            shifts[0] -= 1
+            request.headers.replace_header("Range", f"bytes=1-{asked.partition('-')[2]}")
+
+    def fetched(to):
+        amazon.wire.cut_after = MIB // 2
+        source = open_source("s3://input/data", amazon.key("reader"))
+        source.client.meta.events.register("before-sign.s3.GetObject", another)
+        source.client.meta.events.register("after-call.s3.GetObject", lambda parsed, **_: answers.append(parsed))
+        fetching.fetch(source, to, Counted())
+
+    fetched(tmp_path / "to")
+    assert below(tmp_path / "to") == {"a": content} and not shifts[0]
+    assert sum(answer.get("ContentRange", "").startswith("bytes 1-") for answer in answers) == 2
+    shifts[0] = 1000
+    with pytest.raises(errors.Unavailable, match="another part"):
+        fetched(tmp_path / "never")
+    assert not (tmp_path / "never" / "a").exists()
+
+
 def test_what_was_damaged_on_its_way_is_not_kept(amazon, tmp_path):
     amazon.keep("input", "data/small", os.urandom(MIB))
     amazon.wire.flips = True
