@@ -5,10 +5,11 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import trigger_client_event
 
 import access
 from accounts.requests import UserRequest
-from datastores import imports
+from datastores import imports, pages
 from datastores.errors import Impossible, Unfit
 from datastores.import_api import import_for
 from datastores.import_forms import ImportForm
@@ -41,11 +42,14 @@ def new(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
 @access.route("dataset:get")
 @require_GET
 def listed(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
-    """How far they are, for the page of what they are for."""
+    """How far they are, for the page of what they are for, which is read again when there is a newer version than it knows (`latest`)."""
     datastore = datastore_for(request, datastore_id, "get", project__slug=slug)
     can = {"set": bool(access.allowed(request.user, f"{datastore.kind}:set", datastore))}
-    context = {"project": datastore.project, "datastore": datastore, "can": can, "imports": imports.shown(datastore)}
-    return render(request, "datastores/_imports.html", context)
+    context = {"project": datastore.project, "datastore": datastore, "can": can, **pages.imports_context(datastore)}
+    answer = render(request, "datastores/_imports.html", context)
+    if request.GET.get("latest") not in {None, str(context["latest"])}:
+        trigger_client_event(answer, "new-version")
+    return answer
 
 
 def _import(request: UserRequest, slug: str, datastore_id: str, import_id: str) -> Import:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import Http404
 from django.urls import reverse
 
-from datastores import compare, listings, previews
+from datastores import compare, imports, listings, previews
 from datastores.listings import Child
 from datastores.manifests import Entry
 from datastores.models import Datastore, Upload, Version
@@ -31,6 +31,12 @@ def rows_of(datastores: list[Datastore]) -> list[Datastore]:
 def begun(datastore: Datastore, by: Any) -> list[Upload]:
     """What somebody has begun to upload to it and not ended, the newest first."""
     return list(datastore.uploads.filter(made_by(by)).order_by("-created_at", "pk"))
+
+
+def imports_context(datastore: Datastore) -> dict[str, Any]:
+    """What is fetched for it, and the newest version there is meanwhile, 0 for none."""
+    latest = datastore.versions.order_by("-number").values_list("number", flat=True).first()
+    return {"imports": imports.shown(datastore), "latest": latest or 0}
 
 
 def version_context(datastore: Datastore, version: Version, folder: str, cursor: str) -> dict[str, Any]:

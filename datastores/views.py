@@ -122,7 +122,7 @@ def detail(request: UserRequest, slug: str, datastore_id: str, number: int | Non
     context["folder"] = ""
     if can["set"]:
         context["begun"] = pages.begun(datastore, request.user)
-    context["imports"] = imports.shown(datastore)
+    context |= pages.imports_context(datastore)
     if version:
         folder, cursor = _folder(request), request.GET.get("page", "")
         try:

@@ -50,6 +50,10 @@ class Place {
     }
     this.listen();
     this.show("empty");
+    // A version that comes by another way meanwhile shows itself: not in the place of what is chosen or under way here.
+    root.closest("#datastore")?.addEventListener("htmx:beforeRequest", (event) => {
+      if (event.target === event.currentTarget && this.state !== "empty") event.preventDefault();
+    });
   }
 
   part(name) { return this.root.querySelector(`[data-part="${name}"]`); }

@@ -59,6 +59,8 @@ def test_how_far_it_is_is_shown_until_it_is_there(page_of: Callable[..., Page], 
     expect(said).to_contain_text("Done")
     expect(said.get_by_role("progressbar")).to_have_count(0)
     expect(said.get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("link", name="faces.bin")).to_be_visible()
+    expect(page.get_by_role("region", name="Versions")).to_contain_text("Version 1")
     said.get_by_role("link", name="version 1").click()
     expect(page.get_by_role("link", name="faces.bin")).to_be_visible()
     expect(page.get_by_role("region", name="This version")).to_contain_text("8.0 MiB")
