@@ -58,13 +58,8 @@ def submit(
     keep_files: Iterable[str] = (),
 ) -> Job:
     """A new job in the queue; nobody's where a role's key submits it. Raises what `check` raises."""
-    if cloned_from:
-        access.require(by, "job:get", cloned_from)
-    mine = cloned_from is not None and Job.objects.filter(pk=cloned_from.pk).made_by(by, others=False).exists()
-    spec = hidden.whole(spec, cloned_from, mine=mine)
-    mounted = check(project=project, spec=spec, by=by)
-    if cloned_from and (why := lending.why_no_clone(cloned_from, project)):
-        raise Refusal(f"Not here: {why}.")
+    spec = _whole(spec, cloned_from, by)
+    mounted = check(project=project, spec=spec, by=by, cloned_from=cloned_from)
     job = _row(project, data.pinned(spec, mounted), by, cloned_from)
     job.waits_for_data = data.waits(mounted) or bool(spec.input)
     try:
@@ -86,12 +81,21 @@ def submit(
     return job
 
 
-def check(*, project: Project, spec: Spec, by: "User | RoleHolder") -> list[data.Found]:
+def _whole(spec: Spec, cloned_from: Job | None, by: "User | RoleHolder") -> Spec:
+    """The spec with what the job that it repeats hides. Raises SpecErrors."""
+    if cloned_from:
+        access.require(by, "job:get", cloned_from)
+    mine = cloned_from is not None and Job.objects.filter(pk=cloned_from.pk).made_by(by, others=False).exists()
+    return hidden.whole(spec, cloned_from, mine=mine)
+
+
+def check(*, project: Project, spec: Spec, by: "User | RoleHolder", cloned_from: Job | None = None) -> list[data.Found]:
     """Whether such a job would be taken; the datasets and models that it would have.
 
     Raises SpecErrors for what no host here can ever give, Refusal where no sandbox can be had.
     """
     access.require(by, "job:new", project)
+    spec = _whole(spec, cloned_from, by)
     check_fits(spec)
     if lacking := approval.lacking(by, spec.resources.gpu):
         raise SpecErrors([("resources.gpu", lacking)])
@@ -100,6 +104,8 @@ def check(*, project: Project, spec: Spec, by: "User | RoleHolder") -> list[data
     mounted = data.found(project, spec, by)
     if wrong := outputs.errors(project, spec, by):
         raise SpecErrors(wrong)
+    if cloned_from and (why := lending.why_no_clone(cloned_from, project)):
+        raise Refusal(f"Not here: {why}.")
     return mounted
 
 

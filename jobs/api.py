@@ -58,15 +58,9 @@ class JobForm(Schema):
     keep_files: list[str] = []
 
 
-class SpecIn(In):
-    """What a job.yml says."""
-
-    spec: dict[str, Any]
-
-
 class CheckOut(Out):
-    """A job that would be taken: its job.yml without what goes without saying; what an hour of it costs, null where nothing does;
-    `notices`: sentences on the data that it has of other projects."""
+    """A job that would be taken: its job.yml without what goes without saying, its addresses as they were sent; what an hour of it costs,
+    null where nothing does; `notices`: sentences on the data that it has of other projects."""
 
     spec: dict[str, Any]
     spec_yaml: str
@@ -147,10 +141,11 @@ def new_job_with_files(
 
 @router.post("/projects/{project}/jobs/check", response=CheckOut)
 @access.route("job:new")
-def check_job(request: ApiRequest, project: str, data: SpecIn) -> dict[str, Any]:
+def check_job(request: ApiRequest, project: str, data: JobIn) -> dict[str, Any]:
     """Whether such a job would be taken, and what it would cost. Nothing is submitted."""
-    found, spec = project_for(request, project, "job:new"), parse(data.spec)
-    mounted = actions.check(project=found, spec=spec, by=request.user)
+    found = project_for(request, project, "job:new")
+    cloned, spec = _cloned(request, found, data), parse(data.spec)
+    mounted = actions.check(project=found, spec=spec, by=request.user, cloned_from=cloned)
     told = {"spec": spec.stored(), "spec_yaml": spec.as_yaml(), "cost_per_hour": _said(costs.per_hour(spec))}
     return told | {"notices": lending.notices((one.datastore for one in mounted), found, request.user)}
 

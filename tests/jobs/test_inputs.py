@@ -631,12 +631,14 @@ def test_who_submitted_a_job_repeats_it_with_what_is_hidden(submit, as_user, pro
     sent |= {"input_from": f"{site.url}/a.txt?…", "input_to": "/input"}
     assert as_user(owner).post("/p/vision/jobs/new", sent).status_code == 302
     told = as_user(owner).get(f"/api/v1/jobs/{job.pk}").json()
-    for by, status in ((owner, 201), (collaborator, 422)):
-        answer = as_user(by).post(
-            f"/api/v1/projects/{project.pk}/jobs",
-            {"spec": told["spec"], "clone": job.pk},
-            content_type="application/json",
-        )
+    body = {"spec": told["spec"], "clone": job.pk}
+    for by, path, status in (
+        (owner, "jobs/check", 200),
+        (owner, "jobs", 201),
+        (collaborator, "jobs/check", 422),
+        (collaborator, "jobs", 422),
+    ):
+        answer = as_user(by).post(f"/api/v1/projects/{project.pk}/{path}", body, content_type="application/json")
         assert answer.status_code == status and "5ecret" not in answer.content.decode()
     assert "input.0.from" in answer.content.decode() and "write the whole address" in answer.content.decode()
     clones = list(job.clones.all())

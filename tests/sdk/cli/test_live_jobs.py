@@ -132,6 +132,16 @@ def test_a_clone_is_the_same_job_with_what_flags_change(ada: Person) -> None:
     assert ada("job", "get", "--last", "--field", "cloned_from").out == f"{first}\n"
 
 
+def test_a_dry_run_of_a_clone_says_what_is_kept_and_not_shown(ada: Person) -> None:
+    job = ada.submit("--input", "https://127.0.0.1:1/a.csv?sig=5ecret:/input", "true")
+    dry = ada("job", "clone", job, "--dry-run", "--tag", "late")
+    assert "from: https://127.0.0.1:1/a.csv?…\n" in dry.out and "- late" in dry.out
+    assert "is not shown: a clone keeps it" in dry.err and "5ecret" not in dry.out + dry.err
+    (ada.directory / "job.yml").write_text(dry.out)
+    refused = ada("job", "submit", "-f", "job.yml", "--dry-run", status=1)
+    assert "write the whole address" in refused.err
+
+
 def test_a_script_in_the_seeds_style_runs_as_written(ada: Person) -> None:
     script = """
     id=$(mlteam job submit --quiet --wait --cpu 0.1 --mem 0.1 --name nested -- echo "$(mlteam user get --field username)" last)

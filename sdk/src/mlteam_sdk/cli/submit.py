@@ -200,6 +200,13 @@ def clone(out: Output, job: str | None, last: bool, without_files: bool, **given
     _go(out, spec, files, given, clone=original["id"], keep_files=kept)
 
 
+HIDDEN: Final = "?…"  # at the end of an address of which a part may be a secret
+KEPT: Final = (
+    f"What follows the question mark of an address ({HIDDEN}) is not shown: a clone keeps it. To submit this job.yml by itself, write the "
+    "whole address."
+)
+
+
 def _all_follow_dashes(words: tuple[str, ...]) -> bool:
     """Whether all words of the command came after `--`."""
     return bool(click.get_current_context().meta[DASHES] == list(words))
@@ -208,9 +215,11 @@ def _all_follow_dashes(words: tuple[str, ...]) -> bool:
 def _go(out: Output, spec: dict[str, Any], files: list[tuple[str, Path]], given: dict[str, Any], **more: Any) -> None:
     said = session()
     if given["dry_run"]:
-        checked = said.post(f"/projects/{said.project_id}/jobs/check", {"spec": spec})
+        checked = said.post(f"/projects/{said.project_id}/jobs/check", {"spec": spec, **more})
         out.text(jobfile.with_what_was_said(checked["spec_yaml"], spec))
         _say_notices(checked)
+        if any(one["from"].endswith(HIDDEN) for one in checked["spec"].get("input", ())):
+            note(KEPT)
         return
     try:
         job = said.submit(spec, files, key=given["idempotency_key"], **more)

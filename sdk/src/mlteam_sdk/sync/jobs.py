@@ -238,13 +238,15 @@ class Jobs(Collection[Job]):
         spec: Mapping[str, Any] | None = None,
         spec_file: str | os.PathLike[str] | None = None,
         project: str | None = None,
+        clone: str | None = None,
         **changes: Any,
     ) -> Check:
         """What `create` would submit, without doing it. Raises Invalid with all that is wrong."""
         wish = _wished(spec, spec_file)
         where = self._client.project_named(project or wish.project)
         data = specs.merged(wish.spec, **changes)
-        return Check.model_validate(self._client.post(asking.path("projects", where, "jobs", "check"), {"spec": data}))
+        body = {"spec": data} if clone is None else {"spec": data, "clone": clone}
+        return Check.model_validate(self._client.post(asking.path("projects", where, "jobs", "check"), body))
 
 
 def _wished(spec: Mapping[str, Any] | None, spec_file: str | os.PathLike[str] | None) -> Wish:
