@@ -95,6 +95,18 @@ def test_what_cannot_be_read_is_said(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(MLTeamError, match="neither a folder nor a file"):
         folders.read(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(make(tmp_path / "data", a="x") / "a")
+    with pytest.raises(MLTeamError, match=r"link is a link, and links are not followed\. Give .*data/a\.$"):
+        folders.read(tmp_path / "link")
+
+
+def test_a_file_whose_content_cannot_be_read_is_named():
+    from mlteam_sdk.errors import MLTeamError
+    from mlteam_sdk.hashing import checksum
+
+    # A file with a size, and the system refuses to read it.
+    with pytest.raises(MLTeamError, match=r"^/sys/class/net/lo/speed cannot be read \(Invalid argument\)\.$"):
+        checksum("/sys/class/net/lo/speed", threading.Event(), lambda size: None)
 
 
 def test_ignored_is_what_git_would_ignore(tmp_path):

@@ -87,6 +87,8 @@ def read(path: Path) -> Folder:
     try:
         found = path.stat()
         if stat.S_ISREG(found.st_mode):
+            if path.is_symlink():
+                raise MLTeamError(f"{path} is a link, and links are not followed. Give {path.resolve()}.")
             return Folder(path.absolute().parent, [source_of(clean(path.absolute().name), found)])
         if not stat.S_ISDIR(found.st_mode):
             raise MLTeamError(f"{path} is neither a folder nor a file.")

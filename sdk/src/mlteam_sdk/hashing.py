@@ -1,5 +1,6 @@
 """Checksums of files here, several at once; of files that did not change since, from memory."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -31,6 +32,9 @@ COARSE_TICK: Final = 2_000_000_000  # where times are whole seconds
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+_ANOTHER: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # there was a file when the folder was read
+
+
 class Changed(MLTeamError):
     """A file changed while it was read."""
 
@@ -39,15 +43,19 @@ class Changed(MLTeamError):
         self.path = path
 
 
+def _unreadable(place: Path | str, error: OSError) -> MLTeamError:
+    return MLTeamError(f"{place} cannot be read ({error.strerror}).")
+
+
 @contextmanager
 def opened(place: Path | str) -> Iterator[tuple[int, os.stat_result]]:
     """A file, never a link or a pipe that took its place, and what it is like. Raises Changed, MLTeamError."""
     try:
         handle = os.open(place, _FLAGS)
     except OSError as error:
-        if not os.path.lexists(place) or Path(place).is_symlink():
+        if error.errno in _ANOTHER:
             raise Changed(str(place)) from None
-        raise MLTeamError(f"{place} cannot be read ({error.strerror}).") from None
+        raise _unreadable(place, error) from None
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
@@ -62,24 +70,31 @@ def read_exactly(place: Path | str, state: State, offset: int, size: int) -> byt
     with opened(place) as (handle, found):
         if state_of(found) != state:
             raise Changed(str(place))
-        content = _read(handle, offset, size)
+        content = _read(place, handle, offset, size)
         if len(content) != size or state_of(os.fstat(handle)) != state:
             raise Changed(str(place))
         return content
 
 
-def _read(handle: int, offset: int, size: int) -> bytes:
+def _read(place: Path | str, handle: int, offset: int, size: int) -> bytes:
     if offset:
         os.lseek(handle, offset, os.SEEK_SET)
-    content = os.read(handle, size)
+    content = _some(place, handle, size)
     if len(content) == size or not content:
         return content
     parts = [content]  # a system hands out at most 2 GiB at once, and some file systems less
     left = size - len(content)
-    while left and (more := os.read(handle, left)):
+    while left and (more := _some(place, handle, left)):
         parts.append(more)
         left -= len(more)
     return b"".join(parts)
+
+
+def _some(place: Path | str, handle: int, size: int) -> bytes:
+    try:
+        return os.read(handle, size)
+    except OSError as error:
+        raise _unreadable(place, error) from None
 
 
 class Stopped(Exception):
@@ -91,7 +106,7 @@ def checksum(place: Path | str, stop: threading.Event, count: Callable[[int], No
     for _ in range(TRIES):
         with opened(place) as (handle, found):
             before, digest, size = state_of(found), hashlib.sha256(), 0
-            while size < found.st_size and (piece := os.read(handle, PIECE)):
+            while size < found.st_size and (piece := _some(place, handle, PIECE)):
                 digest.update(piece)
                 size += len(piece)
                 count(len(piece))
