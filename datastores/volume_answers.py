@@ -26,14 +26,14 @@ async def file(request: Any, datastore: Datastore, path: str, *, shown: bool = F
     stack = ExitStack()
     opened = await sync_to_async(stack.enter_context)(trees.opened(volumes.place_of(datastore), path))
     found = await in_files(os.fstat)(opened.fileno())
-    tag = f'"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"'
+    tag = f'"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"'
     image = await in_files(previews.image_type)(volume_contents.seen(path, opened)) if shown else None
     headers = NOTHING_SHOWN | {"Content-Type": image or "application/octet-stream", "ETag": tag}
     if not image:
         headers |= {"Content-Disposition": attached(path.rpartition("/")[2])}
 
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
-        return while_allowed(request, datastore, _pieces(stack, opened.fileno(), start, end))
+        return while_allowed(request, datastore, _pieces(stack, opened.fileno(), found, start, end))
 
     response = ranges.answer(request, found.st_size, pieces, headers, lambda condition: condition == tag)
     if not response.streaming:
@@ -44,10 +44,13 @@ async def file(request: Any, datastore: Datastore, path: str, *, shown: bool = F
     return response
 
 
-def _pieces(stack: ExitStack, opened: int, start: int, end: int) -> Iterator[bytes]:
-    """Never more than was announced, and less only where a job has cut the file meanwhile."""
+def _pieces(stack: ExitStack, opened: int, before: os.stat_result, start: int, end: int) -> Iterator[bytes]:
+    """Never more than was announced, and less only where a job has cut the file meanwhile or written it anew: then the connection breaks
+    before what is no longer the same, and whoever asks for the rest sees by the ETag why."""
     with stack:
         while start < end and (piece := os.pread(opened, min(volume_contents.CHUNK, end - start), start)):
+            if volume_contents.is_written_anew(before, os.fstat(opened)):
+                return
             yield piece
             start += len(piece)
 

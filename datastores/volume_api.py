@@ -120,7 +120,8 @@ FILE = "/datastores/{datastore}/files/{path:path}"
 @router.get(FILE, openapi_extra=PARTS)
 @access.route("dataset:get")
 async def get_volume_file(request: ApiRequest, datastore: str, path: str) -> HttpResponseBase:
-    """A file of a volume, or the Range of it that is asked for."""
+    """A file of a volume, or the Range of it that is asked for. Where a job writes it anew meanwhile, otherwise than to add to its end, the
+    connection breaks; its ETag is another one then."""
     return await volume_answers.file(request, await _there(request, datastore, "get"), paths.clean_there(path))
 
 
@@ -144,7 +145,8 @@ async def get_listing(request: ApiRequest, datastore: str, path: str = Query("",
 @access.route("dataset:get")
 async def get_volume_pack(request: ApiRequest, datastore: str, data: PackIn) -> HttpResponseBase:
     """Many small files of a volume at once: of each its SHA-256 (32 bytes), its size (8 bytes, big-endian) and its content, in the order of
-    the paths. For what is not there, is no file or has more than a MiB: 32 zero bytes and the largest number, without content."""
+    the paths. For what is not there, is no file, has more than a MiB or is being written anew: 32 zero bytes and the largest number,
+    without content."""
     found = await _there(request, datastore, "get")
     return await volume_answers.pack(request, found, [paths.clean_there(path) for path in data.paths])
 

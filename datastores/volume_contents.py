@@ -67,10 +67,17 @@ def packed(datastore: Datastore, wanted: list[str]) -> Iterator[bytes]:
 def _small(root: Path, path: str) -> bytes | None:
     try:
         with trees.opened(root, path) as file:
+            before = os.fstat(file.fileno())
             content = file.read(PACKED + 1)
+            anew = is_written_anew(before, os.fstat(file.fileno()))
     except (NotThere, OSError):  # a job took it away since it was listed
         return None
-    return content if len(content) <= PACKED else None
+    return None if anew or len(content) > PACKED else content
+
+
+def is_written_anew(before: os.stat_result, now: os.stat_result) -> bool:
+    """Whether a job wrote into an open file meanwhile, otherwise than to add to its end."""
+    return now.st_size <= before.st_size and now.st_mtime_ns != before.st_mtime_ns
 
 
 def archived(datastore: Datastore, path: str, kind: str) -> Iterator[bytes]:

@@ -42,8 +42,9 @@ def dataset(project, owner) -> Datastore:
 
 
 @async_to_sync
-async def body_of(response: Any) -> bytes:
-    return b"".join([piece async for piece in response.streaming_content])
+async def body_of(response: Any, *, then: Callable[[bytes], bytes] = bytes) -> bytes:
+    """`then` is called with each piece as it comes, and gives it back."""
+    return b"".join([then(piece) async for piece in response.streaming_content])
 
 
 @dataclass

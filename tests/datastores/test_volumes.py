@@ -328,6 +328,26 @@ def test_files_and_parts_of_them_come_out(program, viewer, volume, filled):
         assert problem(asks.get(f"/datastores/{volume.pk}/files/{wrong}"), 404, "not_found")
 
 
+@pytest.mark.parametrize("added", [0, 1])  # bytes at its end
+def test_a_file_that_is_written_anew_while_it_is_sent_breaks_off(program, viewer, volume, filled, added):
+    (filled / "large").write_bytes(before := b"a" * 2**20)
+    os.utime(filled / "large", (1, 1))
+    asks, at = program(viewer), f"/datastores/{volume.pk}/files/large"
+    answer = asks.get(at)
+
+    def write(piece):
+        with (filled / "large").open("r+b") as file:
+            file.seek(len(before) - 1 + added)
+            file.write(b"b")
+        return piece
+
+    came = body_of(answer, then=write)
+    assert before.startswith(came) and (came == before) is bool(added)
+    headers = asks.headers | {"Range": "bytes=1-", "If-Range": answer["ETag"]}
+    rest = asks.client.get(f"{ROOT}{at}", headers=headers)
+    assert rest.status_code == 200 and body_of(rest) == (filled / "large").read_bytes()
+
+
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_archives(program, viewer, volume, filled, kind):
     os.mkfifo(filled / "BBB" / "fifo")

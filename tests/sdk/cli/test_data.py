@@ -237,6 +237,29 @@ def test_a_file_that_became_shorter_meanwhile_does_not_come(
     assert (said in ran.err) is not bool(kept)
 
 
+def test_a_file_that_is_written_anew_meanwhile_does_not_come(
+    loopback: Loopback, mlteam: Command, tmp_path: Path
+) -> None:
+    """The connection breaks, and the rest is of another content."""
+    listed = {"path": "large", "kind": "file", "size": 3 << 20, "mode": 420, "modified": "2026-11-21T10:00:00Z"}
+    asked_for: list[str | None] = []
+
+    def says(asked: Any) -> Any:
+        if asked.path.endswith("/listing"):
+            return Says(body=json.dumps(listed).encode())
+        if asked.path.endswith("/files/large"):
+            asked_for.append(asked.headers.get("if-range"))
+            again = len(asked_for) > 1
+            tag, cut = ('"2"', None) if again else ('"1"', 2 << 20)
+            return Says(body=b"n" * (3 << 20), headers={"ETag": tag}, cut=cut)
+        return Says(data=VOLUME)
+
+    loopback.say(says)
+    ran = mlteam("data", "pull", VOLUME["id"], "here", MLTEAM_URL=loopback.url, MLTEAM_TOKEN="mlt_x")
+    assert ran.status == 1 and "large was written anew while it came." in ran.err
+    assert asked_for == [None, '"1"'] and not list((tmp_path / "here").iterdir())
+
+
 def test_what_is_in_a_volume_is_listed_as_new(volume: Any) -> None:
     ran = volume("content", "ls", VOLUME["id"])
     assert [line.split("  ")[0] for line in ran.lines] == ["name", "../out", "a", "a/ß x", "gone", "l"]

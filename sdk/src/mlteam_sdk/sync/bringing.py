@@ -111,6 +111,8 @@ class Bringing:
                         file.write(piece)
                         size += len(piece)
                         self._meter.add(size=len(piece))
+        except Damaged:
+            raise Damaged(f"{one.path} was written anew while it came. Is a job still writing it? Try again.") from None
         except OSError as error:
             raise self._target.failed(self._target.root / one.path, error) from None
         return size
