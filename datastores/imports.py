@@ -353,6 +353,7 @@ class _Carried:
                 told.add(found.st_size)
                 told.file_done()
                 told.tick()
+        told.write()
         draft.replace(manifest)
 
     def _store(self, manifest: Path) -> str:

@@ -92,6 +92,7 @@ def test_an_archive_is_unpacked(site, dataset, owner):
     site.files["/faces.tar.gz"] = packed(files)
     row = carried_out(dataset, owner, f"{site.url}/faces.tar.gz")
     assert (row.state, row.said) == ("done", "Left out of the archive: 1 link.")
+    assert row.files_done == row.files == 3
     assert files_of(dataset) == {name: len(content) for name, content in files.items()}
     row = carried_out(dataset, owner, f"{site.url}/faces.tar.gz", unpack=False, note="as it is")
     assert set(files_of(dataset)) == {"faces.tar.gz"} and dataset.versions.get(number=2).note == "as it is"
