@@ -15,7 +15,7 @@ from datastores.paths import BadPath, clean, shown
 
 FILES: Final = 1_000_000  # in a version
 LONGEST: Final = 512 * 2**20  # bytes of a manifest
-LINE: Final = 32_768  # bytes; a path of 4096 may be escaped
+LINE: Final = 32_768  # bytes; a path may be escaped
 LARGEST: Final = 2**50  # bytes of a version
 MODES: Final = (0o644, 0o755)
 FIELDS: Final = {"path", "sha256", "size", "mode"}

@@ -3,7 +3,10 @@
 import re
 from typing import Final
 
-LONGEST: Final = 4096  # bytes in UTF-8
+# As many as S3 and Google Cloud Storage take for a name; and with the folder in which a version is laid out, or seen by a job, no more than
+# Linux takes, nor deeper than Python follows.
+LONGEST: Final = 1024  # bytes in UTF-8
+LONGEST_THERE: Final = 4096  # bytes in UTF-8, of what a job has made in a volume
 COMPONENT: Final = 255  # bytes in UTF-8, of what stands between two slashes
 DOTS: Final = frozenset({".", ".."})
 SHOWN: Final = 80  # characters of a path in a sentence
@@ -19,16 +22,16 @@ def clean(path: str) -> str:
     """The path, just as it is: two that differ in case or in their Unicode form are two files. Raises BadPath."""
     if not path:
         raise BadPath("A path is empty.")
-    if wrong := _wrong(path):
+    if wrong := _wrong(path, LONGEST):
         raise BadPath(f"“{shown(path)}” {wrong}.")
     return path
 
 
 def clean_there(path: str) -> str:
-    """The same for what a job may have called so: control characters, too. Raises BadPath."""
+    """The same for what a job may have called so: longer, and control characters, too. Raises BadPath."""
     if not path:
         raise BadPath("A path is empty.")
-    if wrong := _wrong(_control.sub(lambda found: found[0] if found[0] == "\0" else "_", path)):
+    if wrong := _wrong(_control.sub(lambda found: found[0] if found[0] == "\0" else "_", path), LONGEST_THERE):
         raise BadPath(f"“{shown(path)}” {wrong}.")
     return path
 
@@ -44,13 +47,13 @@ def shown(path: str) -> str:
     return text + "…" * (len(path) > SHOWN)
 
 
-def _wrong(path: str) -> str:
+def _wrong(path: str, longest: int) -> str:
     try:
         length = len(path) if path.isascii() else len(path.encode())
     except UnicodeEncodeError:
         return "is no text in UTF-8: it has half a character"
-    if length > LONGEST:
-        return f"has {length} bytes, of {LONGEST} that a path may have"
+    if length > longest:
+        return f"has {length} bytes, of {longest} that a path may have"
     if found := _control.search(path):
         return "has a NUL in it" if found[0] == "\0" else "has a control character in it: a line break, say"
     if path.startswith("/"):

@@ -2,7 +2,7 @@
 
 import { IGNORE, ignoring } from "./ignore.js";
 
-const LONGEST = 4096; // bytes of a path
+const LONGEST = 1024; // bytes of a path
 const COMPONENT = 255; // bytes of what stands between two slashes
 const AT_ONCE = 50; // files of a folder that the browser is asked for at a time
 const encoder = new TextEncoder();

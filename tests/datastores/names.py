@@ -5,6 +5,8 @@ from typing import Final
 
 LONGEST: Final = "ж" * 127 + "x"  # 255 bytes, as many as a disk takes
 TOO_LONG: Final = "ж" * 150  # 300 bytes
+LONGEST_PATH: Final = "/".join(["l" * 255] * 4)  # 1,023 bytes
+DEEPEST: Final = "d/" * 511 + "dd"  # 1,024 bytes, as many as a path may have
 NAMES: Final = (
     *("Grüße.txt", "Gru\u0308ße.txt"),  # one letter as one character, and as two
     *("README.md", "readme.md", "Readme/inside.txt", "readme/inside.txt"),

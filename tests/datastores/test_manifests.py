@@ -26,7 +26,7 @@ GOOD = [
     "🎉",
     " ",
     "x" * 255,
-    "/".join(["y" * 200] * 20),
+    "/".join(["y" * 200] * 5),
     "%2e",
 ]
 
@@ -53,7 +53,7 @@ def test_paths_of_any_alphabet_stay_as_they_are(path):
         ("\ud800", "half a character"),
         ("x" * 256, "more than 255 bytes"),
         ("ä" * 128, "more than 255 bytes"),
-        ("ab/" * 1400 + "c", "4096"),
+        ("ab/" * 341 + "ab", "has 1025 bytes, of 1024"),
     ],
 )
 def test_paths_that_lead_elsewhere_or_nowhere_are_refused(path, said):

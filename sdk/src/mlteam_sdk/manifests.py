@@ -12,8 +12,8 @@ from mlteam_sdk.errors import Damaged, MLTeamError
 PLAIN: Final = 0o644
 PROGRAM: Final = 0o755
 LONGEST_NAME: Final = 255  # bytes of one component
-LONGEST_PATH: Final = 4096  # bytes
-_USUAL: Final = re.compile(r"(?:\w[\w. -]{0,60}/){0,20}\w[\w. -]{0,60}", re.ASCII)  # surely none of what is refused
+LONGEST_PATH: Final = 1024  # bytes
+_USUAL: Final = re.compile(r"(?:\w[\w. -]{0,60}/){0,15}\w[\w. -]{0,60}", re.ASCII)  # surely none of what is refused
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
