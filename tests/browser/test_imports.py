@@ -66,6 +66,20 @@ def test_how_far_it_is_is_shown_until_it_is_there(page_of: Callable[..., Page], 
     expect(page.get_by_role("region", name="This version")).to_contain_text("8.0 MiB")
 
 
+def test_what_is_chosen_meanwhile_stays(page_of: Callable[..., Page], site: Site) -> None:
+    site.files["/faces.bin"] = bytes(8 * MIB)
+    site.hold("/faces.bin", after=2 * MIB)
+    page, address = page_of("grace"), f"{site.url}/faces.bin"
+    create(page, "chosen", address)
+    chosen = {"name": "mine.csv", "mimeType": "text/csv", "buffer": b"a,b"}
+    page.get_by_label("Files", exact=True).set_input_files([chosen])
+    site.released.set()
+    expect(about(page, address)).to_contain_text("Done")
+    expect(page.get_by_text("1 file, 3 B")).to_be_visible()
+    page.get_by_role("button", name="Upload as version").click()
+    expect(page.get_by_role("link", name="mine.csv")).to_be_visible()
+
+
 def test_what_went_wrong_says_what_to_do_and_is_tried_again(page_of: Callable[..., Page], site: Site) -> None:
     page, address = page_of("grace"), f"{site.url}/missing.csv"
     create(page, "not there", address)
