@@ -144,12 +144,14 @@ if env("DATABASE_URL"):
     DATABASES = {"default": dj_database_url.parse(env("DATABASE_URL"), conn_health_checks=True)}
     if "postgresql" in DATABASES["default"]["ENGINE"]:
         # Under ASGI each request has a thread of its own, which would else connect anew: 10 ms of every page.
-        DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 0, "max_size": 20, "timeout": 20}
+        options = DATABASES["default"].setdefault("OPTIONS", {})
+        options["pool"] = {"min_size": 0, "max_size": 20, "timeout": 20}
+        # A question that looks dear, and is not, would be compiled first: a tenth of a second.
+        options["options"] = f"{options.get('options', '')} -c jit=off".strip()
         # access.prepared.planned_once. Not for a pooler that gives each transaction another connection, as pgbouncer may.
         if flag("MLTEAM_PREPARED_STATEMENTS", True):
-            options = DATABASES["default"]["OPTIONS"]
-            plan = f"{options.get('options', '')} -c plan_cache_mode=force_generic_plan"  # from the first time, not from the sixth
-            options |= {"prepare_threshold": 2, "options": plan.strip()}
+            plan = "plan_cache_mode=force_generic_plan"  # from the first time, not from the sixth
+            options |= {"prepare_threshold": 2, "options": f"{options['options']} -c {plan}"}
 else:
     DATABASES = {"default": _sqlite}  # type: ignore[dict-item]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

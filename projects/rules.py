@@ -7,7 +7,7 @@ from typing import Any, Final
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db.models import CharField, Exists, Expression, OuterRef, Q, QuerySet, Value
+from django.db.models import CharField, Exists, Expression, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from access import ACTIONS, Grant, Target
@@ -114,7 +114,7 @@ class Membership:
         named = list(dict.fromkeys(one for chain in chains.values() for one in chain))
         held: dict[str, dict[tuple[str, str], set[str]]] = {}
         names = {}
-        for user_id, project_id, label, codename in MEMBERSHIP.rows(users=list(users), projects=named):
+        for user_id, project_id, label, codename in _held_in(list(users), named):
             if user_id is None:
                 names[project_id] = label
             else:
@@ -173,22 +173,52 @@ TABLES: Final[tuple[tuple[Any, str, Expression], ...]] = (
 )
 
 
+COLUMNS: Final = ("holder", "content_object_id", "label", "permission__codename")
+
+
 def _held_by(users: list[str], projects: list[str]) -> QuerySet:
     """(user, project, source, codename) of all permissions that these users hold in these projects, also in removed ones; and of
     each of these that is there, as nobody's, its name."""
-    present = Project.objects.present().filter(pk__in=projects)
-    nobody = Value(None, output_field=CharField())
-    parts = [
-        present.annotate(nobody=nobody, nothing=Value("")).order_by().values_list("nobody", "pk", "name", "nothing")
+    held = [
+        table.objects.filter(content_object__in=projects, **{f"{user}__in": users}).annotate(
+            holder=F(user), label=label
+        )
+        for table, user, label in TABLES
     ]
-    for table, user, label in TABLES:
-        rows = table.objects.filter(content_object__in=projects, **{f"{user}__in": users}).annotate(label=label)
-        parts.append(rows.order_by().values_list(user, "content_object_id", "label", "permission__codename"))
-    return parts[0].union(*parts[1:], all=True)
+    return _with_names(projects, held)
 
 
-# One of ten thousand members, or the member of ten thousand projects: only who knows which, plans well.
-MEMBERSHIP: Final = Prepared(_held_by, planned="anew")
+def _held_by_one(user: str, project: str) -> QuerySet:
+    """The same of one user in one project, from which no plan begins with all that is held in the project by a team, or anywhere by
+    the user's teams."""
+    groups = get_user_model().groups.through.objects.filter(user=user).values("group").distinct()
+    ways: tuple[dict[str, Any], ...] = ({"user": user}, {"group__in": groups})
+    held = [
+        table.objects.filter(content_object=project, **whose).annotate(holder=_text(user), label=label)
+        for (table, _, label), whose in zip(TABLES, ways, strict=True)
+    ]
+    return _with_names([project], held)
+
+
+def _with_names(projects: list[str], held: list[QuerySet]) -> QuerySet:
+    present = Project.objects.present().filter(pk__in=projects).annotate(nobody=_text(None), nothing=Value(""))
+    named = present.order_by().values_list("nobody", "pk", "name", "nothing")
+    return named.union(*(rows.order_by().values_list(*COLUMNS) for rows in held), all=True)
+
+
+def _text(value: str | None) -> Value:
+    return Value(value, output_field=CharField())
+
+
+# One of ten thousand members, or the member of ten thousand projects: of several, only who knows which plans well.
+OF_SEVERAL: Final = Prepared(_held_by, planned="anew")
+OF_ONE: Final = Prepared(_held_by_one)
+
+
+def _held_in(users: list[str], projects: list[str]) -> list[tuple]:
+    if len(users) == len(projects) == 1:
+        return OF_ONE.rows(user=users[0], project=projects[0])
+    return OF_SEVERAL.rows(users=users, projects=projects)
 
 
 @cache
