@@ -46,22 +46,22 @@ class JobsOfProjects:
     def listed(self, *, pks: list[str], seen_by: str, money: bool) -> "list[Project]":
         return _listed(this_month() if money else None).objects(pks=pks, seen_by=seen_by)
 
-    def by_cost(
-        self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool
-    ) -> "ProjectQuerySet | list[ProjectQuerySet]":
+    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "list[ProjectQuerySet]":
         # Nothing has to be added up: a project's month is one row, and a member's in it too.
-        this = this_month()
-        if owned:
-            month = FilteredRelation("months", condition=Q(months__month=this))
-            dear = projects.alias(month=month).filter(month__amount__gt=0).annotate(key=_millionths(F("month__amount")))
-            here = ProjectMonth.objects.filter(project=OuterRef("pk"), month=this, amount__gt=0).values("project")
-            free = projects.exclude(pk__in=here).annotate(key=Value(0, output_field=BigIntegerField()))
-            return [dear.order_by("-month__amount", "-pk"), free.order_by("-pk")]
-        # A join, which a database does at once for all: a subquery is asked for each project, and that each time it is compared.
-        mine = Q(member_months__month=this, member_months__member_id=seen_by.pk)
-        month = FilteredRelation("member_months", condition=mine)
-        cost = Coalesce("month__amount", Decimal(0), output_field=money_field())
-        return projects.alias(month=month).annotate(key=_millionths(cost))
+        kept, table, whose = ("months", ProjectMonth, {}) if owned else ("member_months", MonthTotal, _used_by(seen_by))
+        spent: QuerySet = table.objects.filter(month=this_month(), amount__gt=0, **whose)  # type: ignore[attr-defined]
+        month = {f"{kept}__{name}": value for name, value in {"month": this_month(), **whose}.items()}
+        dear = projects.alias(month=FilteredRelation(kept, condition=Q(**month))).filter(month__amount__gt=0)
+        if not owned:  # nobody uses many projects of others in a month, and a database that is asked for them begins with all that one sees
+            dear = dear.filter(
+                pk__in=list(spent.exclude(project__in=_owned_by(seen_by)).values_list("project", flat=True))
+            )
+        # A whole number, which every database compares with that of an address. By the amount itself there is an index.
+        dear = dear.annotate(key=Cast(F("month__amount") * MILLION, BigIntegerField())).order_by(
+            "-month__amount", "-pk"
+        )
+        free = projects.exclude(pk__in=spent.filter(project=OuterRef("pk")).values("project"))
+        return [dear, free.annotate(key=Value(0, output_field=BigIntegerField())).order_by("-pk")]
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[Job], Sequence[Job]]:
         theirs = Job.objects.in_project(project).filter(created_by=user).newest_first()
@@ -72,9 +72,12 @@ class JobsOfProjects:
         return jobs.unfinished().count(), jobs.count()
 
 
-def _millionths(amount: Combinable) -> Cast:
-    """A whole number, which every database compares with that of an address."""
-    return Cast(amount * MILLION, BigIntegerField())
+def _used_by(user: "User") -> dict[str, str]:
+    return {"member_id": user.pk}
+
+
+def _owned_by(user: "User") -> QuerySet:
+    return Project.objects.present().filter(owner=user).order_by().values("pk")
 
 
 @cache

@@ -31,7 +31,7 @@ from projects.questions import (
 )
 from projects.role_forms import PolicyForm
 
-SHOWN: Final = 25  # people on a page
+SHOWN: Final = 20  # people on a page
 PROJECTS: Final = 10  # on a page, with all rules in each
 TEAMS: Final = 50
 

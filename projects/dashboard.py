@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from accounts.models import User
     from projects.querysets import ProjectQuerySet
 
-SHOWN: Final = 25  # projects of a list: there may be two on the page
+SHOWN: Final = 20  # projects of a list: there may be two on the page
 OWNED, SHARED = "owned", "shared"
 # Pages of a project to which its row leads.
 PAGES: Final = {
@@ -83,7 +83,7 @@ class Dashboard:
         """By what a list can be sorted: what adds the `key` to projects, all of them owned or none."""
         return {**BY, "cost": self._by_cost} if self.money else BY
 
-    def _by_cost(self, projects: "ProjectQuerySet", owned: bool) -> "ProjectQuerySet | list[ProjectQuerySet]":
+    def _by_cost(self, projects: "ProjectQuerySet", owned: bool) -> "list[ProjectQuerySet]":
         return work.known().by_cost(projects, self.user, owned=owned)
 
     @cached_property
@@ -99,8 +99,7 @@ class Dashboard:
                 Listed(OWNED, self._list(Project.objects.present().filter(owner=self.user), cursor, owned=True))
             )
         if view == SHARED or (not view and not found[0].page.older):
-            walked = self.sort.removeprefix("-") in BY
-            seen = Project.objects.shareable().sorted_for(self.user, walked=walked).exclude(owner=self.user)
+            seen = Project.objects.shareable().sorted_for(self.user, walked=True).exclude(owner=self.user)
             found.append(Listed(SHARED, self._list(seen, cursor if view else "", owned=False)))
         self._prepare([project for one in found for project in one.page.rows])
         return found

@@ -24,11 +24,9 @@ class Work(Protocol):
         job_count, running_count, waiting_count, last_activity (null before the first job); with `money` also cost_this_month:
         all of it to the project's owner, to others their own share."""
 
-    def by_cost(
-        self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool
-    ) -> "ProjectQuerySet | list[ProjectQuerySet]":
-        """The projects with their cost_this_month in millionths as `key`; where anything costs anything. `owned`: whether all of
-        them are the user's own, or none."""
+    def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "list[ProjectQuerySet]":
+        """The projects with their cost_this_month in millionths as `key`, in two parts, each in falling order: those that cost
+        something, and all others. `owned`: whether all of them are the user's own, or none."""
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[object], Sequence[object]]:
         """The user's unfinished jobs in the project: (those that have started, those in the queue)."""
