@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from django.db.models import (
     BigIntegerField,
-    Case,
     Count,
     F,
     FilteredRelation,
@@ -18,7 +17,6 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Value,
-    When,
 )
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce
@@ -44,24 +42,16 @@ class JobsOfProjects:
         return money_shows()
 
     def listed(self, *, pks: list[str], seen_by: str, money: bool) -> "list[Project]":
-        return _listed(this_month() if money else None).objects(pks=pks, seen_by=seen_by)
+        month = this_month()
+        found = _listed(month if money else None).objects(pks=pks)
+        others = [project for project in found if project.owner_id != seen_by] if money else []
+        used = dict(_used(month).objects(pks=[project.pk for project in others], user=seen_by)) if others else {}
+        for project in others:
+            project.cost_this_month = used.get(project.pk, Decimal(0))  # type: ignore[attr-defined]
+        return found
 
     def by_cost(self, projects: "ProjectQuerySet", seen_by: "User", *, owned: bool) -> "list[ProjectQuerySet]":
-        # Nothing has to be added up: a project's month is one row, and a member's in it too.
-        kept, table, whose = ("months", ProjectMonth, {}) if owned else ("member_months", MonthTotal, _used_by(seen_by))
-        spent: QuerySet = table.objects.filter(month=this_month(), amount__gt=0, **whose)  # type: ignore[attr-defined]
-        month = {f"{kept}__{name}": value for name, value in {"month": this_month(), **whose}.items()}
-        dear = projects.alias(month=FilteredRelation(kept, condition=Q(**month))).filter(month__amount__gt=0)
-        if not owned:  # nobody uses many projects of others in a month, and a database that is asked for them begins with all that one sees
-            dear = dear.filter(
-                pk__in=list(spent.exclude(project__in=_owned_by(seen_by)).values_list("project", flat=True))
-            )
-        # A whole number, which every database compares with that of an address. By the amount itself there is an index.
-        dear = dear.annotate(key=Cast(F("month__amount") * MILLION, BigIntegerField())).order_by(
-            "-month__amount", "-pk"
-        )
-        free = projects.exclude(pk__in=spent.filter(project=OuterRef("pk")).values("project"))
-        return [dear, free.annotate(key=Value(0, output_field=BigIntegerField())).order_by("-pk")]
+        return _by_cost(projects) if owned else _by_own_part(projects, seen_by)
 
     def of_member(self, project: "Project", user: "User") -> tuple[Sequence[Job], Sequence[Job]]:
         theirs = Job.objects.in_project(project).filter(created_by=user).newest_first()
@@ -72,17 +62,39 @@ class JobsOfProjects:
         return jobs.unfinished().count(), jobs.count()
 
 
-def _used_by(user: "User") -> dict[str, str]:
-    return {"member_id": user.pk}
+def _by_cost(projects: "ProjectQuerySet") -> "list[ProjectQuerySet]":
+    """By all that each costs. Nothing has to be added up: a project's month is one row."""
+    month = this_month()
+    costing = ProjectMonth.objects.filter(project=OuterRef("pk"), month=month, amount__gt=0).values("project")
+    rows = projects.alias(month=FilteredRelation("months", condition=Q(months__month=month)))
+    return [_dearest(rows.filter(month__amount__gt=0)), _free(projects.exclude(pk__in=costing))]
 
 
-def _owned_by(user: "User") -> QuerySet:
-    return Project.objects.present().filter(owner=user).order_by().values("pk")
+def _by_own_part(projects: "ProjectQuerySet", user: "User") -> "list[ProjectQuerySet]":
+    """By what the user used in each, none of which is their own. Who sees many projects uses few of them in a month: those are asked for
+    first, or a database would begin with all that they see."""
+    month, own = this_month(), Project.objects.present().filter(owner=user).order_by().values("pk")
+    spent = MonthTotal.objects.filter(member_id=user.pk, month=month, amount__gt=0).exclude(project__in=own)
+    used = list(spent.values_list("project", flat=True))
+    mine = Q(member_months__month=month, member_months__member_id=user.pk)
+    rows = projects.alias(month=FilteredRelation("member_months", condition=mine))
+    dear = [_dearest(rows.filter(pk__in=used, month__amount__gt=0))] if used else []
+    return [*dear, _free(projects.exclude(pk__in=used))]
+
+
+def _dearest(projects: "ProjectQuerySet") -> "ProjectQuerySet":
+    # A whole number, which every database compares with that of an address. By the amount itself there is an index.
+    key = Cast(F("month__amount") * MILLION, BigIntegerField())
+    return projects.annotate(key=key).order_by("-month__amount", "-pk")
+
+
+def _free(projects: "ProjectQuerySet") -> "ProjectQuerySet":
+    return projects.annotate(key=Value(0, output_field=BigIntegerField())).order_by("-pk")
 
 
 @cache
 def _listed(month: date | None) -> "Prepared[Project]":
-    """Projects as lists show them; with what they cost in the month, if it is given."""
+    """Projects as lists show them; with what they cost their owner in the month, if it is given."""
     jobs = Job.objects.filter(project=OuterRef("pk")).order_by()
     columns: dict[str, Combinable] = {
         "job_count": _counted(jobs),
@@ -91,24 +103,18 @@ def _listed(month: date | None) -> "Prepared[Project]":
         "last_activity": Subquery(Job.objects.filter(project=OuterRef("pk")).newest_first().values("changed_at")[:1]),
     }
 
-    def rows(pks: list[str], seen_by: str) -> "QuerySet[Project]":
-        cost = {"cost_this_month": _cost(seen_by, month)} if month else {}
-        found = Project.objects.filter(pk__in=pks).select_related("owner", "parent")
-        return found.annotate(**columns, **cost)
-
-    return Prepared(rows)
-
-
-def _cost(seen_by: str, month: date) -> Combinable:
-    """What the project cost in the month: to its owner all of it, to others what they used themselves."""
-    place = {"project_id": OuterRef("pk"), "month": month}
-    every = ProjectMonth.objects.filter(**place).values("amount")
-    own = MonthTotal.objects.filter(**place, member_id=seen_by).values("amount")
-    return Case(When(owner=seen_by, then=_or_nothing(every)), default=_or_nothing(own), output_field=money_field())
+    if month:
+        amounts = ProjectMonth.objects.filter(project=OuterRef("pk"), month=month).values("amount")
+        columns["cost_this_month"] = Coalesce(Subquery(amounts), Decimal(0), output_field=money_field())
+    rows = Project.objects.select_related("owner", "parent").annotate(**columns)
+    return Prepared(lambda pks: rows.filter(pk__in=pks))
 
 
-def _or_nothing(amounts: QuerySet) -> Coalesce:
-    return Coalesce(Subquery(amounts), Decimal(0), output_field=money_field())
+@cache
+def _used(month: date) -> "Prepared[tuple]":
+    """(project, amount) of what a user used in these projects in the month."""
+    rows = MonthTotal.objects.filter(month=month).order_by().values_list("project", "amount")
+    return Prepared(lambda pks, user: rows.filter(project__in=pks, member_id=user))
 
 
 def _counted(jobs: QuerySet) -> Coalesce:
