@@ -4,7 +4,7 @@ Django takes several times as long to write the SQL of such a question as the da
 """
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -38,6 +38,17 @@ def planned_once() -> Iterator[None]:
     connection.ensure_connection()  # whoever wraps queries from its beginning on does so now, and not within the block
     with connection.execute_wrapper(_on_the_server):
         yield
+
+
+@contextmanager
+def planned_anew() -> Iterator[None]:
+    """Within the block, which may be in one of `planned_once`, PostgreSQL sees the values and plans for these."""
+    around = connection.execute_wrappers
+    connection.execute_wrappers = [one for one in around if one is not _on_the_server]
+    try:
+        yield
+    finally:
+        connection.execute_wrappers = around
 
 
 def _on_the_server(execute: Any, sql: str, parameters: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -93,7 +104,7 @@ class Prepared(Generic[Answer]):
         self, build: "Callable[..., QuerySet[Any, Answer]]", planned: Literal["once", "anew"] = "once"
     ) -> None:
         self._build = build
-        self._planned = planned_once if planned == "once" else nullcontext
+        self._planned = planned_once if planned == "once" else planned_anew
         self._kept: dict[tuple, Compiled | None] = {}
 
     def rows(self, **values: Value) -> list[tuple]:

@@ -114,7 +114,7 @@ def _listed(month: date | None) -> "Prepared[Project]":
 def _used(month: date) -> "Prepared[tuple]":
     """(project, amount) of what a user used in these projects in the month."""
     rows = MonthTotal.objects.filter(month=month).order_by().values_list("project", "amount")
-    return Prepared(lambda pks, user: rows.filter(project__in=pks, member_id=user))
+    return Prepared(lambda pks, user: rows.filter(project__in=pks, member_id=user), planned="anew")
 
 
 def _counted(jobs: QuerySet) -> Coalesce:

@@ -82,6 +82,16 @@ def test_the_plan_of_a_question_is_kept_and_that_of_others_is_not(project, owner
 
 
 @on_postgresql
+def test_what_is_planned_anew_is_so_within_others_too(project):
+    anew = Prepared(lambda slug: Project.objects.filter(slug=slug).values_list("lends_data"), planned="anew")
+    with planned_once():
+        for _ in range(4):
+            assert anew.rows(slug=project.slug) == [(False,)]
+            assert list(Project.objects.filter(pk=project.pk, name="Vision")) == [project]
+    assert not _kept('"lends_data" FROM') and len(_kept('"name" = $')) == 1
+
+
+@on_postgresql
 def test_a_pooler_that_keeps_nothing_is_asked_to_keep_nothing(project, owner, monkeypatch):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "prepare_threshold", None)
     for _ in range(4):
