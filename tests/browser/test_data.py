@@ -116,6 +116,13 @@ def test_a_folder_is_sent_given_to_a_job_and_its_model_taken_home(
     look_at(page)
 
 
+# Whoever only looks now and then may miss what is said for a second.
+REMEMBER = """node => {
+  window.said = [];
+  new MutationObserver(() => window.said.push(node.textContent)).observe(node, { childList: true, subtree: true, characterData: true });
+}"""
+
+
 def _send_until_the_large_one_hangs(page: Page, photos: Path) -> None:
     cut: list[str] = []
 
@@ -130,9 +137,10 @@ def _send_until_the_large_one_hangs(page: Page, photos: Path) -> None:
     page.route("**/api/v1/uploads/**", once)
     page.route("**/missing", lambda route: route.continue_())
     choose(page, photos)
+    page.locator("[data-part=status]").evaluate(REMEMBER)
     with page.expect_response(lambda response: "/pack" in response.url and response.ok):
         page.get_by_role("button", name="Upload as version 1").click()
-        expect(page.locator("[data-part=status]")).to_contain_text("Trying again")
+    assert any("Trying again in 1 s; what has arrived stays." in said for said in page.evaluate("window.said"))
     expect(page.locator("[data-part=status]")).to_contain_text(f"{MANY + 3} of {MANY + 4} files")
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("[data-part=status]")).to_contain_text("Paused")
