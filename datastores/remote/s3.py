@@ -37,7 +37,11 @@ from mlteam import outside
 
 PIECE: Final = 16 * 2**20  # bytes of a part that is sent; a larger object has larger ones, of which there are
 MOST_PIECES: Final = 10_000
-PIECES_AT_ONCE: Final = 4
+WHOLE: Final = 64 * 2**20  # bytes of an object that is sent in one request; AWS advises parts from 100 MB on
+PIECES_AT_ONCE: Final = 4  # of an object
+SENT_AT_ONCE: Final = (
+    10  # pieces and small objects in all, as by boto3: more of them share the same line, and end later
+)
 LONGEST_NAME: Final = 1024  # bytes
 PLAIN: Final = re.compile(r'"[0-9a-f]{32}"')  # an ETag that may be the MD5
 PARTED: Final = re.compile(r'"([0-9a-f]{32}-([0-9]+))"')  # and one of what was sent in parts
@@ -305,6 +309,10 @@ class S3Target(_Bucket):
     at_once = 8
     listed = False  # whether all that was there has been told
 
+    def __init__(self, address: Address, key: Key | None) -> None:
+        super().__init__(address, key)
+        self._sending = threading.BoundedSemaphore(SENT_AT_ONCE)
+
     def check_name(self, path: str) -> None:
         if len(self.address.key_of(path).encode()) > LONGEST_NAME:
             said = f"A name in a bucket has at most {LONGEST_NAME} bytes"
@@ -321,7 +329,7 @@ class S3Target(_Bucket):
         if unsure and not begun and self._is_there(file, ours):
             return
         try:
-            if file.size <= PIECE:
+            if file.size <= WHOLE:
                 self._small(file, add)
             else:
                 self._large(file, begun, notes, add)
@@ -370,7 +378,8 @@ class S3Target(_Bucket):
         with file.open() as content:
             sum_ = _coded(_crc(content, 0, file.size))
             body = Slice(content, 0, file.size, add)
-            self._create("put_object", **self.of(file.path), Body=body, ChecksumCRC32=sum_)
+            with self._sending:
+                self._create("put_object", **self.of(file.path), Body=body, ChecksumCRC32=sum_)
 
     def _large(self, file: Sendable, begun: str, notes: Notes, add: Callable[[int], None]) -> None:
         """In parts beside each other. Which of them have arrived is in the notes: to ask the service would need another right."""
@@ -384,9 +393,9 @@ class S3Target(_Bucket):
             length = min(size, file.size - at)
             sum_ = _crc(content, at, length)
             asked = {"UploadId": upload, "PartNumber": part, "ChecksumCRC32": _coded(sum_)}
-            found = self.ask(
-                "s3:PutObject", "upload_part", **self.of(file.path), **asked, Body=Slice(content, at, length, add)
-            )
+            body = Slice(content, at, length, add)
+            with self._sending:
+                found = self.ask("s3:PutObject", "upload_part", **self.of(file.path), **asked, Body=body)
             here[part] = {"part": part, "etag": found["ETag"], "crc": sum_, "size": length}
             notes.note(**here[part])
 

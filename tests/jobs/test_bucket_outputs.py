@@ -89,6 +89,7 @@ def google(running_google, host, settings, monkeypatch, project, owner):
 @pytest.fixture
 def amazon(running_amazon, host, monkeypatch, project, owner):
     monkeypatch.setattr(s3, "PIECE", 5 * MIB)
+    monkeypatch.setattr(s3, "WHOLE", 5 * MIB)
     running_amazon.clean()
     for name, user in (("reader", "reader"), ("writer", "looker")):
         values = running_amazon.keys[user] | {"endpoint": running_amazon.wire.url}

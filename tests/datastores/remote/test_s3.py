@@ -86,6 +86,7 @@ def amazon(running_amazon, settings, monkeypatch):
     monkeypatch.setattr(retrying, "FIRST", 0.001)
     monkeypatch.setattr(fetching, "PART", MIB)
     monkeypatch.setattr(s3, "PIECE", MIB)
+    monkeypatch.setattr(s3, "WHOLE", MIB)
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", MIB)
     with clouds.who_may_what_counts(running_amazon.url):
         running_amazon.clean()

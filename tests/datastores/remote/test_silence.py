@@ -144,6 +144,7 @@ def test_a_bucket_that_takes_a_connection_and_says_nothing(service, tmp_path, se
 def test_a_bucket_that_no_longer_reads_what_it_is_sent(tmp_path, monkeypatch):
     """Nor says that it has let go of what was sent."""
     monkeypatch.setattr(s3, "PIECE", MIB)
+    monkeypatch.setattr(s3, "WHOLE", MIB)
     monkeypatch.setattr(sending, "SOON", 0.5)
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", MIB)
     root = tmp_path / "from"
