@@ -59,7 +59,7 @@ def submit(
 ) -> Job:
     """A new job in the queue; nobody's where a role's key submits it. Raises what `check` raises."""
     spec = _whole(spec, cloned_from, by)
-    mounted = check(project=project, spec=spec, by=by, cloned_from=cloned_from)
+    mounted = _checked(project, spec, by, cloned_from)
     job = _row(project, data.pinned(spec, mounted), by, cloned_from)
     job.waits_for_data = data.waits(mounted) or bool(spec.input)
     try:
@@ -95,7 +95,12 @@ def check(*, project: Project, spec: Spec, by: "User | RoleHolder", cloned_from:
     Raises SpecErrors for what no host here can ever give, Refusal where no sandbox can be had.
     """
     access.require(by, "job:new", project)
-    spec = _whole(spec, cloned_from, by)
+    return _checked(project, _whole(spec, cloned_from, by), by, cloned_from)
+
+
+def _checked(project: Project, spec: Spec, by: "User | RoleHolder", cloned_from: Job | None) -> list[data.Found]:
+    """The same for a spec that hides nothing any more."""
+    access.require(by, "job:new", project)
     check_fits(spec)
     if lacking := approval.lacking(by, spec.resources.gpu):
         raise SpecErrors([("resources.gpu", lacking)])

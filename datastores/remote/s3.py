@@ -39,9 +39,7 @@ PIECE: Final = 16 * 2**20  # bytes of a part that is sent; a larger object has l
 MOST_PIECES: Final = 10_000
 WHOLE: Final = 64 * 2**20  # bytes of an object that is sent in one request; AWS advises parts from 100 MB on
 PIECES_AT_ONCE: Final = 4  # of an object
-SENT_AT_ONCE: Final = (
-    10  # pieces and small objects in all, as by boto3: more of them share the same line, and end later
-)
+SENT_AT_ONCE: Final = 10  # requests with content in all, as boto3 has it: more would share the same line
 LONGEST_NAME: Final = 1024  # bytes
 PLAIN: Final = re.compile(r'"[0-9a-f]{32}"')  # an ETag that may be the MD5
 PARTED: Final = re.compile(r'"([0-9a-f]{32}-([0-9]+))"')  # and one of what was sent in parts
