@@ -143,8 +143,12 @@ class LogConsumer(LiveConsumer):
         self.log_path = logs.path_of(job.id, self.index)
         return job
 
+    async def connect(self) -> None:
+        self._wanted = _offset(self.scope["query_string"]), 0
+        await super().connect()
+
     async def run(self) -> None:
-        self._streaming = self.start(self._stream, _offset(self.scope["query_string"]))
+        self._streaming = self.start(self._stream, *self._wanted)
         await self._tell_states()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -153,12 +157,15 @@ class LogConsumer(LiveConsumer):
             offset, ask = asked["offset"], int(asked.get("ask", 0))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return
-        if hasattr(self, "_streaming") and (offset is None or isinstance(offset, int)):
+        if offset is not None and not isinstance(offset, int):
+            return
+        self._wanted = offset, ask
+        if hasattr(self, "_streaming"):  # else it is not yet known whether they may see it
             self._streaming.cancel()
             await asyncio.wait([self._streaming])
-            self._streaming = self.start(self._stream, offset, ask)
+            self._streaming = self.start(self._stream, *self._wanted)
 
-    async def _stream(self, offset: int | None, ask: int = 0) -> None:
+    async def _stream(self, offset: int | None, ask: int) -> None:
         """Subscribe, read the size, send the backlog, wait: in this order nothing can fall between."""
         with hub().watch(f"log.{self.job_id}.{self.index}", f"job.{self.job_id}") as watch:
             at = await self._hello(offset, ask)

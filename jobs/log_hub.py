@@ -67,7 +67,9 @@ class Watch:
     async def wait(self, seconds: float) -> set[str]:
         """The notes that came, as soon as there is one; an empty set after that many seconds of nothing."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), seconds)
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
         notes, self._notes = self._notes, set()
         self._event.clear()
         return notes

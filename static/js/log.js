@@ -158,20 +158,22 @@ class Line {
     clearTimeout(this.waiting);
     this.waiting = 0;
     this.asks = 0;
-    const url = new URL(`${this.address}?offset=${this.owner.wanted() ?? "none"}`, location.href);
+    const wanted = this.owner.wanted();
+    const url = new URL(`${this.address}?offset=${wanted ?? "none"}`, location.href);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
+    socket.onopen = () => socket === this.socket && this.owner.wanted() !== wanted && this.ask();
     socket.onmessage = (event) => socket === this.socket && this.#heard(event.data);
     socket.onclose = (event) => socket === this.socket && this.#closed(event.code);
     this.socket = socket;
   }
 
-  /** Asks for the bytes from an offset on; null for none. What is still on its way is not listened to. */
-  ask(offset) {
+  /** Asks for what its owner now wants; once it is open, where it is not yet. What is still on its way is not listened to. */
+  ask() {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
     this.asks += 1;
-    this.socket.send(JSON.stringify({ offset, ask: this.asks }));
+    this.socket.send(JSON.stringify({ offset: this.owner.wanted(), ask: this.asks }));
   }
 
   hurry() {
@@ -273,7 +275,7 @@ class LogView {
     this.rows = new Rows(this.view, root.querySelector("[data-log-rows]"));
     this.line = new Line(root.dataset.socket, this);
     this.search = new Search(root.dataset.search, () => this.showSearch());
-    Object.assign(this, { terminal: null, following: true, below: null, loading: null, logSize: 0, end: null, state: null, scrolled: 0, frame: 0 });
+    Object.assign(this, { terminal: null, following: true, aim: null, below: null, loading: null, logSize: 0, end: null, state: null, scrolled: 0, frame: 0 });
     this.bind();
     this.begin();
   }
@@ -293,7 +295,7 @@ class LogView {
 
   /** The offset to go on from: exactly where the terminal stands; null while the end of the log is out of the window. */
   wanted() {
-    if (this.below) return null;
+    if (this.below !== null) return null;
     return this.terminal ? this.terminal.offset : -TAIL;
   }
 
@@ -401,7 +403,7 @@ class LogView {
   detach(row) {
     this.below = row.offset;
     this.terminal = null;
-    this.line.ask(null);
+    this.line.ask();
   }
 
   toBottom() {
@@ -415,11 +417,12 @@ class LogView {
     this.following = on;
     this.part("follow").setAttribute("aria-pressed", String(on));
     if (!on) return;
+    this.aim = null;
     this.current(null);
     if (this.below !== null) {
       this.below = null;
       this.terminal = null;
-      this.line.ask(-TAIL);
+      this.line.ask();
     } else this.toBottom();
   }
 
@@ -463,9 +466,9 @@ class LogView {
   }
 
   async loadOlder() {
-    const { first } = this.rows;
+    const { rows: { first }, following } = this;
     const { terminal, data, next } = await this.page({ before: first.offset });
-    if (this.rows.first !== first) return;
+    if (this.rows.first !== first || this.following !== following) return;
     const { created } = terminal.flush();
     if (newlineAt(data)) created.pop();
     else Object.assign(created.at(-1), { end: next, skipped: first.offset - next });
@@ -490,7 +493,7 @@ class LogView {
       this.terminal = terminal;
       this.below = null;
       this.rows.append(created);
-      this.line.ask(next);
+      this.line.ask();
       return;
     }
     if (newlineAt(data)) created.pop();
@@ -513,7 +516,9 @@ class LogView {
   /** Brings a line into view, and marks it. */
   async show(line) {
     this.follow(false);
+    this.aim = line;
     if (!this.rows.ofLine(line) || (line > this.rows.last.number && this.below !== null)) await this.open(line);
+    if (this.aim !== line) return; // something else was asked for meanwhile
     const row = this.rows.ofLine(line);
     if (!row) return;
     this.current(row);
@@ -530,10 +535,11 @@ class LogView {
   async open(line) {
     while (this.loading) await this.loading;
     const page = await this.page({ line: Math.max(1, line - PAGE / 2) });
+    if (this.aim !== line) return;
     this.rows.clear();
     this.terminal = null;
     this.below = page.offset;
-    this.line.ask(null);
+    this.line.ask();
     await this.addPage(page);
   }
 
@@ -610,7 +616,7 @@ class LogView {
     if (event.key !== "Home" && event.key !== "End") return;
     event.preventDefault();
     if (event.key === "End") this.follow(true);
-    else this.show(1).then(() => (this.view.scrollTop = 0));
+    else this.show(1).then(() => this.aim === 1 && (this.view.scrollTop = 0));
   }
 
   pageKey(event) {

@@ -195,7 +195,7 @@ class Opened:
         self.browser, self.as_user, self.path = browser, as_user, path
         self.base, self.contexts, self.troubles = f"http://localhost:{port}", [], []
 
-    async def page(self, user, fragment=""):
+    async def page(self, user, fragment="", prepare=None):
         client = await sync_to_async(self.as_user)(user)
         context = await self.browser.new_context(base_url=self.base)
         self.contexts.append(context)
@@ -205,6 +205,8 @@ class Opened:
         page = await context.new_page()
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on("console", self.said)
+        if prepare:
+            await prepare(page)
         await page.goto(self.path + fragment)
         return page
 
@@ -350,6 +352,56 @@ async def test_somebody_who_reads_further_up_is_not_moved_by_new_lines(page_of, 
     assert len(await shown_numbers(page)) <= 4000
     await page.keyboard.press("f")
     await expect(rows(page).nth(-2)).to_have_text("line 13000")
+
+
+class Held:
+    """Requests for pages of the log, which wait until they are let go."""
+
+    def __init__(self):
+        self.here, self.on = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, route):
+        self.here.set()
+        await self.on.wait()
+        await route.continue_()
+
+    async def let_go(self, page):
+        async with page.expect_response(re.compile(r"/page\?")):
+            self.on.set()
+
+
+@pytest.mark.parametrize("reading", ["view.scrollTop = 0", "location.hash = '#L500'"], ids=["older", "line"])
+async def test_the_end_is_followed_whatever_is_still_on_its_way(page_of, owner, attempt, reading):
+    write(attempt, numbered(1, 12_000))
+    page = await page_of(owner)
+    await expect(rows(page).nth(-2)).to_have_text("line 12000")
+    assert len(await shown_numbers(page)) == 4000  # with older lines the newest go
+    held = Held()
+    await page.route(re.compile(r"/page\?"), held)
+    await scroll(page, reading)
+    await held.here.wait()
+    await page.keyboard.press("f")
+    await held.let_go(page)
+    write(attempt, b"and on\n")
+    await expect(rows(page).nth(-2)).to_have_text("and on")
+    await expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")
+
+
+async def test_the_end_is_followed_although_the_line_is_not_yet_open(page_of, owner, attempt):
+    write(attempt, numbered(1, 12_000))
+    here, on = asyncio.Event(), asyncio.Event()
+
+    async def hold(route):
+        here.set()
+        await on.wait()
+        route.connect_to_server()
+
+    page = await page_of(owner, "#L5000", lambda page: page.route_web_socket(re.compile("/log"), hold))
+    await here.wait()
+    await expect(page.locator(".log-row.current .log-text")).to_have_text("line 5000")
+    await page.keyboard.press("f")
+    on.set()
+    await expect(rows(page).nth(-2)).to_have_text("line 12000")
 
 
 async def test_search_goes_through_the_whole_log(page_of, owner, attempt):

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -16,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from access import policies, roles
 from access.installation import INSTALLATION
 from jobs import actions, consumers, logs, transitions
-from jobs.log_hub import hub
+from jobs.log_hub import Watch, hub
 from jobs.models import Attempt, Job
 from projects import actions as projects
 from projects.models import Member
@@ -140,6 +141,37 @@ async def test_a_viewer_may_begin_anew_and_may_stop_the_bytes(attempt, owner, li
         hello = await receive(line, "hello")  # a frame of bytes before it would be an error here
         assert (hello["ask"], hello["offset"], hello["line"]) == (2, 4, 2)
         assert await read(line, 10) == b"two\nthree\n"
+
+
+async def test_what_a_viewer_asks_for_before_it_is_let_in_is_not_lost(attempt, owner, lines, monkeypatch):
+    write(attempt, b"one\ntwo\n")
+    asked, look = threading.Event(), consumers.LogConsumer._refusal
+    monkeypatch.setattr(consumers.LogConsumer, "_refusal", lambda self: asked.wait(10) and look(self))
+    async with lines(owner, path_of(attempt, "?offset=none")) as line:
+        await line.send(json.dumps({"offset": 4, "ask": 1}))
+        await line.ping()  # answered after what was sent before it
+        asyncio.get_running_loop().call_later(0.2, asked.set)
+        hello = await receive(line, "hello")
+        assert (hello["ask"], hello["offset"]) == (1, 4)
+        assert await read(line, 4) == b"two\n"
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_watch_that_is_woken_can_be_cancelled(turns):
+    watch = Watch()
+
+    async def look():
+        while True:
+            await watch.wait(60)
+
+    looking = asyncio.create_task(look())
+    await asyncio.sleep(0)
+    watch.wake("grown")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    looking.cancel()
+    await asyncio.wait([looking], timeout=5)
+    assert looking.cancelled()
 
 
 @pytest.mark.parametrize(
