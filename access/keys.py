@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from access.models import RoleKey
+from access.prepared import Prepared
 from access.sources import ROLE
 from accounts import bearer
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 PREFIX: Final = "mlr_"
+GOOD: "Final[Prepared[RoleKey]]" = Prepared(
+    lambda digest: RoleKey.objects.filter(digest=digest, created_by__is_active=True).select_related("role")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,7 @@ def person_of(by: "User | RoleHolder") -> "User | None":
 
 def holder_of(token: str) -> RoleHolder | None:
     """Who asks with this token; None when it is no role's key, or no longer. Notes the use, at most once a minute."""
-    good = RoleKey.objects.filter(created_by__is_active=True).select_related("role")
-    key: RoleKey | None = bearer.find(good, PREFIX, token)
+    key = bearer.find(GOOD, PREFIX, token)
     if key is None:
         return None
     bearer.note_use(key)

@@ -3,15 +3,17 @@
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
+    from access.prepared import Prepared
 
 RANDOM: Final = 43  # characters: 256 bits in base64
 NOTE_EVERY: Final = timedelta(minutes=1)  # between two notes of a text's last use
+
+Row = TypeVar("Row")
 
 
 def new(prefix: str) -> str:
@@ -24,11 +26,11 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def find(rows: "QuerySet", prefix: str, text: str) -> Any:
-    """The row with this text's digest; None when there is none, or when it cannot be such a text at all."""
+def find(rows: "Prepared[Row]", prefix: str, text: str) -> "Row | None":
+    """The one of the rows with a `digest` that has this text's; None when there is none, or when it cannot be such a text at all."""
     if not text.startswith(prefix) or len(text) != len(prefix) + RANDOM or not text.isascii():
         return None
-    return rows.filter(digest=digest(text)).first()
+    return next(iter(rows.objects(digest=digest(text))), None)
 
 
 def note_use(row: Any) -> None:

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from access.prepared import Prepared
 from accounts import bearer, second_step, tokens
 from accounts.errors import Impossible
 from accounts.models import DeviceGrant, User
@@ -31,6 +32,9 @@ SLOWEST: Final = int(LASTS.total_seconds())
 MOST_OPEN: Final = 20  # that wait at once from one address
 LONGEST_NAME: Final = 50  # characters of a machine's name
 NAMELESS: Final = "a machine without a name"
+GRANTS: "Final[Prepared[DeviceGrant]]" = Prepared(
+    lambda digest: DeviceGrant.objects.filter(digest=digest).select_related("approved_by")
+)
 ANSWERED: Final = "This code has been answered already, or it is too old. Start mlteam login again for a new one."
 
 
@@ -156,7 +160,7 @@ def _answer(grant: DeviceGrant, **answer: object) -> None:
 @transaction.atomic
 def poll(device_code: str) -> Fetched | Refusal:
     """What the program gets that has this code: a token, once, or why there is none."""
-    grant = bearer.find(DeviceGrant.objects.select_related("approved_by"), PREFIX, device_code)
+    grant = bearer.find(GRANTS, PREFIX, device_code)
     if grant is None or grant.state == State.FETCHED:
         return Refusal.UNKNOWN
     if grant.state == State.DENIED:

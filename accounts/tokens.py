@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 import access
+from access.prepared import Prepared
 from accounts import bearer, second_step
 from accounts.models import PersonalToken, User
 
@@ -20,6 +20,10 @@ PREFIX: Final = "mlt_"
 MOST: Final = 50  # tokens of an account
 LIFETIMES: Final = (7, 30, 90, 180, 365)  # days that are offered
 USUAL: Final = 90  # days
+
+GOOD: "Final[Prepared[PersonalToken]]" = Prepared(
+    lambda digest: PersonalToken.objects.filter(digest=digest, user__is_active=True).select_related("user")
+)
 
 
 def lifetimes() -> list[tuple[str, str]]:
@@ -77,10 +81,8 @@ def find(text: str) -> PersonalToken | None:
 
     A new password does not end it: programs go on. Whoever asks looks at its scope.
     """
-    now = timezone.now()
-    good = PersonalToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), user__is_active=True)
-    token: PersonalToken | None = bearer.find(good.select_related("user"), PREFIX, text)
-    if token is None or second_step.is_missing(token.user):
+    token = bearer.find(GOOD, PREFIX, text)
+    if token is None or token.expired or second_step.is_missing(token.user):
         return None
     bearer.note_use(token)
     return token

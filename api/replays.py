@@ -58,19 +58,15 @@ def _done(request: Any, key: str, run: Callable[[], HttpResponse]) -> HttpRespon
     asked = {"holder": request.auth.id, "key": key}
     digest = _digest(request)
     while True:
-        if (said := _said(asked)) is not None:
-            return _again(said, digest)
         try:
             return _first(Answer(**asked, digest=digest), run)
         except IntegrityError:
-            if _said(asked) is None:  # it was not the key that was taken
+            said = Answer.objects.filter(**asked).first()
+            if said is None:  # it was not the key that was taken
                 raise
-
-
-def _said(asked: dict[str, str]) -> Answer | None:
-    since = timezone.now() - KEPT
-    Answer.objects.filter(**asked, created_at__lte=since).delete()
-    return Answer.objects.filter(**asked).first()
+            if said.created_at > timezone.now() - KEPT:
+                return _again(said, digest)
+            said.delete()
 
 
 @transaction.atomic

@@ -32,6 +32,7 @@ def write(base: Path, source: Path, target: Path) -> tuple[Summary, list[Entry]]
     Also answers what has changed. Raises BadManifest.
     """
     changes = _read(listings.lines_of(source))
+    new: list[tuple[str, int]] = []  # paths that the base has not, and the numbers of their lines
     with listings.opened(base) as before, Writer(target) as writer:
         at = 0
         for path in sorted(changes, key=str.encode):
@@ -43,6 +44,8 @@ def write(base: Path, source: Path, target: Path) -> tuple[Summary, list[Entry]]
                 raise BadManifest(f"Line {number}: “{shown(path)}” is not in the latest version.")
             if entry:
                 writer.add(entry)
+            if entry and not found:
+                new.append((path, number))
             at = here + found
         writer.copy(before, at, before.files)
     summary = writer.summary
@@ -51,9 +54,8 @@ def write(base: Path, source: Path, target: Path) -> tuple[Summary, list[Entry]]
     if summary.files > manifests.FILES or summary.bytes > manifests.LARGEST or writer.length > manifests.LONGEST:
         raise BadManifest("These are more files or bytes than a version may have.")
     with listings.opened(target) as after:
-        for path, (number, entry) in changes.items():
-            if entry:
-                _check_place(after, path, number)
+        for path, number in new:  # no other can come to lie where something else does
+            _check_place(after, path, number)
     return summary, [entry for _, entry in changes.values() if entry]
 
 

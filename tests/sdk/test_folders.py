@@ -27,7 +27,13 @@ def write(path: Path, text: str) -> None:
 
 
 def paths(folder: Any) -> list[str]:
-    return [one.path for one in folder.files]
+    return list(folder.files)
+
+
+def modes(folder: Any) -> dict[str, int]:
+    from mlteam_sdk.folders import Source
+
+    return {path: Source(path, state).mode for path, state in folder.files.items()}
 
 
 def test_files_are_found_whatever_their_names(tmp_path):
@@ -40,8 +46,17 @@ def test_files_are_found_whatever_their_names(tmp_path):
     (tmp_path / "data" / "run.sh").chmod(0o700)
     (tmp_path / "data" / "empty").mkdir()
     found = folders.read(tmp_path / "data")
-    assert sorted(paths(found)) == sorted([*names, "run.sh"])
-    assert {one.path for one in found.files if one.mode == 0o755} == {"run.sh"}
+    assert paths(found) == sorted([*names, "run.sh"])
+    assert {path for path, mode in modes(found).items() if mode == 0o755} == {"run.sh"}
+
+
+def test_files_come_in_the_order_of_their_paths(tmp_path):
+    from mlteam_sdk import folders
+
+    names = ["a.txt", "a/b", "a/b.c", "a/b-c/d", "a0", "A", "a b/c", "é", "z", "\ufffd", "🙂"]
+    for name in names:
+        write(tmp_path / name, "x")
+    assert paths(folders.read(tmp_path)) == sorted(names, key=str.encode)
 
 
 def test_links_pipes_sockets_and_devices_are_left_out_and_named(tmp_path):
@@ -129,19 +144,20 @@ def test_ignored_is_what_git_would_ignore(tmp_path):
     write(data / "sub" / ".mlteamignore", "!b.tmp\nkeep.tmp\n*.log\n")
     (data / "link.tmp").symlink_to("a.tmp")
     found = folders.read(data)
-    assert sorted(paths(found)) == [".mlteamignore", "keep.tmp", "sub/.mlteamignore", "sub/b.tmp", "sub/out/x"]
+    assert paths(found) == [".mlteamignore", "keep.tmp", "sub/.mlteamignore", "sub/b.tmp", "sub/out/x"]
     assert found.left_out == []
 
 
 def hashed(root: Path, tell: Any = None) -> dict[str, str]:
     from mlteam_sdk import folders
     from mlteam_sdk.hashing import Memory, checksums
+    from mlteam_sdk.manifests import sha256_in
     from mlteam_sdk.progress import Meter
 
     folder = folders.read(root)
-    meter = Meter(tell, "reading", len(folder.files), sum(one.size for one in folder.files))
-    sources, digests = checksums(folder.root, folder.files, meter, Memory(root), threading.Event())
-    return {source.path: digest for source, digest in zip(sources, digests, strict=True)}
+    meter = Meter(tell, "reading", len(folder.files), folders.size_of(folder.files.values()))
+    rows = checksums(folder.root, folder.files, meter, Memory(root), threading.Event())
+    return {path: sha256_in(line) for path, (_, line) in rows.items()}
 
 
 def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
@@ -169,7 +185,7 @@ def test_what_was_written_just_now_is_read_again(tmp_path, monkeypatch):
     assert hashing.Memory(data).load() == {}
 
 
-ROWS = {"a b": (1, -2, 3, 4, bytes(32)), "Größe \u2028 1": (0, 0, 0, 2**63, b"x" * 32)}
+ROWS = {"a b": ((33188, 1, -2, 3, 4), '{"path":"a b"}'), "Größe \u2028 1": ((0, 0, 0, 0, 2**63), "ü\u2028")}
 
 
 def test_what_is_kept_in_memory_is_there_again(tmp_path):
@@ -185,7 +201,7 @@ def test_what_is_kept_in_memory_is_there_again(tmp_path):
 def test_numbers_that_are_too_large_to_be_kept_are_not(tmp_path):
     from mlteam_sdk.hashing import Memory
 
-    Memory(tmp_path).save({"a": (1, 2, 3, 2**100, bytes(32))})
+    Memory(tmp_path).save({"a": ((33188, 1, 2, 3, 2**100), "a line")})
     assert Memory(tmp_path).load() == {}
 
 
@@ -223,10 +239,7 @@ def test_a_mode_that_changes_and_a_directory_in_a_files_place(tmp_path, monkeypa
     data = make(tmp_path / "data", a="x", b="y")
     first = hashed(data)
     (data / "a").chmod(0o755)
-    assert hashed(data) == first and {one.path: one.mode for one in folders.read(data).files} == {
-        "a": 0o755,
-        "b": 0o644,
-    }
+    assert hashed(data) == first and modes(folders.read(data)) == {"a": 0o755, "b": 0o644}
     (data / "b").unlink()
     make(data / "b", c="y")
     assert hashed(data) == {"a": first["a"], "b/c": first["b"]}
@@ -257,17 +270,17 @@ def test_a_link_or_a_pipe_that_takes_a_files_place_is_not_read(tmp_path):
     from mlteam_sdk.hashing import Changed, read_exactly
 
     data = make(tmp_path / "data", a="x")
-    [source] = folders.read(data).files
+    state = folders.read(data).files["a"]
     (data / "a").unlink()
     with pytest.raises(Changed):
-        read_exactly(data / "a", source.state, 0, 1)
+        read_exactly(data / "a", state, 0, 1)
     (data / "a").symlink_to("/etc/passwd")
     with pytest.raises(Changed):
-        read_exactly(data / "a", source.state, 0, 1)
+        read_exactly(data / "a", state, 0, 1)
     (data / "a").unlink()
     os.mkfifo(data / "a")
     with pytest.raises(Changed):
-        read_exactly(data / "a", source.state, 0, 1)
+        read_exactly(data / "a", state, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -286,10 +299,12 @@ def test_paths_in_a_version_as_they_are_typed(typed, meant):
 
 
 def test_a_manifest_has_one_form():
-    from mlteam_sdk.manifests import Entry, differences, parse, text
+    from mlteam_sdk.manifests import Entry, differences, line, parse, path_in, sha256_in, text
 
     entries = [Entry("b", "1" * 64, 3, 0o644), Entry("a/ü", "0" * 64, 0, 0o755), Entry("a.x", "2" * 64, 1, 0o644)]
-    manifest = text(entries)
+    lines = [line(*one) for one in sorted(entries)]
+    assert [(path_in(one), sha256_in(one)) for one in lines] == [one[:2] for one in sorted(entries)]
+    manifest = text(lines)
     assert manifest.decode().splitlines()[1] == f'{{"path":"a/ü","sha256":"{"0" * 64}","size":0,"mode":493}}'
     assert [one.path for one in parse(manifest)] == ["a.x", "a/ü", "b"]
     changed = [Entry("b", "3" * 64, 4, 0o644), entries[1], Entry("c", "2" * 64, 1, 0o644)]

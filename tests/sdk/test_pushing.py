@@ -128,6 +128,18 @@ def test_of_many_files_only_what_is_different_is_told(depot, dataset, data):
     assert len(depot.versions[3].splitlines()) == len(depot.versions[1].splitlines())
 
 
+@pytest.mark.parametrize("named", [0, 100])
+def test_what_is_gone_there_is_sent_although_it_has_not_changed(depot, dataset, data, named):
+    depot.named = named
+    for number in range(20):
+        (data / f"{number} ü").write_text(f"{number}")
+    dataset.push(data)
+    (data / "3 ü").write_text("three")
+    del depot.blobs[hashlib.sha256(b"7").hexdigest()]
+    assert dataset.push(data).files == 2 and not depot.missing()
+    assert len(depot.begun[-1][0].splitlines()) == 1
+
+
 def test_what_lacks_is_not_asked_for_where_it_is_named(depot, dataset, loopback, data):
     depot.named = 4
     dataset.push(data)
@@ -393,11 +405,11 @@ def test_a_file_that_changes_after_it_was_read_is_named(depot, dataset, data):
 def test_a_memory_that_was_wrong_is_noticed(depot, dataset, data):
     """The server finds that a content is another than was said: then it is read again and named."""
 
-    from mlteam_sdk import hashing
-    from mlteam_sdk.folders import read
+    from mlteam_sdk import hashing, manifests
+    from mlteam_sdk.folders import Source, read
 
-    sources = {one.path: one for one in read(data).files}
-    hashing.Memory(data).save({"a": (*sources["a"].state, bytes(32))})
+    one = Source("a", read(data).files["a"])
+    hashing.Memory(data).save({"a": (one.state, manifests.line("a", "0" * 64, one.size, one.mode))})
     with pytest.raises(hashing.Changed, match="a changes while"):
         dataset.push(data)
     assert dataset.push(data).new

@@ -3,14 +3,15 @@
 import gc
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mlteam_sdk.errors import MLTeamError
-from mlteam_sdk.manifests import PLAIN, PROGRAM, BadPath, clean, is_plain
+from mlteam_sdk.manifests import PLAIN, PROGRAM, BadPath, are_plain, clean, wrong_with
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -27,16 +28,29 @@ KINDS: Final = {
 SHOWN: Final = 5  # bad names that are told
 
 
-State = tuple[int, int, int, int]  # what changes when a file does: its bytes, mtime and ctime in ns, inode
+State = tuple[int, int, int, int, int]  # what changes when a file does: its mode, bytes, mtime and ctime in ns, inode
+state_of: Final[Callable[[os.stat_result], State]] = attrgetter(
+    "st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino"
+)
+MODE: Final = 0  # in a state
+SIZE: Final = 1
 
 
 class Source(NamedTuple):
-    """A file here: its path with /, 0o644 or 0o755, its bytes, and the state that it is in."""
+    """A file here: its path with /, and the state that it is in."""
 
     path: str
-    mode: int
-    size: int
     state: State
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self.state[SIZE]
+
+    @property
+    def mode(self) -> int:
+        """0o644, or 0o755 for what its owner may run."""
+        return PROGRAM if self.state[MODE] & stat.S_IXUSR else PLAIN
 
 
 class LeftOut(NamedTuple):
@@ -48,24 +62,17 @@ class LeftOut(NamedTuple):
 
 @dataclass
 class Folder:
-    """The files below `root`; what `.mlteamignore` names is only counted, a directory as one."""
+    """The files below `root` by their paths, in the order of these; what `.mlteamignore` names is only counted, a directory as one."""
 
     root: Path
-    files: list[Source] = field(default_factory=list)
+    files: dict[str, State] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     ignored: int = 0
 
-    def place(self, source: Source) -> Path:
-        """Where the file is."""
-        return self.root / source.path
 
-
-def state_of(found: os.stat_result) -> State:
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-
-
-def source_of(path: str, found: os.stat_result) -> Source:
-    return Source(path, PROGRAM if found.st_mode & stat.S_IXUSR else PLAIN, found.st_size, state_of(found))
+def size_of(states: Iterable[State]) -> int:
+    """The bytes of all these files."""
+    return sum(map(itemgetter(SIZE), states))
 
 
 @contextmanager
@@ -89,7 +96,7 @@ def read(path: Path) -> Folder:
         if stat.S_ISREG(found.st_mode):
             if path.is_symlink():
                 raise MLTeamError(f"{path} is a link, and links are not followed. Give {path.resolve()}.")
-            return Folder(path.absolute().parent, [source_of(clean(path.absolute().name), found)])
+            return Folder(path.absolute().parent, {clean(path.absolute().name): state_of(found)})
         if not stat.S_ISDIR(found.st_mode):
             raise MLTeamError(f"{path} is neither a folder nor a file.")
         folder, bad = Folder(path), list[str]()
@@ -99,6 +106,7 @@ def read(path: Path) -> Folder:
     if bad:
         more = f" So do {len(bad) - SHOWN} more." if len(bad) > SHOWN else ""
         raise BadPath(f"Some names cannot be kept: {' '.join(sorted(bad)[:SHOWN])}{more} Nothing was sent.")
+    folder.files = dict(sorted(folder.files.items(), key=itemgetter(0)))
     folder.left_out.sort()
     return folder
 
@@ -108,27 +116,27 @@ Rules = tuple[tuple[str, "GitIgnoreSpec"], ...]  # of each directory that has so
 
 def _walk(folder: Folder, where: str, rules: Rules, bad: list[str]) -> None:
     """Adds what is in a directory, and to `bad` what is wrong with names. `where` is "" or ends with /."""
-    with os.scandir(folder.root / where) as listing:
-        found = list(listing)
-    if any(one.name == IGNORE and one.is_file(follow_symlinks=False) for one in found):
-        rules = (*rules, (where, _rules(folder.root / where / IGNORE)))
-    for one in found:
-        path, is_directory = where + one.name, one.is_dir(follow_symlinks=False)
-        if rules and _is_ignored(path + "/" * is_directory, rules):
+    above = f"{os.fspath(folder.root)}{os.sep}{where}"
+    names = sorted(os.listdir(above))  # noqa: PTH208 - of a Path, and of each of thousands of files, it would take twice as long
+    if IGNORE in names and stat.S_ISREG(os.lstat(above + IGNORE).st_mode):
+        rules = (*rules, (where, _rules(Path(above + IGNORE))))
+    plain = are_plain(where, names)
+    for name in names:
+        path, state = where + name, state_of(os.lstat(above + name))
+        kind = stat.S_IFMT(state[MODE])
+        if rules and _is_ignored(path + "/" * (kind == stat.S_IFDIR), rules):
             folder.ignored += 1
-        elif is_directory and one.name.startswith(UNFINISHED):
-            folder.left_out.append(LeftOut(path, "what a pull keeps there until it is whole"))
-        elif is_directory:
-            _walk(folder, f"{path}/", rules, bad)
-        elif one.is_file(follow_symlinks=False):
-            try:
-                sound = path if is_plain(path) else clean(path)
-                folder.files.append(source_of(sound, one.stat(follow_symlinks=False)))
-            except BadPath as error:
-                bad.append(str(error))
-        else:
-            kind = stat.S_IFMT(one.stat(follow_symlinks=False).st_mode)
+        elif kind == stat.S_IFREG:
+            if plain or not (wrong := wrong_with(path)):
+                folder.files[path] = state
+            else:
+                bad.append(wrong)
+        elif kind != stat.S_IFDIR:
             folder.left_out.append(LeftOut(path, KINDS.get(kind, "no file")))
+        elif name.startswith(UNFINISHED):
+            folder.left_out.append(LeftOut(path, "what a pull keeps there until it is whole"))
+        else:
+            _walk(folder, f"{path}/", rules, bad)
 
 
 def _rules(path: Path) -> "GitIgnoreSpec":

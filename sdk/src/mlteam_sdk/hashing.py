@@ -9,15 +9,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from mlteam_sdk.errors import MLTeamError
 from mlteam_sdk.folders import Source, State, state_of, uncollected
+from mlteam_sdk.manifests import line
 from mlteam_sdk.progress import Meter
 
 PIECE: Final = 1 << 20
@@ -97,6 +98,9 @@ def _some(place: Path | str, handle: int, size: int) -> bytes:
         raise _unreadable(place, error) from None
 
 
+Row = tuple[State, str]  # the state that a file was in, and its line in a manifest then
+
+
 class Stopped(Exception):
     """Nobody waits for the result any more."""
 
@@ -119,23 +123,24 @@ def checksum(place: Path | str, stop: threading.Event, count: Callable[[int], No
 
 
 def checksums(
-    root: Path, sources: Sequence[Source], meter: Meter, memory: "Memory", stop: threading.Event
-) -> tuple[list[Source], list[str]]:
-    """The files, each as it was when it had its checksum, and these. Raises Changed, MLTeamError; ends soon after `stop` is set."""
+    root: Path, files: Mapping[str, State], meter: Meter, memory: "Memory", stop: threading.Event
+) -> dict[str, Row]:
+    """The files, in the same order, each with the state in which it had its checksum, and its line in a manifest. Raises Changed,
+    MLTeamError; ends soon after `stop` is set."""
     with uncollected():
         known = memory.load()
-        unknown = [source for source in sources if known.get(source.path, _NO_ROW)[:4] != source.state]
-    meter.add(files=len(sources) - len(unknown), size=meter.all_bytes - sum(source.size for source in unknown))
+        unknown = [Source(path, state) for path, state in files.items() if known.get(path, _NO_ROW)[0] != state]
+    meter.add(files=len(files) - len(unknown), size=meter.all_bytes - sum(source.size for source in unknown))
 
     above = f"{os.fspath(root)}{os.sep}"
 
     def one_batch(batch: list[Source]) -> list[tuple[Source, str, int]]:
-        done = []
+        done: list[tuple[Source, str, int]] = []
         now = time.time_ns()
         told = batch[0].size > PIECE  # while it is read; small files after all of the batch
         for source in batch:
             state, digest = checksum(above + source.path, stop, partial(_count, meter) if told else _count_not)
-            done.append((Source(source.path, source.mode, state[0], state), digest, now))
+            done.append((Source(source.path, state), digest, now))
         meter.add(files=len(batch), size=0 if told else sum(source.size for source in batch))
         return done
 
@@ -143,17 +148,17 @@ def checksums(
     small = (source for source in unknown if source.size <= PIECE)
     batches = list(grouped(small, lambda one: one.size, BATCH, BATCH_FILES))
     fresh = [*_in_threads(one_batch, large, stop), *_as_the_disk_is(one_batch, batches, stop)]
-    if _is_worth_keeping(fresh, sources):
-        settled = [(one, digest) for one, digest, now in fresh if _is_settled(one.state, now)]
-        memory.save(known | {one.path: (*one.state, bytes.fromhex(digest)) for one, digest in settled})
-    read = {one.path: (one, digest) for one, digest, _ in fresh}
-    found = [read[one.path][0] if one.path in read else one for one in sources]
-    return found, [read[one.path][1] if one.path in read else known[one.path][4].hex() for one in sources]
+    read = {one.path: (one.state, line(one.path, digest, one.size, one.mode)) for one, digest, _ in fresh}
+    if _is_worth_keeping(fresh, len(files)):
+        settled = [one.path for one, _, now in fresh if _is_settled(one.state, now)]
+        memory.save(known | {path: read[path] for path in settled})
+    known |= read
+    return {path: known[path] for path in files}
 
 
-def _is_worth_keeping(fresh: list[tuple[Source, str, int]], sources: Sequence[Source]) -> bool:
+def _is_worth_keeping(fresh: list[tuple[Source, str, int]], files: int) -> bool:
     """Whether it takes longer to read these files once more than to write down all checksums anew."""
-    return len(fresh) * SHARE > len(sources) or sum(source.size for source, _, _ in fresh) > BATCH
+    return len(fresh) * SHARE > files or sum(source.size for source, _, _ in fresh) > BATCH
 
 
 def _count(meter: Meter, size: int) -> None:
@@ -214,21 +219,21 @@ def grouped(
 
 def _is_settled(state: State, read_at: int) -> bool:
     """Whether a change after it was read would have given it another time."""
-    _, mtime, ctime, _ = state
+    _, _, mtime, ctime, _ = state
     tick = TICK if mtime % 1_000_000_000 else COARSE_TICK
     return max(mtime, ctime) < read_at - tick
 
 
-Row = tuple[int, int, int, int, bytes]  # the state that a file was in, and its SHA-256 then
-_ROW: Final = struct.Struct(">QqqQ32s")
-_NO_ROW: Final[Row] = (0, 0, 0, 0, b"")
+_STATE: Final = struct.Struct(">IQqqQ")
+_NO_ROW: Final[Row] = (0, 0, 0, 0, 0), ""
 
 
 class Memory:
     """The checksums of the files of one folder, kept in the cache directory of whoever runs this.
 
-    They are trusted as long as size, times and inode are the same. It is only a help: what cannot be read or kept is not there.
-    The file has the checksum of all that follows, how many files there are, a record for each, and their paths.
+    They are trusted as long as mode, size, times and inode are the same. It is only a help: what cannot be read or kept is not there.
+    The file has the checksum of all that follows, how many files there are, the state of each, their paths, and their lines in a
+    manifest, as these have what the next push says of them.
     """
 
     def __init__(self, root: Path, directory: Path | None = None) -> None:
@@ -238,20 +243,23 @@ class Memory:
     def load(self) -> dict[str, Row]:
         """Path -> what is known of the file there."""
         try:
-            content = self.path.read_bytes()
-            digest, number, kept = content[:32], int.from_bytes(content[32:40], "big"), content[40:]
-            if hashlib.sha256(content[32:]).digest() != digest:
+            content = memoryview(self.path.read_bytes())
+            if hashlib.sha256(content[32:]).digest() != content[:32]:
                 return {}
-            end = number * _ROW.size
-            return dict(zip(kept[end:].decode().split("\n"), _ROW.iter_unpack(kept[:end]), strict=True))
+            number = int.from_bytes(content[32:40], "big")
+            end = 40 + number * _STATE.size
+            texts = str(content[end:], "utf-8").split("\n")
+            states: Iterator[Any] = _STATE.iter_unpack(content[40:end])
+            return dict(zip(texts[:number], zip(states, texts[number:], strict=True), strict=True))
         except (OSError, ValueError, struct.error):
             return {}
 
     def save(self, rows: dict[str, Row]) -> None:
         """Keeps these and no others."""
         with suppress(struct.error):  # a system with larger numbers than others
-            kept = b"".join([_ROW.pack(*row) for row in rows.values()]) + "\n".join(rows).encode()
-            content = len(rows).to_bytes(8, "big") + kept
+            states = b"".join([_STATE.pack(*state) for state, _ in rows.values()])
+            texts = "\n".join([*rows, *(line for _, line in rows.values())])
+            content = len(rows).to_bytes(8, "big") + states + texts.encode()
             keep(self.path, hashlib.sha256(content).digest() + content)
 
     def forget(self) -> None:

@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from json.encoder import encode_basestring
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from mlteam_sdk.errors import Damaged, MLTeamError
@@ -34,15 +33,23 @@ class Entry(NamedTuple):
 
 def clean(path: str) -> str:
     """The path, as it is. Raises BadPath with a sentence that says what is wrong."""
-    if not _USUAL.fullmatch(path) and (wrong := _wrong(path)):
-        shown = "".join(sign if sign.isprintable() else "�" for sign in path[:300])
-        raise BadPath(f"“{shown}” {wrong}.")
+    if wrong := wrong_with(path):
+        raise BadPath(wrong)
     return path
 
 
-def is_plain(path: str) -> bool:
-    """Whether nothing can be wrong with the path of a file that a directory lists: none of its parts is empty or leads elsewhere."""
-    return path.isascii() and path.isprintable() and len(path) <= LONGEST_NAME
+def wrong_with(path: str) -> str:
+    """Why no version can hold it, in a sentence; "" when one can."""
+    if _USUAL.fullmatch(path) or not (wrong := _wrong(path)):
+        return ""
+    shown = "".join(sign if sign.isprintable() else "�" for sign in path[:300])
+    return f"“{shown}” {wrong}."
+
+
+def are_plain(where: str, names: Collection[str]) -> bool:
+    """Whether nothing can be wrong with the paths of files that a directory lists: none of their parts is empty or leads elsewhere."""
+    signs = "".join(names) + where
+    return signs.isascii() and signs.isprintable() and len(where) + max(map(len, names), default=0) <= LONGEST_NAME
 
 
 def _wrong(path: str) -> str:
@@ -76,14 +83,25 @@ def below(entries: Iterable[Entry], path: str) -> list[Entry]:
     return [one for one in entries if not path or one.path == path or one.path.startswith(f"{path}/")]
 
 
-def text(entries: Iterable[Entry | tuple[str, str, int, int]]) -> bytes:
-    """The manifest: a line of JSON for each file, in the order of the paths' bytes, which is that of the paths as text."""
-    # As JSON has it without spaces; written here, for there are many.
-    lines = [
-        f'{{"path":{encode_basestring(path)},"sha256":"{sha256}","size":{size},"mode":{mode}}}\n'
-        for path, sha256, size, mode in sorted(entries, key=itemgetter(0))
-    ]
-    return "".join(lines).encode()
+def text(lines: Iterable[str]) -> bytes:
+    """The manifest: the lines of its files, in the order of the paths' bytes, which is that of the paths as text."""
+    return "\n".join([*lines, ""]).encode()
+
+
+def line(path: str, sha256: str, size: int, mode: int) -> str:
+    """That of a file: as JSON has it without spaces, for a manifest has one form only."""
+    return f'{{"path":{encode_basestring(path)},"sha256":"{sha256}","size":{size},"mode":{mode}}}'
+
+
+def sha256_in(line: str) -> str:
+    """The checksum in a line that was made here, of thousands, without reading all of it."""
+    return line.rpartition('","size":')[0][-64:]
+
+
+def path_in(line: str) -> str:
+    """The path in a line. Raises ValueError, KeyError or TypeError for what is none."""
+    path: str = json.loads(line)["path"]
+    return path
 
 
 def parse(manifest: bytes) -> list[Entry]:

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlteam_sdk.hashing import cache_directory, keep
+from mlteam_sdk.manifests import path_in
 
 WORTH: Final = 4  # times shorter than the whole, or the whole is sent
 
@@ -36,25 +38,22 @@ def digest(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()
 
 
-def changes(old: bytes, new: bytes) -> bytes | None:
-    """What makes the old manifest the new one, a line for each path; None where it is hardly shorter than that."""
+def changes(old: bytes, new: Collection[str]) -> list[str] | None:
+    """What makes the old manifest one of these lines, a line for each path; None where it is hardly shorter than that."""
     if not old:
         return None
-    before, after = set(old.splitlines(keepends=True)), set(new.splitlines(keepends=True))
-    added, gone = sorted(after - before), sorted(before - after)
-    if (len(added) + len(gone)) * WORTH > len(after):
-        return None
     try:
-        paths = {_path(line) for line in added}
-        removed = [path for path in map(_path, gone) if path not in paths]
+        before = old.decode().split("\n")
+        before.pop()
+        added, gone = sorted(set(new).difference(before)), sorted(set(before).difference(new))
+        if (len(added) + len(gone)) * WORTH > len(new):
+            return None
+        paths = {path_in(line) for line in added}
+        removed = [path for path in map(path_in, gone) if path not in paths]
     except (ValueError, KeyError, TypeError):  # what is kept here is no manifest
         return None
-    return b"".join([*added, *map(_removal, removed)])
+    return [*added, *map(_removal, removed)]
 
 
-def _path(line: bytes) -> Any:
-    return json.loads(line)["path"]
-
-
-def _removal(path: str) -> bytes:
-    return json.dumps({"path": path, "removed": True}, ensure_ascii=False).encode() + b"\n"
+def _removal(path: str) -> str:
+    return json.dumps({"path": path, "removed": True}, ensure_ascii=False)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from unicodedata import normalize
 
 from mlteam_sdk.errors import Damaged, MLTeamError
-from mlteam_sdk.folders import UNFINISHED, Source, source_of
+from mlteam_sdk.folders import UNFINISHED, State, state_of
 from mlteam_sdk.landing import UnsafePath, inside
 from mlteam_sdk.manifests import PROGRAM, Entry
 
@@ -88,9 +88,9 @@ class Target:
 
     # What is to be done
 
-    def there(self, entries: Iterable[Entry]) -> list[Source]:
-        """Of these, the files that are here with the same size."""
-        found = []
+    def there(self, entries: Iterable[Entry]) -> dict[str, State]:
+        """Of these, the files that are here with the same size, and their states."""
+        found = {}
         inside_too: dict[str, bool] = {}
         for one in entries:
             above = one.path.rpartition("/")[0]
@@ -99,7 +99,7 @@ class Target:
             with suppress(OSError):
                 seen = (self.root / one.path).lstat()
                 if inside_too[above] and stat.S_ISREG(seen.st_mode) and seen.st_size == one.size:
-                    found.append(source_of(one.path, seen))
+                    found[one.path] = state_of(seen)
         return found
 
     def here_of(self, entry: Entry, range_size: int) -> dict[int, int]:

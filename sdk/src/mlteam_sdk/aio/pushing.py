@@ -3,7 +3,8 @@
 import gzip
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ from mlteam_sdk import asking, folders, manifests, pushed
 from mlteam_sdk.aio import driver, ranges
 from mlteam_sdk.asking import Ask
 from mlteam_sdk.errors import Conflict, ConnectionFailed, Damaged, Invalid, MLTeamError
-from mlteam_sdk.folders import Folder, Source
-from mlteam_sdk.hashing import Changed, Memory, checksum, checksums, read_exactly
+from mlteam_sdk.folders import Folder, Source, size_of
+from mlteam_sdk.hashing import Changed, Memory, Row, checksum, checksums, read_exactly
 from mlteam_sdk.manifests import Entry
 from mlteam_sdk.models import Upload
 from mlteam_sdk.packing import AT_ONCE, PIECE, SMALL, Lacking, in_packs, packed
@@ -28,28 +29,24 @@ MOST_MISSING = 512 << 20  # bytes of the list of what is missing
 
 
 class Reading:
-    """A folder with the checksums of its files."""
+    """A folder, the states of its files when they had their checksums, and the lines of a manifest that has these."""
 
-    def __init__(self, folder: Folder, sources: list[Source], digests: list[str], memory: Memory) -> None:
+    def __init__(self, folder: Folder, rows: dict[str, Row], memory: Memory) -> None:
         self.folder, self.memory = folder, memory
-        self._found = sources, digests
+        self._rows = rows
+        self.lines = [line for _, line in rows.values()]
 
     def entries(self) -> list[Entry]:
         """What a version of it holds."""
-        return [Entry(*one) for one in self._entries()]
+        sources = (Source(path, state) for path, (state, _) in self._rows.items())
+        lines = zip(sources, self.lines, strict=True)
+        return [Entry(one.path, manifests.sha256_in(line), one.size, one.mode) for one, line in lines]
 
-    @folders.uncollected()
-    def manifest(self) -> bytes:
-        """The same, as it is sent."""
-        return manifests.text(self._entries())
-
-    def _entries(self) -> Iterator[tuple[str, str, int, int]]:
-        return ((one.path, digest, one.size, one.mode) for one, digest in zip(*self._found, strict=True))
-
-    def by_checksum(self) -> dict[str, Source]:
-        """A file for each content."""
-        sources, digests = self._found
-        return dict(zip(digests, sources, strict=True))
+    def holding(self, checksums: AbstractSet[str], lines: Iterable[str]) -> dict[str, Source]:
+        """A file for each of these contents, if one of the lines has it."""
+        found = {sha256: line for line in lines if (sha256 := manifests.sha256_in(line)) in checksums}
+        paths = {sha256: manifests.path_in(line) for sha256, line in found.items()}
+        return {sha256: Source(path, self._rows[path][0]) for sha256, path in paths.items()}
 
 
 async def read(path: Path, on_progress: OnProgress | None) -> Reading:
@@ -57,13 +54,13 @@ async def read(path: Path, on_progress: OnProgress | None) -> Reading:
     folder = await driver.aside(folders.read, path)
     if not folder.files:
         raise MLTeamError(f"There are no files in {path} that could be sent.")
-    meter = Meter(on_progress, "reading", len(folder.files), sum(one.size for one in folder.files))
+    meter = Meter(on_progress, "reading", len(folder.files), size_of(folder.files.values()))
     memory, stop = Memory(path), threading.Event()
     try:
-        sources, digests = await driver.aside(checksums, folder.root, folder.files, meter, memory, stop)
+        rows = await driver.aside(checksums, folder.root, folder.files, meter, memory, stop)
     finally:
         stop.set()
-    return Reading(folder, sources, digests, memory)
+    return Reading(folder, rows, memory)
 
 
 class Pushing:
@@ -77,13 +74,14 @@ class Pushing:
         self._root = reading.folder.root
         self._pushed = pushed.Memory(path.rpartition("/")[2]) if versioned else None
         self._manifest = b""
+        self._told: list[str] = []  # lines of it that the server was sent
         self._upload = ""
         self._meter = Meter(None, "sending", 0, 0)
         self.files = self.bytes = 0
 
     async def run(self, note: str) -> tuple[Any, bool]:
         """What the server says of the version that has these files, and whether it is new."""
-        self._manifest = await driver.aside(self._reading.manifest)
+        self._manifest = await driver.aside(manifests.text, self._reading.lines)
         upload = await self._begin()
         self._upload = asking.path("uploads", upload.id)
         try:
@@ -115,13 +113,14 @@ class Pushing:
     async def _begin(self) -> Upload:
         """By what is different from the last push from here, if that is still the latest version; else by the whole manifest."""
         old = await driver.aside(self._pushed.load) if self._pushed else b""
-        if (different := await driver.aside(pushed.changes, old, self._manifest)) is not None:
+        if (different := await driver.aside(pushed.changes, old, self._reading.lines)) is not None:
             with suppress(Conflict):
-                return await self._begin_with(different, base=pushed.digest(old))
-        return await self._begin_with(self._manifest)
+                return await self._begin_with(different, manifests.text(different), base=pushed.digest(old))
+        return await self._begin_with(self._reading.lines, self._manifest)
 
-    async def _begin_with(self, lines: bytes, **params: str) -> Upload:
-        content = await driver.aside(gzip.compress, lines, 1)
+    async def _begin_with(self, lines: list[str], text: bytes, **params: str) -> Upload:
+        self._told = lines
+        content = await driver.aside(gzip.compress, text, 1)
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
         ask = Ask("POST", f"{self._path}/uploads", params, content=content, headers=headers, twice=True)
         return Upload.model_validate(await self._client.ask(ask.slowly()))
@@ -132,7 +131,10 @@ class Pushing:
         return self._lacking([json.loads(line) for line in text.splitlines()])
 
     def _lacking(self, said: list[dict[str, Any]]) -> list[Lacking]:
-        known = self._reading.by_checksum()
+        lacking = {one["sha256"] for one in said}
+        known = self._reading.holding(lacking, self._told)
+        if len(known) < len(lacking):  # also of what had not to be told, some is gone there
+            known = self._reading.holding(lacking, self._reading.lines)
         return [Lacking(one["sha256"], known[one["sha256"]], one["received"]) for one in said if one["sha256"] in known]
 
     async def _send(self, lacking: list[Lacking]) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlteam_sdk import asking
 from mlteam_sdk.asking import Ask
 from mlteam_sdk.errors import Damaged
+from mlteam_sdk.folders import size_of
 from mlteam_sdk.hashing import Memory, checksums, grouped
-from mlteam_sdk.manifests import Entry
+from mlteam_sdk.manifests import Entry, sha256_in
 from mlteam_sdk.packing import AT_ONCE, HEAD, PACK, PACK_FILES, RANGE, SMALL, unpacked
 from mlteam_sdk.progress import Meter, OnProgress
 from mlteam_sdk.receiving import NOTED, Pieces, Target
@@ -70,14 +71,14 @@ class Pulling:
 
     def _there(self, entries: list[Entry]) -> set[str]:
         """The paths that need not be fetched: the same content is there."""
-        sources = driver.aside(self._target.there, entries)
-        meter = Meter(self._on_progress, "reading", len(sources), sum(one.size for one in sources))
+        files = driver.aside(self._target.there, entries)
+        meter = Meter(self._on_progress, "reading", len(files), size_of(files.values()))
         root, stop = self._target.root, threading.Event()
         try:
-            found, digests = driver.aside(checksums, root, sources, meter, Memory(root), stop)
+            found = driver.aside(checksums, root, files, meter, Memory(root), stop)
         finally:
             stop.set()
-        here = {source.path: digest for source, digest in zip(found, digests, strict=True)}
+        here = {path: sha256_in(line) for path, (_, line) in found.items()}
         same = [one for one in entries if here.get(one.path) == one.sha256]
         driver.aside(self._target.set_modes, same)
         return {one.path for one in same}
