@@ -15,7 +15,7 @@ from django.utils import timezone
 
 import access
 from access.keys import RoleHolder, person_of
-from datastores import blobs, deltas, hints, listings, paths, places, room, uploads, volumes
+from datastores import blobs, deltas, hints, listings, paths, places, questions, room, uploads, volumes
 from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
 from datastores.kinds import VERSIONED, Kind
 from datastores.models import Blob, Datastore, Upload, Version
@@ -206,10 +206,7 @@ def begin(*, datastore: Datastore, manifest: Path, by: "Person | RoleHolder", ba
     try:
         summary, changed = _written(datastore, manifest, target, base)
         upload.digest, upload.files, upload.bytes = summary.digest, summary.files, summary.bytes
-        begun = _begun_before(upload, by)
-        if begun is None:
-            begun = upload
-            _insert(upload, by)
+        begun = _entered(upload, by)
         if datastore.kind == Kind.VOLUME:
             changed = list(volumes.not_in_place(begun))
         missing, missing_bytes = uploads.note_wanted(begun, changed)
@@ -231,10 +228,9 @@ def _written(
     """The whole manifest, at `target`; and the hashes and sizes of what is new in it, where that is known."""
     if not base:
         return listings.write(manifest, target), None
-    latest = datastore.versions.order_by("-number").first()
+    latest = questions.latest(datastore)
     if latest is None or latest.digest != base:
         raise deltas.OtherBase
-    latest.datastore = datastore
     try:
         before = listings.of(latest)
     except blobs.Missing:
@@ -243,25 +239,23 @@ def _written(
     return summary, list(deltas.known(changed))
 
 
-def _begun_before(upload: Upload, by: "Person | RoleHolder") -> Upload | None:
-    same = upload.datastore.uploads.filter(made_by(by), digest=upload.digest).first()
-    if same is None or not (places.upload_directory(same.id) / "manifest").exists():
-        return None
-    uploads.touch(same)
-    same.datastore = upload.datastore
-    return same
-
-
 @transaction.atomic
-def _insert(upload: Upload, by: "Person | RoleHolder") -> None:
-    """From here on no blob of the project is deleted: what is found to be there stays."""
+def _entered(upload: Upload, by: "Person | RoleHolder") -> Upload:
+    """The upload, or the same one where it has been begun before. From here on no blob of the project is deleted: what is found to be
+    there stays."""
     ownership.lock(upload.datastore.project)
     check_may_upload(upload.datastore, by)
-    if not Datastore.objects.present().filter(pk=upload.datastore_id).exists():
+    if not questions.PRESENT.rows(pk=upload.datastore_id):
         raise Http404
-    if upload.datastore.uploads.filter(made_by(by)).count() >= MOST_UPLOADS:
+    mine = list(upload.datastore.uploads.filter(made_by(by)))
+    for same in mine:
+        if same.digest == upload.digest and (places.upload_directory(same.id) / "manifest").exists():
+            uploads.touch(same)
+            return same
+    if len(mine) >= MOST_UPLOADS:
         raise Impossible(f"You have begun {MOST_UPLOADS} uploads to it already. Commit or abandon one first.")
     upload.save(force_insert=True)
+    return upload
 
 
 def _check_fits(upload: Upload, more: int) -> None:
@@ -320,7 +314,7 @@ def _committed(upload: Upload, note: str, by: "Person | RoleHolder") -> tuple[Ve
     if not Upload.objects.filter(pk=upload.pk).delete()[0]:
         raise Http404
     transaction.on_commit(partial(places.remove_upload, upload.id), robust=True)
-    latest = datastore.versions.order_by("-number").first()
+    latest = questions.latest(datastore)
     if latest and latest.digest == upload.digest:
         return latest, False
     said = {"files": upload.files, "bytes": upload.bytes, "digest": upload.digest}

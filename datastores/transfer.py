@@ -35,11 +35,10 @@ from ninja.errors import AuthenticationError
 import access
 import datastores.problems  # noqa: F401 - it says what goes wrong here
 from access.keys import RoleHolder
-from access.prepared import Prepared
 from accounts.models import User
 from api import door, limits, problems
 from api.problems import Problem
-from datastores import actions, manifests, places, uploads
+from datastores import actions, manifests, places, questions, uploads
 from datastores.models import Datastore, Upload
 
 log = logging.getLogger(__name__)
@@ -55,15 +54,6 @@ ROUTES: Final = {
     re.compile(rf"/api/v1/uploads/{_id}/pack"): "PUT",
     re.compile(rf"/api/v1/uploads/{_id}/blobs/(?P<sha256>[0-9a-f]{{64}})"): "PUT",
 }
-
-DATASTORES: "Final[Prepared[Datastore]]" = Prepared(
-    lambda pk: Datastore.objects.present().filter(pk=pk).select_related("project")
-)
-UPLOADS: "Final[Prepared[Upload]]" = Prepared(
-    lambda pk: Upload.objects.filter(
-        pk=pk, datastore__removed_at=None, datastore__project__removed_at=None
-    ).select_related("datastore__project")
-)
 
 Scope = dict[str, Any]
 By = User | RoleHolder
@@ -201,7 +191,7 @@ def _upload(scope: Scope, upload_id: str) -> Upload:
 
 def upload_for(upload_id: str, by: By) -> Upload:
     """The upload with this id, which is there only for who began it. Raises Http404."""
-    upload = next(iter(UPLOADS.objects(pk=upload_id)), None)
+    upload = next(iter(questions.UPLOADS.objects(pk=upload_id)), None)
     if upload is None:
         raise problems.Problem(404, "not_found", problems.NOTHING)
     actions.check_mine(upload, by)
@@ -234,7 +224,7 @@ def _begun(datastore: Datastore, manifest: Path, by: By, base: str) -> dict[str,
 
 def _datastore(scope: Scope, datastore_id: str) -> tuple[By, Datastore]:
     by = _caller(scope)
-    datastore = next(iter(DATASTORES.objects(pk=datastore_id)), None)
+    datastore = next(iter(questions.PRESENT.objects(pk=datastore_id)), None)
     if datastore is None:
         raise Problem(404, "not_found", problems.NOTHING)
     actions.check_may_upload(datastore, by)

@@ -25,11 +25,11 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from datastores import blobs, listings, places
+from datastores import blobs, listings, places, questions
 from datastores.errors import Impossible
 from datastores.kinds import Kind
 from datastores.manifests import BadManifest
-from datastores.models import Blob, Upload
+from datastores.models import Upload
 
 RECORD: Final = struct.Struct(">32sQ")  # of a pack before each content, and of `wanted`: SHA-256, size
 PACK: Final = 8 * 2**20  # bytes of content in a pack
@@ -116,27 +116,24 @@ def _distinct(hashes: Iterable[tuple[bytes, int]]) -> Known:
 
 def _of_latest(upload: Upload) -> Iterator[tuple[bytes, int]]:
     """What the latest version has and no check has missed: nearly all of the next one, mostly, and need not be asked for."""
-    latest = upload.datastore.versions.order_by("-number").first()
+    latest = questions.latest(upload.datastore)
     if latest is None or _has_faults(upload):
         return
-    latest.datastore = upload.datastore
     with listings.opened(listings.of(latest)) as listing:
         yield from listing.hashes()
 
 
 def _has_faults(upload: Upload) -> bool:
     """Whether a check has missed something of the project: then nothing counts as there because a version has it."""
-    return Blob.objects.filter(project=upload.datastore.project_id).exclude(fault="").exists()
+    return bool(questions.FAULTS.rows(project=upload.datastore.project_id))
 
 
 def _present(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:
     """Which of some blobs the project has, or the upload where it is for a volume, and how large they are."""
     if upload.datastore.kind == Kind.VOLUME:
         return _waiting(upload, hashes)
-    rows = Blob.objects.filter(
-        project=upload.datastore.project_id, sha256__in=[sha256.hex() for sha256 in hashes], fault=""
-    )
-    return ((bytes.fromhex(sha256), size) for sha256, size in rows.values_list("sha256", "size"))
+    rows = questions.SOUND.rows(project=upload.datastore.project_id, hashes=[sha256.hex() for sha256 in hashes])
+    return ((bytes.fromhex(sha256), size) for sha256, size in rows)
 
 
 def _waiting(upload: Upload, hashes: list[bytes]) -> Iterator[tuple[bytes, int]]:

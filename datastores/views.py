@@ -13,7 +13,7 @@ import access
 from accounts.paging import Order, addresses_of, paged, searched
 from accounts.requests import UserRequest
 from api.problems import Problem
-from datastores import actions, blobs, content_answers, contents, imports, pages, paths, volume_views
+from datastores import actions, blobs, content_answers, contents, imports, pages, paths, questions, volume_views
 from datastores.errors import Impossible, Unfit
 from datastores.forms import DatastoreForm, NewDatastoreForm
 from datastores.kinds import Kind
@@ -220,7 +220,7 @@ def upload(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
     context = {
         "project": datastore.project,
         "datastore": datastore,
-        "version": datastore.versions.order_by("-number").first(),
+        "version": questions.latest(datastore),
         "begun": pages.begun(datastore, request.user),
         "folder": _folder(request) if datastore.kind == Kind.VOLUME else "",
     }

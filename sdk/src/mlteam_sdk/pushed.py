@@ -43,13 +43,13 @@ def changes(old: bytes, new: Collection[str]) -> list[str] | None:
     if not old:
         return None
     try:
-        before = old.decode().split("\n")
-        before.pop()
-        added, gone = sorted(set(new).difference(before)), sorted(set(before).difference(new))
+        gone = set(old.decode().split("\n")[:-1])
+        added = [line for line in new if line not in gone]
+        gone.difference_update(new)
         if (len(added) + len(gone)) * WORTH > len(new):
             return None
         paths = {path_in(line) for line in added}
-        removed = [path for path in map(path_in, gone) if path not in paths]
+        removed = sorted(path for path in map(path_in, gone) if path not in paths)
     except (ValueError, KeyError, TypeError):  # what is kept here is no manifest
         return None
     return [*added, *map(_removal, removed)]

@@ -145,7 +145,7 @@ class Pushing:
         packs = in_packs(one for one in lacking if one.source.size <= SMALL)
         large.sort(key=lambda one: one.received - one.source.size)
         work: list[Lacking | list[Lacking]] = [*large, *packs]
-        driver.together(self._send_one, work, AT_ONCE)
+        driver.together(self._send_one, work, min(AT_ONCE, len(work)))
         self.files, self.bytes = self.files + len(lacking), self.bytes + size - there
 
     def _send_one(self, what: Lacking | list[Lacking]) -> None:
