@@ -267,6 +267,24 @@ def _check_fits(upload: Upload, more: int) -> None:
         room.check(more, here=True)
 
 
+def change(
+    *, datastore: Datastore, lines: bytes, pack: bytes, base: str, note: str = "", by: "Person | RoleHolder"
+) -> tuple[Version, bool]:
+    """A version that differs little from the latest one, whose digest is `base`, and whether it is new: in one what `begin`, a pack and
+    `commit` do, and it raises what these raise. Then what has arrived waits for the same upload.
+
+    `lines`: what is different, as in `deltas`; `pack`: the contents of it, also those that the project may have.
+    """
+    check_text("note", note, NOTE)
+    manifest = places.uploads() / f"{os.urandom(10).hex()}.manifest"
+    with uploads.full_said():
+        manifest.write_bytes(lines)
+    begun = begin(datastore=datastore, manifest=manifest, by=by, base=base)
+    if begun.missing:
+        uploads.receive_pack(begun.upload, pack, spare=True)
+    return commit(upload=begun.upload, note=note, by=by)
+
+
 def check_room(project: Project, more: int) -> None:
     """Whether so many bytes more can be kept. Raises TooMuch for the project's quota, blobs.Full for the disk."""
     _check_cap(project, more)

@@ -60,6 +60,18 @@ def paths(root: str) -> dict[str, Any]:
             "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
         },
     )
+    changes = _of(
+        "send_changes",
+        "Makes a version that differs little from the latest one, in one request: what an upload with a `base`, a pack and a commit do in "
+        "three. The body, gzipped perhaps (Content-Encoding) and at most 9 MiB without, is a line of JSON, "
+        '`{"base": DIGEST, "note": TEXT}`; the lines that are different, as an upload with a `base` has them; an empty line; and a pack of '
+        "the contents of these files, also of those that the server may have. Where the latest version is the same already, that is "
+        "answered, with 200. Refused where another version is the latest by now (`other_base`), or the pack has not all that lacks "
+        "(`incomplete`).",
+        ["datastore"],
+        201,
+        {"$ref": "#/components/schemas/VersionOut"},
+    )
     pack = _of(
         "send_pack",
         "Sends many small files at once, at most 8 MiB: of each its SHA-256 (32 bytes), its size (8 bytes, big-endian) and its content. "
@@ -86,6 +98,7 @@ def paths(root: str) -> dict[str, Any]:
     )
     return {
         f"{root}/datastores/{{datastore}}/uploads": {"post": begin},
+        f"{root}/datastores/{{datastore}}/changes": {"post": changes},
         f"{root}/uploads/{{upload}}/pack": {"put": pack},
         f"{root}/uploads/{{upload}}/blobs/{{sha256}}": {"put": piece},
     }

@@ -2,6 +2,7 @@
 body before it asks who sends it.
 
     POST /api/v1/datastores/<id>/uploads[?base=DIGEST]     a manifest, gzipped perhaps, or what is different from that of the latest version
+    POST /api/v1/datastores/<id>/changes                   a version that differs little from the latest one, whole
     PUT  /api/v1/uploads/<id>/pack                         many small files
     PUT  /api/v1/uploads/<id>/blobs/<sha256>?offset=N      a piece of a large one
 
@@ -31,15 +32,19 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from ninja.errors import AuthenticationError
+from ninja.responses import NinjaJSONEncoder
+from pydantic import Field, ValidationError
 
 import access
 import datastores.problems  # noqa: F401 - it says what goes wrong here
 from access.keys import RoleHolder
 from accounts.models import User
 from api import door, limits, problems
+from api.lists import In
 from api.problems import Problem
 from datastores import actions, manifests, places, questions, uploads
 from datastores.models import Datastore, Upload
+from datastores.shown import VersionOut, show_version
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +56,7 @@ JSON: Final = "application/json; charset=utf-8"
 _id = "(?P<id>[a-z2-7]{16})"
 ROUTES: Final = {
     re.compile(rf"/api/v1/datastores/{_id}/uploads"): "POST",
+    re.compile(rf"/api/v1/datastores/{_id}/changes"): "POST",
     re.compile(rf"/api/v1/uploads/{_id}/pack"): "PUT",
     re.compile(rf"/api/v1/uploads/{_id}/blobs/(?P<sha256>[0-9a-f]{{64}})"): "PUT",
 }
@@ -94,7 +100,7 @@ async def application(scope: Scope, receive: Any, send: Any) -> None:
 
 
 async def _send(send: Any, status: int, said: Any, kind: str, more: dict[str, str] | None = None) -> None:
-    content = json.dumps(said).encode()
+    content = json.dumps(said, cls=NinjaJSONEncoder).encode()
     headers = {"content-type": kind, "content-length": str(len(content)), "cache-control": "private, no-store"}
     pairs = [(name.lower().encode(), value.encode()) for name, value in {**headers, **(more or {})}.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
@@ -109,6 +115,8 @@ async def _answer(scope: Scope, body: "Body") -> tuple[int, Any]:
         return await _piece(scope, body, found["id"], found["sha256"])
     if scope["path"].endswith("/pack"):
         return await _pack(scope, body, found["id"])
+    if scope["path"].endswith("/changes"):
+        return await _changes(scope, body, found["id"])
     return await _manifest(scope, body, found["id"])
 
 
@@ -240,23 +248,55 @@ def _asked(scope: Scope, name: str) -> str:
     return given
 
 
+async def _changes(scope: Scope, body: Body, datastore_id: str) -> tuple[int, Any]:
+    by, datastore = await in_thread(_datastore, scope, datastore_id)
+    content = b"".join([part async for part in _plain(body, uploads.PACK_LIMIT)])
+    text, _, pack = content.partition(b"\n\n")
+    head, _, lines = text.partition(b"\n")
+    try:
+        said = ChangesIn.model_validate_json(head)
+    except ValidationError:
+        first = "begins with a line of JSON: the digest of the latest version (`base`) and a `note`"
+        raise problems.invalid([("body", first)]) from None
+    given = {"base": said.base, "note": said.note, "lines": lines, "pack": pack}
+    return await in_thread(_changed, datastore, by, given)
+
+
+class ChangesIn(In):
+    """The first line of changes."""
+
+    base: str = Field(pattern="^[0-9a-f]{64}$")
+    note: str = ""
+
+
+def _changed(datastore: Datastore, by: By, given: dict[str, Any]) -> tuple[int, Any]:
+    version, new = actions.change(datastore=datastore, by=by, **given)
+    return 201 if new else 200, VersionOut.model_validate(show_version(version, by)).model_dump()
+
+
 async def _take(body: Body, file: Path) -> None:
-    """Puts a manifest into a file, unpacked where it is gzipped; never more of it than one may be."""
-    body.check_length(manifests.LONGEST)
+    """Puts a manifest into a file."""
+    with uploads.full_said(), os.fdopen(_private(file), "wb") as target:
+        async for part in _plain(body, manifests.LONGEST):
+            await in_thread(target.write, part)
+
+
+async def _plain(body: Body, limit: int) -> AsyncIterator[bytes]:
+    """What is sent, unpacked where it is gzipped; never more of it than that."""
+    body.check_length(limit)
     packed = body.headers.get(b"content-encoding", b"identity").strip().lower()
     if packed not in {b"identity", b"gzip"}:
         raise Problem(400, "bad_request", "The Content-Encoding is gzip, or none.")
     unpack = _Gunzip() if packed == b"gzip" else None
     length = 0
-    with uploads.full_said(), os.fdopen(_private(file), "wb") as target:
-        async for piece in body.pieces(manifests.LONGEST):
-            for part in unpack.parts(piece) if unpack else (piece,):
-                length += len(part)
-                if length > manifests.LONGEST:
-                    raise _too_large(manifests.LONGEST)
-                await in_thread(target.write, part)
+    async for piece in body.pieces(limit):
+        for part in unpack.parts(piece) if unpack else (piece,):
+            length += len(part)
+            if length > limit:
+                raise _too_large(limit)
+            yield part
     if unpack and not unpack.done:
-        raise Problem(400, "bad_request", "The gzipped manifest ends too early, or is none.")
+        raise Problem(400, "bad_request", "What is gzipped ends too early, or is none.")
 
 
 def _private(file: Path) -> int:
@@ -278,9 +318,7 @@ class _Gunzip:
             try:
                 yield self._unpacking.decompress(piece, BLOCK)
             except zlib.error:
-                raise Problem(
-                    400, "bad_request", "The manifest is not gzipped, though its Content-Encoding says so."
-                ) from None
+                raise Problem(400, "bad_request", "This is not gzipped, though its Content-Encoding says so.") from None
             piece = self._unpacking.unconsumed_tail
 
 

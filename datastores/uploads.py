@@ -235,9 +235,15 @@ def _twice(file: Path, other: Path) -> None:
 # Packs
 
 
-def receive_pack(upload: Upload, pack: bytes) -> int:
-    """Keeps the files of a pack, all or none; how many there were. Raises BadPack, Damaged, blobs.Full."""
+def receive_pack(upload: Upload, pack: bytes, *, spare: bool = False) -> int:
+    """Keeps the files of a pack, all or none; how many there were. Raises BadPack, Damaged, blobs.Full.
+
+    `spare`: there may be others in it, which nobody lacks; they are left.
+    """
     wanted, contents = Wanted(upload), dict(_unpacked(pack))
+    if spare:
+        lacking = {sha256 for sha256, _ in wanted}
+        contents = {sha256: content for sha256, content in contents.items() if sha256 in lacking}
     try:
         wrong = [sha256 for sha256, content in contents.items() if wanted.size_of(sha256) != len(content)]
     except NotWanted as error:

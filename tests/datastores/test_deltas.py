@@ -1,14 +1,19 @@
 """A manifest that is told as what is different from the latest version's is the same as if all of it were told."""
 
+import gzip
 import json
+import os
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastores import deltas, listings, uploads
+from accounts import tokens
+from datastores import actions, deltas, listings, places, uploads
 from datastores.manifests import BadManifest
-from datastores.models import Blob
+from datastores.models import Blob, Upload
+from projects import actions as projects
 from tests.datastores.conftest import body_of
 from tests.datastores.pushing import begin, hash_of, line, manifest, packed, push
 
@@ -136,6 +141,122 @@ def test_what_lacks_is_named_where_it_is_little(wire, program, dataset, owner):
     del files["0"]
     said = wire("POST", address, b"".join(line(*one) for one in files.items()), token=token).json
     assert (said["missing"], len(said["lacks"])) == (500, 500)
+
+
+# All in one request
+
+
+@pytest.fixture
+def send(wire, program, dataset, owner):
+    """send(base, lines, contents) asks for a version that is different by these."""
+    token = program(owner).headers["Authorization"].removeprefix("Bearer ")
+
+    def asked(base: str, lines: bytes, *contents: bytes, of=dataset, token=token, **head: Any):
+        body = json.dumps({"base": base, **head}).encode() + b"\n" + lines + b"\n" + packed(*contents)
+        return wire(
+            "POST", f"/datastores/{of.pk}/changes", gzip.compress(body), token=token, **{"content-encoding": "gzip"}
+        )
+
+    return asked
+
+
+def test_a_version_that_differs_little_is_made_in_one_request(send, program, dataset, owner):
+    first = push(dataset, OLD, owner)
+    lines = line("b", b"n\n\new") + line("d", b"1", 493) + removal("c")
+    made = send(first.digest, lines, b"n\n\new", b"1", note="Größe")  # what 1 is the project has
+    assert (made.status, made.json["number"], made.json["files"], made.json["note"]) == (201, 2, 3, "Größe")
+    asks = program(owner)
+    assert made.json == asks.get(f"/datastores/{dataset.pk}/versions/2").json()
+    told = body_of(asks.get(f"/datastores/{dataset.pk}/versions/2/manifest"))
+    assert {one["path"]: (one["sha256"], one["mode"]) for one in map(json.loads, told.splitlines())} == {
+        "a": (hash_of(b"1"), 420),
+        "b": (hash_of(b"n\n\new"), 420),
+        "d": (hash_of(b"1"), 493),
+    }
+    assert body_of(asks.get(f"/datastores/{dataset.pk}/versions/2/files/b")) == b"n\n\new"
+    same = send(made.json["digest"], b"")
+    assert (same.status, same.json["number"]) == (200, 2)
+    assert not Upload.objects.exists() and os.listdir(places.uploads()) == []
+
+
+def test_changes_of_another_version_than_the_latest_are_refused(send, dataset, project, owner):
+    volume = actions.create(project=project, kind="volume", name="scratch", by=owner)
+    first = push(dataset, OLD, owner)
+    push(dataset, OLD | {"b": b"new"}, owner)
+    refused = send(first.digest, removal("c"))
+    assert (refused.status, refused.json["code"]) == (409, "other_base")
+    assert send(first.digest, removal("c"), of=volume).json["code"] == "other_base"
+    assert dataset.versions.count() == 2 and not Upload.objects.exists()
+
+
+def test_changes_without_what_lacks_go_on_as_an_upload(send, wire, program, dataset, owner):
+    first = push(dataset, OLD, owner)
+    another = projects.create(name="Another", by=owner)
+    push(
+        actions.create(project=another, kind="dataset", name="hidden", by=owner),
+        {"secret": b"of another project"},
+        owner,
+    )
+    lines = line("mine", b"of another project") + line("new", b"new")
+    refused = send(first.digest, lines, b"new")
+    assert (refused.status, refused.json["code"], refused.json["missing_blobs"]) == (409, "incomplete", 1)
+    token = program(owner).headers["Authorization"].removeprefix("Bearer ")
+    address = f"/datastores/{dataset.pk}/uploads"
+    begun = wire("POST", address, lines, token=token, query=f"base={first.digest}").json
+    assert [one["sha256"] for one in begun["lacks"]] == [hash_of(b"of another project")]
+    assert dataset.versions.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "lines", "contents", "said"),
+    [
+        ({}, line("b", b"new"), [b"not new"], (409, "incomplete")),
+        ({}, line("b/c", b"new"), [b"new"], (422, "is a file, and a folder")),
+        ({}, line("../b", b"new"), [b"new"], (422, "manifest")),
+        ({}, removal("no"), [], (422, "not in the latest version")),
+        ({"note": "x" * 1001}, b"", [], (422, "note")),
+        ({"note": "\0"}, b"", [], (422, "note")),
+        ({"note": 1}, b"", [], (422, "begins with a line of JSON")),
+        ({"base": "x"}, b"", [], (422, "begins with a line of JSON")),
+        ({"more": 1}, b"", [], (422, "begins with a line of JSON")),
+        ({}, line("b", b"0" * (10 << 20)), [b"0" * (10 << 20)], (413, "9 MiB")),
+    ],
+)
+def test_changes_that_cannot_be_are_refused(send, dataset, owner, head, lines, contents, said):
+    first = push(dataset, OLD, owner)
+    refused = send(**{"base": first.digest, **head}, lines=lines) if not contents else None
+    refused = refused or send(first.digest, lines, *contents, **head)
+    assert (refused.status, said[1] in refused.body.decode()) == (said[0], True), refused.body
+    assert dataset.versions.count() == 1
+
+
+def test_a_damaged_content_of_changes_is_named(wire, program, dataset, owner):
+    first = push(dataset, OLD, owner)
+    token = program(owner).headers["Authorization"].removeprefix("Bearer ")
+    head = json.dumps({"base": first.digest}).encode() + b"\n"
+    body = head + line("b", b"new") + b"\n" + packed(b"new")[:-1] + b"W"
+    refused = wire("POST", f"/datastores/{dataset.pk}/changes", body, token=token)
+    assert (refused.status, refused.json["code"]) == (422, "damaged")
+    assert [one["field"] for one in refused.json["errors"]] == [hash_of(b"new")]
+    for broken in (b"", b"\n\n", head, body[:-1], b"\xff" + body):
+        assert wire("POST", f"/datastores/{dataset.pk}/changes", broken, token=token).status in {422, 409, 200}
+    assert dataset.versions.count() == 1 and wire("GET", f"/datastores/{dataset.pk}/changes", token=token).status == 405
+
+
+def test_only_who_may_change_it_sends_changes(send, dataset, owner, viewer, stranger):
+    first = push(dataset, OLD, owner)
+
+    def token(user, scope):
+        return tokens.make(user=user, name="push", scope=scope, days=1)
+
+    for who, status in (
+        (None, 401),
+        (token(stranger, "all"), 404),
+        (token(viewer, "all"), 403),
+        (token(owner, "read"), 403),
+    ):
+        assert send(first.digest, removal("c"), token=who).status == status
+    assert send(first.digest, removal("c")).status == 201
 
 
 @pytest.mark.django_db

@@ -20,6 +20,7 @@ class Depot:
         self.blobs: dict[str, bytes] = {}
         self.partial: dict[str, bytes] = {}
         self.versions: list[bytes] = []
+        self.changed: list[dict[str, Any]] = []  # how the changes began that came in one request
         self.begun: list[tuple[bytes, str]] = []  # what uploads began with: lines, and the base
         self.named = 0  # contents that lack: up to so many are named when an upload begins
         self.manifest = b""
@@ -36,6 +37,8 @@ class Depot:
                 return Says(data={**FACTS, "latest": self._version(len(self.versions)) if self.versions else None})
             case "POST", ["datastores", _, "uploads"]:
                 return self._begin(gzip.decompress(asked.body), dict(asked.query).get("base", ""))
+            case "POST", ["datastores", _, "changes"]:
+                return self._changes(gzip.decompress(asked.body))
             case "GET", ["uploads", _, "missing"]:
                 return Says(body=b"".join(json.dumps(one).encode() + b"\n" for one in self.missing()))
             case "PUT", ["uploads", _, "pack"]:
@@ -81,6 +84,14 @@ class Depot:
                 kept[one["path"]] = b"" if "removed" in one else line
             self.manifest = b"".join(kept[path] for path in sorted(kept, key=str.encode))
         return Says(201, self._upload())
+
+    def _changes(self, body: bytes) -> Says:
+        text, _, pack = body.partition(b"\n\n")
+        head, _, lines = text.partition(b"\n")
+        self.changed.append(json.loads(head))
+        begun = self._begin(lines and lines + b"\n", json.loads(head)["base"])
+        packed = self._pack(pack) if begun.status == 201 else begun
+        return self._commit() if packed.status == 200 else packed
 
     def missing(self) -> list[dict[str, Any]]:
         wanted = {one["sha256"]: one["size"] for one in map(json.loads, self.manifest.splitlines())}

@@ -137,7 +137,61 @@ def test_what_is_gone_there_is_sent_although_it_has_not_changed(depot, dataset, 
     (data / "3 ü").write_text("three")
     del depot.blobs[hashlib.sha256(b"7").hexdigest()]
     assert dataset.push(data).files == 2 and not depot.missing()
-    assert len(depot.begun[-1][0].splitlines()) == 1
+    assert [len(lines.splitlines()) for lines, _ in depot.begun[1:]] == [1, 1] and len(depot.changed) == 1
+
+
+def test_a_little_that_is_different_goes_in_one_request(depot, dataset, data, loopback):
+    for number in range(20):
+        (data / f"{number} ü").write_text(f"{number}")
+    dataset.push(data)
+    (data / "3 ü").write_text("three\n\n")
+    (data / "4 ü").unlink()
+    loopback.asked.clear()
+    told: list[Any] = []
+    pushed = dataset.push(data, note="Größe", on_progress=told.append)
+    assert [(one.method, one.path.rpartition("/")[2]) for one in loopback.asked] == [("POST", "changes")]
+    assert (pushed.new, pushed.version.number, pushed.files, pushed.bytes) == (True, 2, 1, 7)
+    assert depot.changed == [{"base": hashlib.sha256(depot.versions[0]).hexdigest(), "note": "Größe"}]
+    assert (told[-1].doing, told[-1].files, told[-1].bytes, told[-1].done) == ("sending", 1, 7, True)
+    (data / "3 ü").write_bytes(b"x" * (1 << 20) + b"y")  # more than goes without being asked for
+    assert dataset.push(data).version.number == 3 and len(depot.changed) == 1
+    assert dataset.push(data).version.number == 3 and len(depot.changed) == 2
+    loopback.asked.clear()
+    dataset.push(data)
+    assert [one.path.rpartition("/")[2] for one in loopback.asked] == ["changes"]
+
+
+def test_changes_whose_answer_was_lost_are_there_once(depot, dataset, data):
+    for number in range(20):
+        (data / f"{number}").write_text(f"{number}")
+    dataset.push(data)
+    (data / "3").write_text("three")
+    lost = iter([True])
+
+    def lose(asked: Asked) -> Says | None:
+        if asked.path.endswith("/changes") and next(lost, False):
+            depot.answer(asked)
+            return Says(silent=True)
+        return None
+
+    depot.fault = lose
+    assert dataset.push(data).version.number == 2 and len(depot.versions) == 2
+
+
+def test_a_memory_that_was_wrong_is_noticed_in_one_request_too(depot, dataset, data):
+    from mlteam_sdk import hashing, manifests
+    from mlteam_sdk.folders import Source, read
+
+    for number in range(20):
+        (data / f"{number}").write_text(f"{number}")
+    dataset.push(data)
+    (data / "3").write_text("three")
+    one = Source("3", read(data).files["3"])
+    memory = hashing.Memory(data)
+    memory.save(memory.load() | {"3": (one.state, manifests.line("3", "0" * 64, one.size, one.mode))})
+    with pytest.raises(hashing.Changed, match="3 changes while"):
+        dataset.push(data)
+    assert dataset.push(data).version.number == 2
 
 
 def test_what_lacks_is_not_asked_for_where_it_is_named(depot, dataset, loopback, data):
@@ -171,7 +225,7 @@ def test_one_dataset_of_two_folders_and_two_of_one_folder(depot, dataset, data, 
     assert other.versions == [depot.versions[2]] and other.begun[0][1] == ""
     loopback.say(depot)
     (data / "5").write_text("five")
-    assert dataset.push(data).files == 1 and len(depot.begun[-1][0].splitlines()) == 3
+    assert dataset.push(data).files == 3 and len(depot.begun[-1][0].splitlines()) == 3
 
 
 @pytest.mark.parametrize("kept", [b"no manifest\n" * 30, b'{"path":1}\n', b"\xff"])

@@ -94,7 +94,7 @@ def line(path: str, sha256: str, size: int, mode: int) -> str:
 
 
 def sha256_in(line: str) -> str:
-    """The checksum in a line that was made here, of thousands, without reading all of it."""
+    """The checksum in a line that was made here, of thousands, without reading all of it; "" in one of a path that is gone."""
     return line.rpartition('","size":')[0][-64:]
 
 

@@ -17,13 +17,14 @@ from mlteam_sdk.folders import Folder, Source, size_of
 from mlteam_sdk.hashing import Changed, Memory, Row, checksum, checksums, read_exactly
 from mlteam_sdk.manifests import Entry
 from mlteam_sdk.models import Upload
-from mlteam_sdk.packing import AT_ONCE, PIECE, SMALL, Lacking, in_packs, packed
+from mlteam_sdk.packing import AT_ONCE, PACK_FILES, PIECE, SMALL, Lacking, in_packs, packed
 from mlteam_sdk.progress import Meter, OnProgress
 from mlteam_sdk.sync import driver, ranges
 
 if TYPE_CHECKING:
     from mlteam_sdk.sync.client import MLTeam
 
+LITTLE = 1 << 20  # bytes that go with what is different, whether they lack or not
 ROUNDS = 3  # how often it is asked what is missing
 IN_VAIN = 3  # times that a piece may bring nothing
 MOST_MISSING = 512 << 20  # bytes of the list of what is missing
@@ -43,9 +44,10 @@ class Reading:
         lines = zip(sources, self.lines, strict=True)
         return [Entry(one.path, manifests.sha256_in(line), one.size, one.mode) for one, line in lines]
 
-    def holding(self, checksums: AbstractSet[str], lines: Iterable[str]) -> dict[str, Source]:
-        """A file for each of these contents, if one of the lines has it."""
-        found = {sha256: line for line in lines if (sha256 := manifests.sha256_in(line)) in checksums}
+    def holding(self, checksums: AbstractSet[str] | None, lines: Iterable[str]) -> dict[str, Source]:
+        """A file for each of these contents, or for each at all, if one of the lines has it."""
+        each = ((manifests.sha256_in(line), line) for line in lines)
+        found = {one: line for one, line in each if one and (checksums is None or one in checksums)}
         paths = {sha256: manifests.path_in(line) for sha256, line in found.items()}
         return {sha256: Source(path, self._rows[path][0]) for sha256, path in paths.items()}
 
@@ -75,7 +77,9 @@ class Pushing:
         self._root = reading.folder.root
         self._pushed = pushed.Memory(path.rpartition("/")[2]) if versioned else None
         self._manifest = b""
-        self._told: list[str] = []  # lines of it that the server was sent
+        self._different: list[str] | None = None  # lines that tell what is not as in the version with this digest
+        self._base = ""
+        self._told: list[str] = []  # lines with which the upload began
         self._upload = ""
         self._meter = Meter(None, "sending", 0, 0)
         self.files = self.bytes = 0
@@ -83,17 +87,20 @@ class Pushing:
     def run(self, note: str) -> tuple[Any, bool]:
         """What the server says of the version that has these files, and whether it is new."""
         self._manifest = driver.aside(manifests.text, self._reading.lines)
+        told = self._made_of_changes(note) or self._uploaded(note)
+        if self._pushed:
+            driver.aside(self._pushed.save, self._manifest)
+        return told
+
+    def _uploaded(self, note: str) -> tuple[Any, bool]:
         upload = self._begin()
         self._upload = asking.path("uploads", upload.id)
         try:
-            told = self._finish(upload, note)
+            return self._finish(upload, note)
         except Changed:  # what is pushed next is another folder: nothing goes on from here
             with suppress(MLTeamError):
                 self._client.delete(self._upload)
             raise
-        if self._pushed:
-            driver.aside(self._pushed.save, self._manifest)
-        return told
 
     def _finish(self, upload: Upload, note: str) -> tuple[Any, bool]:
         for _ in range(ROUNDS):
@@ -111,12 +118,47 @@ class Pushing:
                 return asking.answer(response), response.status_code == 201
         raise ConnectionFailed("The server does not keep what it is sent. Try again, or tell who runs it.")
 
+    def _made_of_changes(self, note: str) -> tuple[Any, bool] | None:
+        """Of little that is different from the last push from here, all in one request; None where that is not so, or not enough."""
+        old = driver.aside(self._pushed.load) if self._pushed else b""
+        self._different = driver.aside(pushed.changes, old, self._reading.lines)
+        if self._different is None:
+            return None
+        self._base = pushed.digest(old)
+        files = [Lacking(*one, 0) for one in self._reading.holding(None, self._different).items()]
+        size = sum(one.source.size for one in files)
+        if size > LITTLE or len(files) > PACK_FILES:
+            return None
+        meter = Meter(self._on_progress, "sending", len(files), size)
+        content = driver.aside(self._changes, note, files)
+        headers = {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"}
+        ask = Ask("POST", f"{self._path}/changes", content=content, headers=headers, twice=True)
+        response = None
+        try:
+            response = self._client.response(ask.slowly())
+        except Conflict as error:
+            if error.code == "other_base":
+                self._different = None
+                return None
+            if error.code != "incomplete":  # there it keeps what has arrived
+                raise
+        except Invalid as error:
+            self._check_damaged(error, files, last=False)
+            return None
+        self.files, self.bytes = len(files), size
+        meter.add(files=len(files), size=size)
+        return (asking.answer(response), response.status_code == 201) if response else None
+
+    def _changes(self, note: str, files: list[Lacking]) -> bytes:
+        head = json.dumps({"base": self._base, "note": note}).encode()
+        text = manifests.text(self._different or [])
+        return gzip.compress(b"".join([head, b"\n", text, b"\n", packed(self._root, files)]), 1)
+
     def _begin(self) -> Upload:
         """By what is different from the last push from here, if that is still the latest version; else by the whole manifest."""
-        old = driver.aside(self._pushed.load) if self._pushed else b""
-        if (different := driver.aside(pushed.changes, old, self._reading.lines)) is not None:
+        if self._different is not None:
             with suppress(Conflict):
-                return self._begin_with(different, manifests.text(different), base=pushed.digest(old))
+                return self._begin_with(self._different, manifests.text(self._different), base=self._base)
         return self._begin_with(self._reading.lines, self._manifest)
 
     def _begin_with(self, lines: list[str], text: bytes, **params: str) -> Upload:
