@@ -41,22 +41,18 @@ def once(run: Callable[..., Any]) -> Callable[..., Any]:
         if key is None or request.method != "POST":
             return run(request, *args, **kwargs)
         try:
-            return _done(request, _checked(key), lambda: run(request, *args, **kwargs))
+            return done_once(request.auth.id, key, _digest(request), lambda: run(request, *args, **kwargs))
         except Problem as problem:
             return answer(request, problem)
 
     return done
 
 
-def _checked(key: str) -> str:
+def done_once(holder: str, key: str, digest: str, run: Callable[[], HttpResponse]) -> HttpResponse:
+    """What `run` answers, or has answered when the holder asked the same with this key. Raises Problem, and what `run` raises."""
     if not key or len(key) > LONGEST or not key.isascii() or not key.isprintable():
         raise Problem(400, "bad_request", f"An Idempotency-Key is 1 to {LONGEST} visible ASCII characters.")
-    return key
-
-
-def _done(request: Any, key: str, run: Callable[[], HttpResponse]) -> HttpResponse:
-    asked = {"holder": request.auth.id, "key": key}
-    digest = _digest(request)
+    asked = {"holder": holder, "key": key}
     while True:
         try:
             return _first(Answer(**asked, digest=digest), run)
@@ -90,11 +86,16 @@ def _again(said: Answer, digest: str) -> HttpResponse:
     return HttpResponse(body, status=said.status, content_type="application/json; charset=utf-8", headers=headers)
 
 
-def _digest(request: HttpRequest) -> str:
-    """Of the address and all that was sent; of a form its parts, for their borders are drawn anew each time.
+def digest_of(*parts: bytes) -> str:
+    """Of what was asked. It is keyed: a secret that is sent cannot be guessed from what is kept here."""
+    digest = hmac.new(_secret(), digestmod="sha256")
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
-    It is keyed: a secret that is sent cannot be guessed from what is kept here.
-    """
+
+def _digest(request: HttpRequest) -> str:
+    """Of the address and all that was sent; of a form its parts, for their borders are drawn anew each time."""
     digest = hmac.new(_secret(), f"{request.method} {request.get_full_path()}\n".encode(), "sha256")
     if request.content_type != "multipart/form-data":
         digest.update(request.body)

@@ -187,6 +187,7 @@ class Begun:
     upload: Upload
     missing: int
     missing_bytes: int
+    is_new: bool
 
 
 def check_may_upload(datastore: Datastore, by: "Person | RoleHolder") -> None:
@@ -219,7 +220,7 @@ def begin(*, datastore: Datastore, manifest: Path, by: "Person | RoleHolder", ba
         manifest.unlink(missing_ok=True)
     if begun is not upload:
         places.remove_upload(upload.id)
-    return Begun(begun, missing, missing_bytes)
+    return Begun(begun, missing, missing_bytes, begun is upload)
 
 
 def _written(
@@ -267,22 +268,32 @@ def _check_fits(upload: Upload, more: int) -> None:
         room.check(more, here=True)
 
 
+@transaction.atomic
 def change(
     *, datastore: Datastore, lines: bytes, pack: bytes, base: str, note: str = "", by: "Person | RoleHolder"
 ) -> tuple[Version, bool]:
     """A version that differs little from the latest one, whose digest is `base`, and whether it is new: in one what `begin`, a pack and
-    `commit` do, and it raises what these raise. Then what has arrived waits for the same upload.
+    `commit` do. Raises what these raise; then nothing is left of it.
 
     `lines`: what is different, as in `deltas`; `pack`: the contents of it, also those that the project may have.
     """
     check_text("note", note, NOTE)
+    ownership.lock(datastore.project)  # until it is there no other becomes the latest
     manifest = places.uploads() / f"{os.urandom(10).hex()}.manifest"
-    with uploads.full_said():
-        manifest.write_bytes(lines)
-    begun = begin(datastore=datastore, manifest=manifest, by=by, base=base)
-    if begun.missing:
-        uploads.receive_pack(begun.upload, pack, spare=True)
-    return commit(upload=begun.upload, note=note, by=by)
+    try:
+        with uploads.full_said():
+            manifest.write_bytes(lines)
+        begun = begin(datastore=datastore, manifest=manifest, by=by, base=base)
+    finally:
+        manifest.unlink(missing_ok=True)
+    try:
+        if begun.missing:
+            uploads.receive_pack(begun.upload, pack, spare=True)
+        return commit(upload=begun.upload, note=note, by=by)
+    except BaseException:
+        if begun.is_new:
+            places.remove_upload(begun.upload.id)
+        raise
 
 
 def check_room(project: Project, more: int) -> None:

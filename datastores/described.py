@@ -23,15 +23,15 @@ _BEGUN: Final = {
 }
 
 
-def _of(name: str, about: str, path: list[str], status: int, answer: dict[str, Any], *query: dict[str, Any]) -> Any:
-    """An operation as OpenAPI has it; `path` names what is in braces."""
+def _of(name: str, about: str, path: list[str], status: int, answer: dict[str, Any], *more: dict[str, Any]) -> Any:
+    """An operation as OpenAPI has it; `path` names what is in braces, `more` are parameters."""
     named = [{"in": "path", "name": one, "required": True, "schema": {"type": "string"}} for one in path]
     return {
         "operationId": f"datastores_{name}",
         "summary": name.replace("_", " ").capitalize(),
         "description": about,
         "tags": ["data"],
-        "parameters": [*named, *query],
+        "parameters": [*named, *more],
         "requestBody": {"required": True, "content": _BYTES},
         "responses": {status: {"description": "", "content": {"application/json": {"schema": answer}}}},
         "security": [{"Token": []}, {"Browser": []}],
@@ -65,9 +65,9 @@ def paths(root: str) -> dict[str, Any]:
         "Makes a version that differs little from the latest one, in one request: what an upload with a `base`, a pack and a commit do in "
         "three. The body, gzipped perhaps (Content-Encoding) and at most 9 MiB without, is a line of JSON, "
         '`{"base": DIGEST, "note": TEXT}`; the lines that are different, as an upload with a `base` has them; an empty line; and a pack of '
-        "the contents of these files, also of those that the server may have. Where the latest version is the same already, that is "
+        "the contents of these files, also of those that the server may have. Where the lines change nothing, the latest version is "
         "answered, with 200. Refused where another version is the latest by now (`other_base`), or the pack has not all that lacks "
-        "(`incomplete`).",
+        "(`incomplete`); of what is refused nothing is left.",
         ["datastore"],
         201,
         {"$ref": "#/components/schemas/VersionOut"},

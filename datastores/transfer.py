@@ -39,7 +39,8 @@ import access
 import datastores.problems  # noqa: F401 - it says what goes wrong here
 from access.keys import RoleHolder
 from accounts.models import User
-from api import door, limits, problems
+from api import door, limits, problems, replays
+from api.callers import Caller
 from api.lists import In
 from api.problems import Problem
 from datastores import actions, manifests, places, questions, uploads
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 
 BLOCK: Final = 2**20  # bytes that are kept at once of a piece
 NAMED: Final = 500  # blobs that lack: so many are named at once, more are asked for
+FIRST_LINE: Final = 16 * 2**10  # bytes of the first line of changes
 DRAINED: Final = 32 * 2**20  # bytes that are still taken of what is refused, so that the refusal is read
 JSON: Final = "application/json; charset=utf-8"
 
@@ -100,7 +102,7 @@ async def application(scope: Scope, receive: Any, send: Any) -> None:
 
 
 async def _send(send: Any, status: int, said: Any, kind: str, more: dict[str, str] | None = None) -> None:
-    content = json.dumps(said, cls=NinjaJSONEncoder).encode()
+    content = json.dumps(said).encode()
     headers = {"content-type": kind, "content-length": str(len(content)), "cache-control": "private, no-store"}
     pairs = [(name.lower().encode(), value.encode()) for name, value in {**headers, **(more or {})}.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
@@ -168,8 +170,8 @@ def _too_large(limit: int) -> Problem:
     return Problem(413, "too_large", f"This is more than the {limit // 2**20} MiB that the server takes here.")
 
 
-def _caller(scope: Scope) -> By:
-    """Who asks: by a token, or by a session with its CSRF token. Raises what the API's door raises."""
+def _caller(scope: Scope, *, again: bool = False) -> Caller:
+    """Who asks: by a token, or by a session with its CSRF token. Raises what the API's door raises. `again`: it is known how often."""
     request = ASGIRequest(scope, io.BytesIO())
     try:
         request.get_host()  # our own, or refused
@@ -180,9 +182,9 @@ def _caller(scope: Scope) -> By:
     caller = door.caller_of(request)
     if caller is None:
         raise AuthenticationError
-    if scope["method"] == "POST":
+    if scope["method"] == "POST" and not again:
         limits.count(caller)  # not the bytes that follow: there are many, and the manifest has named them
-    return caller.holder
+    return caller
 
 
 def _nothing(request: Any) -> HttpResponse:
@@ -191,7 +193,7 @@ def _nothing(request: Any) -> HttpResponse:
 
 def _upload(scope: Scope, upload_id: str) -> Upload:
     """The upload, of which who asks may still make a version."""
-    by = _caller(scope)
+    by = _caller(scope).holder
     upload = upload_for(upload_id, by)
     actions.check_may_upload(upload.datastore, by)
     return upload
@@ -210,14 +212,14 @@ def upload_for(upload_id: str, by: By) -> Upload:
 
 
 async def _manifest(scope: Scope, body: Body, datastore_id: str) -> tuple[int, Any]:
-    by, datastore = await in_thread(_datastore, scope, datastore_id)
+    caller, datastore = await in_thread(_datastore, scope, datastore_id)
     base = _asked(scope, "base")
     if base and not manifests.is_hash(base):
         raise problems.invalid([("base", "is the digest of a version: 64 lower-case hexadecimal digits")])
     draft = places.uploads() / f"{os.urandom(10).hex()}.manifest"
     try:
         await _take(body, draft)
-        return 201, await in_thread(_begun, datastore, draft, by, base)
+        return 201, await in_thread(_begun, datastore, draft, caller.holder, base)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -230,13 +232,13 @@ def _begun(datastore: Datastore, manifest: Path, by: By, base: str) -> dict[str,
     return said | {"missing": missing, "missing_bytes": begun.missing_bytes, "lacks": lacks}
 
 
-def _datastore(scope: Scope, datastore_id: str) -> tuple[By, Datastore]:
-    by = _caller(scope)
+def _datastore(scope: Scope, datastore_id: str, *, again: bool = False) -> tuple[Caller, Datastore]:
+    caller = _caller(scope, again=again)
     datastore = next(iter(questions.PRESENT.objects(pk=datastore_id)), None)
     if datastore is None:
         raise Problem(404, "not_found", problems.NOTHING)
-    actions.check_may_upload(datastore, by)
-    return by, datastore
+    actions.check_may_upload(datastore, caller.holder)
+    return caller, datastore
 
 
 def _asked(scope: Scope, name: str) -> str:
@@ -249,17 +251,10 @@ def _asked(scope: Scope, name: str) -> str:
 
 
 async def _changes(scope: Scope, body: Body, datastore_id: str) -> tuple[int, Any]:
-    by, datastore = await in_thread(_datastore, scope, datastore_id)
+    await in_thread(_datastore, scope, datastore_id)
     content = b"".join([part async for part in _plain(body, uploads.PACK_LIMIT)])
-    text, _, pack = content.partition(b"\n\n")
-    head, _, lines = text.partition(b"\n")
-    try:
-        said = ChangesIn.model_validate_json(head)
-    except ValidationError:
-        first = "begins with a line of JSON: the digest of the latest version (`base`) and a `note`"
-        raise problems.invalid([("body", first)]) from None
-    given = {"base": said.base, "note": said.note, "lines": lines, "pack": pack}
-    return await in_thread(_changed, datastore, by, given)
+    key = body.headers.get(b"idempotency-key", b"").decode("latin-1")
+    return await in_thread(_changed, scope, datastore_id, content, key)
 
 
 class ChangesIn(In):
@@ -269,9 +264,27 @@ class ChangesIn(In):
     note: str = ""
 
 
-def _changed(datastore: Datastore, by: By, given: dict[str, Any]) -> tuple[int, Any]:
-    version, new = actions.change(datastore=datastore, by=by, **given)
-    return 201 if new else 200, VersionOut.model_validate(show_version(version, by)).model_dump()
+def _changed(scope: Scope, datastore_id: str, content: bytes, key: str) -> tuple[int, Any]:
+    text, _, pack = content.partition(b"\n\n")
+    head, _, lines = text.partition(b"\n")
+    try:
+        said = ChangesIn.model_validate_json(head[:FIRST_LINE])
+    except ValidationError:
+        first = "begins with a line of JSON: the digest of the latest version (`base`) and a `note`"
+        raise problems.invalid([("body", first)]) from None
+    caller, datastore = _datastore(scope, datastore_id, again=True)  # the body may have taken hours
+
+    def made() -> HttpResponse:
+        by = caller.holder
+        version, new = actions.change(
+            datastore=datastore, lines=lines, pack=pack, base=said.base, note=said.note, by=by
+        )
+        shown = VersionOut.model_validate(show_version(version, by)).model_dump()
+        return HttpResponse(json.dumps(shown, cls=NinjaJSONEncoder), status=201 if new else 200)
+
+    digest = replays.digest_of(scope["path"].encode(), b"\n", content)
+    response = replays.done_once(caller.id, key, digest, made) if key else made()
+    return response.status_code, json.loads(response.content)
 
 
 async def _take(body: Body, file: Path) -> None:

@@ -242,8 +242,8 @@ def receive_pack(upload: Upload, pack: bytes, *, spare: bool = False) -> int:
     """
     wanted, contents = Wanted(upload), dict(_unpacked(pack))
     if spare:
-        lacking = {sha256 for sha256, _ in wanted}
-        contents = {sha256: content for sha256, content in contents.items() if sha256 in lacking}
+        hashes = {sha256 for sha256, _ in wanted}
+        contents = {sha256: content for sha256, content in contents.items() if sha256 in hashes}
     try:
         wrong = [sha256 for sha256, content in contents.items() if wanted.size_of(sha256) != len(content)]
     except NotWanted as error:

@@ -12,13 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Final
 
-from asgiref.sync import SyncToAsync, sync_to_async
-from django.db import connections
 from django.utils import timezone
 
 from jobs import logs
 from jobs.log_hub import ACCESS, GROWN, Watch, hub, in_database, in_files
 from jobs.models import Attempt, Job
+from mlteam import one_thread
 
 FRAME: Final = 64 * 1024  # bytes of log in one event
 LOOK_EVERY: Final = 1.0  # seconds after which a log is looked at without a hint
@@ -44,7 +43,7 @@ class Follower:
 
     async def events(self) -> AsyncIterator[bytes]:
         """All that the reader is sent."""
-        await leave_thread()
+        await one_thread.leave()
         with hub().watch(f"log.{self._job_id}.{self._index}", f"job.{self._job_id}", ACCESS) as watch:
             async for event in self._events(watch):
                 self._said = time.monotonic()
@@ -154,16 +153,3 @@ def _end(job: Job, attempt: Attempt | None, index: int, *, following: bool) -> d
 def _never_began(job: Job) -> dict[str, Any]:
     why = {"state": job.state, "reason": job.reason, "sentence": job.sentence, "exit_status": None}
     return {**why, "verified": None, "gaps": [], "lines": 0, "complete_size": 0, "next_attempt": None}
-
-
-async def leave_thread() -> None:
-    """Gives back the thread in which Django runs what is synchronous of this request, with its connection to the database.
-
-    Django keeps one for each request until its answer is sent: for one that is open for hours that is a thread and a
-    connection for nothing. Where it is needed again, another is made.
-    """
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    if context is None or context not in SyncToAsync.context_to_thread_executor:
-        return
-    await sync_to_async(connections.close_all)()
-    SyncToAsync.context_to_thread_executor.pop(context).shutdown(wait=False)

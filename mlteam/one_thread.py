@@ -1,21 +1,22 @@
 """How Django answers under ASGI: each request in one thread, from the first middleware to the answer; files that pages load in none."""
 
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import convert_exception_to_response
-from django.db import connections
+from django.db import close_old_connections, connections
 from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 from servestatic.middleware import ServeStaticMiddleware
 
 from mlteam.middleware import ContentSecurityPolicy
 
-KEPT: Final = 32  # threads that wait for the next request
+KEPT: Final = 8  # threads that wait for the next request
 
 
 class StaticFiles(ServeStaticMiddleware):
@@ -45,19 +46,57 @@ class Threads:
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """Within the block all that is to run in one thread runs in one that nobody else has meanwhile."""
-        thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, thread_name_prefix="answers")
+        borrowed = Borrowed(self)
+        before = _borrowed.set(borrowed)
         try:
-            async with ThreadSensitiveContext(executor=thread):
+            async with ThreadSensitiveContext(executor=borrowed):
                 yield
         finally:
-            thread.submit(self._back, thread)  # there, after what may still run for somebody who has gone
+            _borrowed.reset(before)
+            borrowed.give_back()
 
-    def _back(self, thread: ThreadPoolExecutor) -> None:
+    def take(self) -> ThreadPoolExecutor:
+        """One that nobody has."""
+        return self._idle.pop() if self._idle else ThreadPoolExecutor(1, thread_name_prefix="answers")
+
+    def back(self, thread: ThreadPoolExecutor) -> None:
+        """Called in a thread with which its request is done."""
         if len(self._idle) < KEPT:
             self._idle.append(thread)
         else:
             connections.close_all()
             thread.shutdown(wait=False)
+
+
+class Borrowed(Executor):
+    """The thread of one request, from when something is first to be run in it: who only sends a body slowly has none."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._thread: ThreadPoolExecutor | None = None
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        if self._thread is None:
+            self._thread = self._threads.take()
+        return self._thread.submit(work, *args, **kwargs)
+
+    def give_back(self) -> None:
+        """Others may have it, after what may still run in it for somebody who has gone."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.submit(self._threads.back, thread)
+
+
+_borrowed: ContextVar[Borrowed | None] = ContextVar("borrowed", default=None)
+
+
+async def leave() -> None:
+    """Gives back the thread of this request, with its connection to the database: for one that is open for hours both would be kept
+    for nothing. Where it needs a thread again, it gets another.
+    """
+    if (borrowed := _borrowed.get()) is not None:
+        await sync_to_async(close_old_connections)()
+        borrowed.give_back()
 
 
 class Handler(ASGIHandler):

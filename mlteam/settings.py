@@ -143,7 +143,7 @@ _sqlite: dict[str, Any] = {
 if env("DATABASE_URL"):
     DATABASES = {"default": dj_database_url.parse(env("DATABASE_URL"), conn_health_checks=True)}
     if "postgresql" in DATABASES["default"]["ENGINE"]:
-        # Under ASGI each request has a thread of its own, which would else connect anew: 10 ms of every page.
+        # Django closes a connection after each request, and the next one would connect anew: 10 ms of every page.
         options = DATABASES["default"].setdefault("OPTIONS", {})
         options["pool"] = {"min_size": 0, "max_size": 20, "timeout": 20}
         # A question that looks dear, and is not, would be compiled first: a tenth of a second.

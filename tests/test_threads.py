@@ -84,6 +84,27 @@ async def test_what_is_too_many_ends(monkeypatch):
     assert await answered(threads) in used
 
 
+async def test_who_only_sends_slowly_has_no_thread():
+    threads = one_thread.Threads()
+    used = await answered(threads)
+    await free(threads)
+    async with threads.one():
+        assert await answered(threads) is used
+
+
+async def test_who_stays_for_long_leaves_the_thread_to_others():
+    threads = one_thread.Threads()
+    async with threads.one():
+        used = await sync_to_async(here)()
+        await one_thread.leave()
+        await free(threads)
+        assert await answered(threads) is used
+        await free(threads)
+        again = await sync_to_async(here)()
+    await free(threads)
+    assert again is used and len(threads._idle) == 1
+
+
 async def test_an_error_gives_the_thread_back():
     threads = one_thread.Threads()
     used = await answered(threads)

@@ -6,14 +6,17 @@ import os
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts import tokens
-from datastores import actions, deltas, listings, places, uploads
+from accounts.models import PersonalToken
+from datastores import actions, deltas, listings, places, transfer, uploads
 from datastores.manifests import BadManifest
 from datastores.models import Blob, Upload
 from projects import actions as projects
+from tests.at_once import at_once
 from tests.datastores.conftest import body_of
 from tests.datastores.pushing import begin, hash_of, line, manifest, packed, push
 
@@ -151,11 +154,10 @@ def send(wire, program, dataset, owner):
     """send(base, lines, contents) asks for a version that is different by these."""
     token = program(owner).headers["Authorization"].removeprefix("Bearer ")
 
-    def asked(base: str, lines: bytes, *contents: bytes, of=dataset, token=token, **head: Any):
+    def asked(base: str, lines: bytes, *contents: bytes, of=dataset, token=token, key="", **head: Any):
         body = json.dumps({"base": base, **head}).encode() + b"\n" + lines + b"\n" + packed(*contents)
-        return wire(
-            "POST", f"/datastores/{of.pk}/changes", gzip.compress(body), token=token, **{"content-encoding": "gzip"}
-        )
+        headers = {"content-encoding": "gzip"} | ({"idempotency-key": key} if key else {})
+        return wire("POST", f"/datastores/{of.pk}/changes", gzip.compress(body), token=token, **headers)
 
     return asked
 
@@ -186,7 +188,7 @@ def test_changes_of_another_version_than_the_latest_are_refused(send, dataset, p
     refused = send(first.digest, removal("c"))
     assert (refused.status, refused.json["code"]) == (409, "other_base")
     assert send(first.digest, removal("c"), of=volume).json["code"] == "other_base"
-    assert dataset.versions.count() == 2 and not Upload.objects.exists()
+    assert dataset.versions.count() == 2 and not Upload.objects.exists() and os.listdir(places.uploads()) == []
 
 
 def test_changes_without_what_lacks_go_on_as_an_upload(send, wire, program, dataset, owner):
@@ -203,8 +205,33 @@ def test_changes_without_what_lacks_go_on_as_an_upload(send, wire, program, data
     token = program(owner).headers["Authorization"].removeprefix("Bearer ")
     address = f"/datastores/{dataset.pk}/uploads"
     begun = wire("POST", address, lines, token=token, query=f"base={first.digest}").json
-    assert [one["sha256"] for one in begun["lacks"]] == [hash_of(b"of another project")]
+    assert {one["sha256"] for one in begun["lacks"]} == {hash_of(b"of another project"), hash_of(b"new")}
     assert dataset.versions.count() == 1
+
+
+def test_the_same_changes_with_the_same_key_are_made_once(send, dataset, owner):
+    first = push(dataset, OLD, owner)
+    made = send(first.digest, line("b", b"new"), b"new", key="k")
+    push(dataset, OLD | {"b": b"of somebody else"}, owner)
+    again = send(first.digest, line("b", b"new"), b"new", key="k")
+    assert (made.status, again.status, again.json) == (201, 201, made.json)
+    assert dataset.versions.count() == 3
+    other = send(first.digest, line("b", b"newer"), b"newer", key="k")
+    assert (other.status, other.json["code"]) == (422, "idempotency_mismatch")
+    assert send(first.digest, line("b", b"newer"), b"newer", key="other").json["code"] == "other_base"
+    assert send(first.digest, b"", key="ü").status == 400
+
+
+def test_of_two_changes_at_once_the_second_is_told(dataset, owner, transactional_db):
+    first = push(dataset, OLD, owner)
+
+    def change(content: bytes):
+        lines, pack = line("b", content), packed(content)
+        return actions.change(datastore=dataset, lines=lines, pack=pack, base=first.digest, by=owner)[0].number
+
+    results = at_once(lambda: change(b"one"), lambda: change(b"two"))
+    assert sorted(map(str, results)) == ["2", str(deltas.OtherBase())]
+    assert dataset.versions.count() == 2 and not Upload.objects.exists() and os.listdir(places.uploads()) == []
 
 
 @pytest.mark.parametrize(
@@ -219,6 +246,7 @@ def test_changes_without_what_lacks_go_on_as_an_upload(send, wire, program, data
         ({"note": 1}, b"", [], (422, "begins with a line of JSON")),
         ({"base": "x"}, b"", [], (422, "begins with a line of JSON")),
         ({"more": 1}, b"", [], (422, "begins with a line of JSON")),
+        ({"note": "x" * 20_000}, b"", [], (422, "begins with a line of JSON")),
         ({}, line("b", b"0" * (10 << 20)), [b"0" * (10 << 20)], (413, "9 MiB")),
     ],
 )
@@ -227,7 +255,7 @@ def test_changes_that_cannot_be_are_refused(send, dataset, owner, head, lines, c
     refused = send(**{"base": first.digest, **head}, lines=lines) if not contents else None
     refused = refused or send(first.digest, lines, *contents, **head)
     assert (refused.status, said[1] in refused.body.decode()) == (said[0], True), refused.body
-    assert dataset.versions.count() == 1
+    assert dataset.versions.count() == 1 and not Upload.objects.exists() and os.listdir(places.uploads()) == []
 
 
 def test_a_damaged_content_of_changes_is_named(wire, program, dataset, owner):
@@ -257,6 +285,22 @@ def test_only_who_may_change_it_sends_changes(send, dataset, owner, viewer, stra
     ):
         assert send(first.digest, removal("c"), token=who).status == status
     assert send(first.digest, removal("c")).status == 201
+
+
+def test_who_is_shut_out_while_changes_are_on_their_way_makes_none(wire, program, dataset, owner, monkeypatch):
+    first = push(dataset, OLD, owner)
+    token = program(owner).headers["Authorization"].removeprefix("Bearer ")
+    whole = transfer._plain
+
+    async def slowly(*asked: Any):
+        async for part in whole(*asked):
+            yield part
+        await sync_to_async(PersonalToken.objects.all().delete)()
+
+    monkeypatch.setattr(transfer, "_plain", slowly)
+    body = json.dumps({"base": first.digest}).encode() + b"\n" + removal("c") + b"\n"
+    assert wire("POST", f"/datastores/{dataset.pk}/changes", body, token=token).status == 401
+    assert dataset.versions.count() == 1
 
 
 @pytest.mark.django_db

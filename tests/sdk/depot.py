@@ -90,8 +90,11 @@ class Depot:
         head, _, lines = text.partition(b"\n")
         self.changed.append(json.loads(head))
         begun = self._begin(lines and lines + b"\n", json.loads(head)["base"])
+        kept = dict(self.blobs)
         packed = self._pack(pack) if begun.status == 201 else begun
-        return self._commit() if packed.status == 200 else packed
+        said = self._commit() if packed.status == 200 else packed
+        self.blobs = kept if said.status >= 400 else self.blobs
+        return said
 
     def missing(self) -> list[dict[str, Any]]:
         wanted = {one["sha256"]: one["size"] for one in map(json.loads, self.manifest.splitlines())}

@@ -148,6 +148,20 @@ def test_ignored_is_what_git_would_ignore(tmp_path):
     assert found.left_out == []
 
 
+def test_what_is_ignored_may_go_while_it_is_looked_for(tmp_path, monkeypatch):
+    from mlteam_sdk import folders
+    from mlteam_sdk.errors import MLTeamError
+
+    data = make(tmp_path / "data", kept="x", gone="x")
+    (data / ".mlteamignore").write_text("*.tmp\nmount/\n")
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda place: [*real(place), "new.tmp", "mount"])
+    assert (paths(folders.read(data)), folders.read(data).ignored) == ([".mlteamignore", "gone", "kept"], 2)
+    monkeypatch.setattr(os, "listdir", lambda place: [*real(place), "another"])
+    with pytest.raises(MLTeamError, match="another cannot be read"):
+        folders.read(data)
+
+
 def hashed(root: Path, tell: Any = None) -> dict[str, str]:
     from mlteam_sdk import folders
     from mlteam_sdk.hashing import Memory, checksums
@@ -299,10 +313,10 @@ def test_paths_in_a_version_as_they_are_typed(typed, meant):
 
 
 def test_a_manifest_has_one_form():
-    from mlteam_sdk.manifests import Entry, differences, line, parse, path_in, sha256_in, text
+    from mlteam_sdk.manifests import Entry, differences, line_of, parse, path_in, sha256_in, text
 
     entries = [Entry("b", "1" * 64, 3, 0o644), Entry("a/ü", "0" * 64, 0, 0o755), Entry("a.x", "2" * 64, 1, 0o644)]
-    lines = [line(*one) for one in sorted(entries)]
+    lines = [line_of(*one) for one in sorted(entries)]
     assert [(path_in(one), sha256_in(one)) for one in lines] == [one[:2] for one in sorted(entries)]
     manifest = text(lines)
     assert manifest.decode().splitlines()[1] == f'{{"path":"a/ü","sha256":"{"0" * 64}","size":0,"mode":493}}'

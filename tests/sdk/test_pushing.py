@@ -161,6 +161,21 @@ def test_a_little_that_is_different_goes_in_one_request(depot, dataset, data, lo
     assert [one.path.rpartition("/")[2] for one in loopback.asked] == ["changes"]
 
 
+def test_more_that_is_different_goes_as_an_upload_of_it(depot, dataset, data, monkeypatch):
+    from mlteam_sdk.sync import pushing
+
+    monkeypatch.setattr(pushing, "PACK_FILES", 2)
+    for number in range(20):
+        (data / f"{number}").write_text(f"{number}")
+    dataset.push(data)
+    for number in range(3):
+        (data / f"{number}").write_text(f"another {number}")
+    assert dataset.push(data).files == 3 and depot.changed == []
+    lines, base = depot.begun[-1]
+    assert len(lines.splitlines()) == 3 and base == hashlib.sha256(depot.versions[0]).hexdigest()
+    assert len(depot.versions[1].splitlines()) == len(depot.versions[0].splitlines())
+
+
 def test_changes_whose_answer_was_lost_are_there_once(depot, dataset, data):
     for number in range(20):
         (data / f"{number}").write_text(f"{number}")
@@ -188,7 +203,7 @@ def test_a_memory_that_was_wrong_is_noticed_in_one_request_too(depot, dataset, d
     (data / "3").write_text("three")
     one = Source("3", read(data).files["3"])
     memory = hashing.Memory(data)
-    memory.save(memory.load() | {"3": (one.state, manifests.line("3", "0" * 64, one.size, one.mode))})
+    memory.save(memory.load() | {"3": (one.state, manifests.line_of("3", "0" * 64, one.size, one.mode))})
     with pytest.raises(hashing.Changed, match="3 changes while"):
         dataset.push(data)
     assert dataset.push(data).version.number == 2
@@ -463,7 +478,7 @@ def test_a_memory_that_was_wrong_is_noticed(depot, dataset, data):
     from mlteam_sdk.folders import Source, read
 
     one = Source("a", read(data).files["a"])
-    hashing.Memory(data).save({"a": (one.state, manifests.line("a", "0" * 64, one.size, one.mode))})
+    hashing.Memory(data).save({"a": (one.state, manifests.line_of("a", "0" * 64, one.size, one.mode))})
     with pytest.raises(hashing.Changed, match="a changes while"):
         dataset.push(data)
     assert dataset.push(data).new

@@ -122,7 +122,14 @@ def _walk(folder: Folder, where: str, rules: Rules, bad: list[str]) -> None:
         rules = (*rules, (where, _rules(Path(above + IGNORE))))
     plain = are_plain(where, names)
     for name in names:
-        path, state = where + name, state_of(os.lstat(above + name))
+        path = where + name
+        try:
+            state = state_of(os.lstat(above + name))
+        except OSError:
+            if any(_is_ignored(one, rules) for one in (path, f"{path}/")):  # gone meanwhile, or not to be read
+                folder.ignored += 1
+                continue
+            raise
         kind = stat.S_IFMT(state[MODE])
         if rules and _is_ignored(path + "/" * (kind == stat.S_IFDIR), rules):
             folder.ignored += 1

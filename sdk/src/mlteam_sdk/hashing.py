@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 from mlteam_sdk.errors import MLTeamError
 from mlteam_sdk.folders import Source, State, state_of, uncollected
-from mlteam_sdk.manifests import line
+from mlteam_sdk.manifests import line_of
 from mlteam_sdk.progress import Meter
 
 PIECE: Final = 1 << 20
@@ -148,7 +148,7 @@ def checksums(
     small = (source for source in unknown if source.size <= PIECE)
     batches = list(grouped(small, lambda one: one.size, BATCH, BATCH_FILES))
     fresh = [*_in_threads(one_batch, large, stop), *_as_the_disk_is(one_batch, batches, stop)]
-    read = {one.path: (one.state, line(one.path, digest, one.size, one.mode)) for one, digest, _ in fresh}
+    read = {one.path: (one.state, line_of(one.path, digest, one.size, one.mode)) for one, digest, _ in fresh}
     if _is_worth_keeping(fresh, len(files)):
         settled = [one.path for one, _, now in fresh if _is_settled(one.state, now)]
         memory.save(known | {path: read[path] for path in settled})

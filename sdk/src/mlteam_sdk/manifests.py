@@ -88,7 +88,7 @@ def text(lines: Iterable[str]) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-def line(path: str, sha256: str, size: int, mode: int) -> str:
+def line_of(path: str, sha256: str, size: int, mode: int) -> str:
     """That of a file: as JSON has it without spaces, for a manifest has one form only."""
     return f'{{"path":{encode_basestring(path)},"sha256":"{sha256}","size":{size},"mode":{mode}}}'
 

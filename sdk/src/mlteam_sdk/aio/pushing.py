@@ -43,10 +43,10 @@ class Reading:
         lines = zip(sources, self.lines, strict=True)
         return [Entry(one.path, manifests.sha256_in(line), one.size, one.mode) for one, line in lines]
 
-    def holding(self, checksums: AbstractSet[str] | None, lines: Iterable[str]) -> dict[str, Source]:
+    def holding(self, wanted: AbstractSet[str] | None, lines: Iterable[str]) -> dict[str, Source]:
         """A file for each of these contents, or for each at all, if one of the lines has it."""
         each = ((manifests.sha256_in(line), line) for line in lines)
-        found = {one: line for one, line in each if one and (checksums is None or one in checksums)}
+        found = {one: line for one, line in each if one and (wanted is None or one in wanted)}
         paths = {sha256: manifests.path_in(line) for sha256, line in found.items()}
         return {sha256: Source(path, self._rows[path][0]) for sha256, path in paths.items()}
 
@@ -124,29 +124,30 @@ class Pushing:
         if self._different is None:
             return None
         self._base = pushed.digest(old)
+        if len(self._different) > PACK_FILES:
+            return None
         files = [Lacking(*one, 0) for one in self._reading.holding(None, self._different).items()]
         size = sum(one.source.size for one in files)
-        if size > LITTLE or len(files) > PACK_FILES:
+        if size > LITTLE:
             return None
         meter = Meter(self._on_progress, "sending", len(files), size)
         content = await driver.aside(self._changes, note, files)
-        headers = {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"}
-        ask = Ask("POST", f"{self._path}/changes", content=content, headers=headers, twice=True)
-        response = None
+        headers = {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"} | asking.post_headers(None)
+        ask = Ask("POST", f"{self._path}/changes", content=content, headers=headers)
         try:
             response = await self._client.response(ask.slowly())
         except Conflict as error:
+            if error.code not in {"other_base", "incomplete"}:
+                raise
             if error.code == "other_base":
                 self._different = None
-                return None
-            if error.code != "incomplete":  # there it keeps what has arrived
-                raise
+            return None
         except Invalid as error:
             await self._check_damaged(error, files, last=False)
             return None
         self.files, self.bytes = len(files), size
         meter.add(files=len(files), size=size)
-        return (asking.answer(response), response.status_code == 201) if response else None
+        return asking.answer(response), response.status_code == 201
 
     def _changes(self, note: str, files: list[Lacking]) -> bytes:
         head = json.dumps({"base": self._base, "note": note}).encode()
