@@ -14,6 +14,7 @@ from django.http import Http404
 from django.utils import timezone
 
 import access
+from access.evaluator import asked_once
 from access.keys import RoleHolder, person_of
 from datastores import blobs, deltas, hints, listings, paths, places, questions, room, uploads, volumes
 from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
@@ -279,6 +280,13 @@ def change(
     """
     check_text("note", note, NOTE)
     ownership.lock(datastore.project)  # until it is there no other becomes the latest
+    with asked_once():
+        return _changed(datastore, lines, pack, base, note, by)
+
+
+def _changed(
+    datastore: Datastore, lines: bytes, pack: bytes, base: str, note: str, by: "Person | RoleHolder"
+) -> tuple[Version, bool]:
     manifest = places.uploads() / f"{os.urandom(10).hex()}.manifest"
     try:
         with uploads.full_said():

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import re
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,7 @@ log = logging.getLogger(__name__)
 
 BLOCK: Final = 2**20  # bytes that are kept at once of a piece
 NAMED: Final = 500  # blobs that lack: so many are named at once, more are asked for
+AT_ONCE: Final = 1.0  # seconds for a body
 FIRST_LINE: Final = 16 * 2**10  # bytes of the first line of changes
 DRAINED: Final = 32 * 2**20  # bytes that are still taken of what is refused, so that the refusal is read
 JSON: Final = "application/json; charset=utf-8"
@@ -251,10 +253,13 @@ def _asked(scope: Scope, name: str) -> str:
 
 
 async def _changes(scope: Scope, body: Body, datastore_id: str) -> tuple[int, Any]:
-    await in_thread(_datastore, scope, datastore_id)
+    caller, datastore = await in_thread(_datastore, scope, datastore_id)
+    begun = time.monotonic()
     content = b"".join([part async for part in _plain(body, uploads.PACK_LIMIT)])
+    if time.monotonic() - begun > AT_ONCE:  # meanwhile their token may have ended
+        caller, datastore = await in_thread(_datastore, scope, datastore_id, again=True)
     key = body.headers.get(b"idempotency-key", b"").decode("latin-1")
-    return await in_thread(_changed, scope, datastore_id, content, key)
+    return await in_thread(_changed, scope["path"], caller, datastore, content, key)
 
 
 class ChangesIn(In):
@@ -264,7 +269,7 @@ class ChangesIn(In):
     note: str = ""
 
 
-def _changed(scope: Scope, datastore_id: str, content: bytes, key: str) -> tuple[int, Any]:
+def _changed(path: str, caller: Caller, datastore: Datastore, content: bytes, key: str) -> tuple[int, Any]:
     text, _, pack = content.partition(b"\n\n")
     head, _, lines = text.partition(b"\n")
     try:
@@ -272,7 +277,6 @@ def _changed(scope: Scope, datastore_id: str, content: bytes, key: str) -> tuple
     except ValidationError:
         first = "begins with a line of JSON: the digest of the latest version (`base`) and a `note`"
         raise problems.invalid([("body", first)]) from None
-    caller, datastore = _datastore(scope, datastore_id, again=True)  # the body may have taken hours
 
     def made() -> HttpResponse:
         by = caller.holder
@@ -282,7 +286,7 @@ def _changed(scope: Scope, datastore_id: str, content: bytes, key: str) -> tuple
         shown = VersionOut.model_validate(show_version(version, by)).model_dump()
         return HttpResponse(json.dumps(shown, cls=NinjaJSONEncoder), status=201 if new else 200)
 
-    digest = replays.digest_of(scope["path"].encode(), b"\n", content)
+    digest = replays.digest_of(path.encode(), b"\n", content)
     response = replays.done_once(caller.id, key, digest, made) if key else made()
     return response.status_code, json.loads(response.content)
 

@@ -298,6 +298,7 @@ def test_who_is_shut_out_while_changes_are_on_their_way_makes_none(wire, program
         await sync_to_async(PersonalToken.objects.all().delete)()
 
     monkeypatch.setattr(transfer, "_plain", slowly)
+    monkeypatch.setattr(transfer, "AT_ONCE", 0)
     body = json.dumps({"base": first.digest}).encode() + b"\n" + removal("c") + b"\n"
     assert wire("POST", f"/datastores/{dataset.pk}/changes", body, token=token).status == 401
     assert dataset.versions.count() == 1

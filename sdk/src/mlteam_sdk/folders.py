@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 from pathlib import Path
+from stat import S_IFDIR, S_IFMT, S_IFREG
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mlteam_sdk.errors import MLTeamError
@@ -130,15 +131,15 @@ def _walk(folder: Folder, where: str, rules: Rules, bad: list[str]) -> None:
                 folder.ignored += 1
                 continue
             raise
-        kind = stat.S_IFMT(state[MODE])
-        if rules and _is_ignored(path + "/" * (kind == stat.S_IFDIR), rules):
+        kind = S_IFMT(state[MODE])
+        if rules and _is_ignored(path + "/" * (kind == S_IFDIR), rules):
             folder.ignored += 1
-        elif kind == stat.S_IFREG:
+        elif kind == S_IFREG:
             if plain or not (wrong := wrong_with(path)):
                 folder.files[path] = state
             else:
                 bad.append(wrong)
-        elif kind != stat.S_IFDIR:
+        elif kind != S_IFDIR:
             folder.left_out.append(LeftOut(path, KINDS.get(kind, "no file")))
         elif name.startswith(UNFINISHED):
             folder.left_out.append(LeftOut(path, "what a pull keeps there until it is whole"))

@@ -43,9 +43,13 @@ def changes(old: bytes, new: Collection[str]) -> list[str] | None:
     if not old:
         return None
     try:
-        gone = set(old.decode().split("\n")[:-1])
-        added = [line for line in new if line not in gone]
-        gone.difference_update(new)
+        before, after = old.decode().split("\n")[:-1], list(new)
+        if len(before) == len(after):  # mostly the same paths, each in its place
+            pairs = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+            before, after = [one for one, _ in pairs], [one for _, one in pairs]
+        gone = set(before)
+        added = [line for line in after if line not in gone]
+        gone.difference_update(after)
         if (len(added) + len(gone)) * WORTH > len(new):
             return None
         paths = {path_in(line) for line in added}
