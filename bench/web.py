@@ -54,7 +54,8 @@ class InProcess:
         connection_created.connect(self._count, weak=False)
 
     def _count(self, connection: Any, **_: object) -> None:
-        connection.execute_wrappers.append(self._counted)
+        if self._counted not in connection.execute_wrappers:  # a thread connects anew with each request on PostgreSQL
+            connection.execute_wrappers.append(self._counted)
 
     def _counted(self, execute: Any, sql: str, *rest: Any) -> Any:
         self.queries += not sql.startswith(("PRAGMA", "SET"))
