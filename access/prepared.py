@@ -128,6 +128,10 @@ class Prepared(Generic[Answer]):
         with self._planned():
             return compiled.objects(parameters)
 
+    def first(self, **values: Value) -> Answer | None:
+        """The first of these answers; None where there is none."""
+        return next(iter(self.objects(**values)), None)
+
     def among(self, column: str, **values: Value) -> Q:
         """That a column is one of the answers, as a condition; the query has one column."""
         compiled, parameters = self._filled(values)

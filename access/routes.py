@@ -32,7 +32,7 @@ def route(action: str) -> Callable[[View], View]:
 
 def fetch(user: Holder, action: str, rows: "QuerySet[Row] | Prepared[Row]", **lookup: Any) -> Row:
     """The row, when the user may do the action to it. Http404 to those who may not even see it, Refused to those who may only see it."""
-    row = next(iter(rows.objects(**lookup)), None) if isinstance(rows, Prepared) else rows.filter(**lookup).first()
+    row = rows.first(**lookup) if isinstance(rows, Prepared) else rows.filter(**lookup).first()
     if row is None:
         raise Http404("There is nothing here, or nothing that you may see.")
     require(user, action, row)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ def find(rows: "Prepared[Row]", prefix: str, text: str) -> "Row | None":
     """The one of the rows with a `digest` that has this text's; None when there is none, or when it cannot be such a text at all."""
     if not text.startswith(prefix) or len(text) != len(prefix) + RANDOM or not text.isascii():
         return None
-    return next(iter(rows.objects(digest=digest(text))), None)
+    return rows.first(digest=digest(text))
 
 
 def note_use(row: Any) -> None:

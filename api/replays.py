@@ -7,7 +7,7 @@ requests at once the second waits for the first.
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import cache, wraps
 from typing import Any, Final
@@ -41,7 +41,7 @@ def once(run: Callable[..., Any]) -> Callable[..., Any]:
         if key is None or request.method != "POST":
             return run(request, *args, **kwargs)
         try:
-            return done_once(request.auth.id, key, _digest(request), lambda: run(request, *args, **kwargs))
+            return done_once(request.auth.id, key, digest_of(_parts(request)), lambda: run(request, *args, **kwargs))
         except Problem as problem:
             return answer(request, problem)
 
@@ -86,7 +86,7 @@ def _again(said: Answer, digest: str) -> HttpResponse:
     return HttpResponse(body, status=said.status, content_type="application/json; charset=utf-8", headers=headers)
 
 
-def digest_of(*parts: bytes) -> str:
+def digest_of(parts: Iterable[bytes]) -> str:
     """Of what was asked. It is keyed: a secret that is sent cannot be guessed from what is kept here."""
     digest = hmac.new(_secret(), digestmod="sha256")
     for part in parts:
@@ -94,21 +94,19 @@ def digest_of(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def _digest(request: HttpRequest) -> str:
-    """Of the address and all that was sent; of a form its parts, for their borders are drawn anew each time."""
-    digest = hmac.new(_secret(), f"{request.method} {request.get_full_path()}\n".encode(), "sha256")
+def _parts(request: HttpRequest) -> Iterator[bytes]:
+    """The address and all that was sent; of a form its parts, for their borders are drawn anew each time."""
+    yield f"{request.method} {request.get_full_path()}\n".encode()
     if request.content_type != "multipart/form-data":
-        digest.update(request.body)
-        return digest.hexdigest()
+        yield request.body
+        return
     for name, values in sorted(request.POST.lists()):
-        digest.update(repr((name, values)).encode())
+        yield repr((name, values)).encode()
     for name, files in sorted(request.FILES.lists()):
         for file in files:
-            digest.update(repr((name, file.name, file.size)).encode())
-            for chunk in file.chunks(CHUNK):
-                digest.update(chunk)
+            yield repr((name, file.name, file.size)).encode()
+            yield from file.chunks(CHUNK)
             file.seek(0)
-    return digest.hexdigest()
 
 
 @cache

@@ -44,8 +44,8 @@ def write(base: Path, source: Path, target: Path) -> tuple[Summary, list[Entry]]
                 raise BadManifest(f"Line {number}: “{shown(path)}” is not in the latest version.")
             if entry:
                 writer.add(entry)
-            if entry and not found:
-                new.append((path, number))
+                if not found:
+                    new.append((path, number))
             at = here + found
         writer.copy(before, at, before.files)
     summary = writer.summary

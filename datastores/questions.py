@@ -28,7 +28,7 @@ SOUND: Final = Prepared(
 
 def latest(datastore: Datastore) -> Version | None:
     """The newest version of a dataset or model."""
-    for version in LATEST.objects(datastore=datastore.pk):
+    version = LATEST.first(datastore=datastore.pk)
+    if version:
         version.datastore = datastore
-        return version
-    return None
+    return version

@@ -203,7 +203,7 @@ def _upload(scope: Scope, upload_id: str) -> Upload:
 
 def upload_for(upload_id: str, by: By) -> Upload:
     """The upload with this id, which is there only for who began it. Raises Http404."""
-    upload = next(iter(questions.UPLOADS.objects(pk=upload_id)), None)
+    upload = questions.UPLOADS.first(pk=upload_id)
     if upload is None:
         raise problems.Problem(404, "not_found", problems.NOTHING)
     actions.check_mine(upload, by)
@@ -236,7 +236,7 @@ def _begun(datastore: Datastore, manifest: Path, by: By, base: str) -> dict[str,
 
 def _datastore(scope: Scope, datastore_id: str, *, again: bool = False) -> tuple[Caller, Datastore]:
     caller = _caller(scope, again=again)
-    datastore = next(iter(questions.PRESENT.objects(pk=datastore_id)), None)
+    datastore = questions.PRESENT.first(pk=datastore_id)
     if datastore is None:
         raise Problem(404, "not_found", problems.NOTHING)
     actions.check_may_upload(datastore, caller.holder)
@@ -286,7 +286,7 @@ def _changed(path: str, caller: Caller, datastore: Datastore, content: bytes, ke
         shown = VersionOut.model_validate(show_version(version, by)).model_dump()
         return HttpResponse(json.dumps(shown, cls=NinjaJSONEncoder), status=201 if new else 200)
 
-    digest = replays.digest_of(path.encode(), b"\n", content)
+    digest = replays.digest_of([path.encode(), b"\n", content])
     response = replays.done_once(caller.id, key, digest, made) if key else made()
     return response.status_code, json.loads(response.content)
 

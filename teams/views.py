@@ -265,7 +265,7 @@ def _detail(request: UserRequest, team: Team, add_user: Form, add_team: Form) ->
         "inherited": _inherited(team) if inner.rows else [],
         "inner": inner.rows,
         "outer": OUTER.objects(team=team.pk),
-        "me": next(iter(ME.objects(team=team.pk, user=request.user.pk)), None),
+        "me": ME.first(team=team.pk, user=request.user.pk),
         "can_set": can_set,
         "can_remove": bool(held.decide("team:rm", team)),
         "add_user": add_user,
