@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.conftest import Watch
 from tests.browser.hands import expect_state
@@ -67,12 +67,11 @@ def create(page: Page, kind: str, name: str) -> None:
 
 
 def ready(page: Page) -> None:
-    """The page's scripts are there: what is chosen before is lost."""
+    """The page's scripts are there: what is dropped before is lost."""
     expect(page.locator("[data-uploader]")).to_have_attribute("data-state", "empty")
 
 
 def choose(page: Page, folder: Path) -> None:
-    ready(page)
     page.get_by_label("A folder").set_input_files(folder)
     expect(page.locator("[data-part=summary]")).to_have_text(re.compile(rf"^{MANY + 5} files, 9\.0 MiB from photos$"))
     expect(page.locator("[data-part=left-out]")).to_contain_text("4 left out")
@@ -187,12 +186,23 @@ def _take_home(page: Page) -> dict[str, str]:
     return dict(line.rsplit(" ", 1) for line in lines)
 
 
+def test_what_is_chosen_before_the_script_is_there_is_taken(page_of: Callable[..., Page], tmp_path: Path) -> None:
+    (tmp_path / "early.txt").write_text("early")
+    page = page_of("grace")
+    waiting: list[Route] = []
+    page.route("**/upload*.js", lambda route: waiting.append(route))
+    with page.expect_request("**/upload*.js"):
+        create(page, "Dataset", "early")
+    page.get_by_label("Files", exact=True).set_input_files(tmp_path / "early.txt")
+    waiting.pop().continue_()
+    expect(page.get_by_text("1 file, 5 B")).to_be_visible()
+
+
 def test_a_file_that_changes_after_it_was_chosen_is_named(page_of: Callable[..., Page], tmp_path: Path) -> None:
     page = page_of("grace")
     create(page, "Dataset", "changing")
     for name in ("stays.txt", "changes.txt"):
         (tmp_path / name).write_text(name)
-    ready(page)
     page.get_by_label("Files", exact=True).set_input_files([tmp_path / "stays.txt", tmp_path / "changes.txt"])
     (tmp_path / "changes.txt").write_text("something else, and longer")
     page.get_by_role("button", name="Upload as version 1").click()
@@ -270,7 +280,6 @@ def test_files_of_every_name_are_sent_and_seen(page_of: Callable[..., Page], tmp
     files = names.write_all(tmp_path / "named")
     page = page_of("grace")
     create(page, kind, f"named {kind}")
-    ready(page)
     page.get_by_label("A folder").set_input_files(tmp_path / "named")
     expect(page.locator("[data-part=summary]")).to_have_text(re.compile(rf"^{len(files)} files, "))
     expect(page.locator("[data-part=left-out]")).to_be_hidden()

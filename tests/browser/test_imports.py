@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.browser.test_pages import look_at
 from tests.datastores.remote import websites
@@ -41,6 +41,11 @@ def create(page: Page, name: str, address: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
+def choose(page: Page) -> None:
+    chosen: FilePayload = {"name": "mine.csv", "mimeType": "text/csv", "buffer": b"a,b"}
+    page.get_by_label("Files", exact=True).set_input_files([chosen])
+
+
 def about(page: Page, address: str) -> Locator:
     """What the page says of an import."""
     return page.get_by_role("region", name=f"From {address}")
@@ -71,10 +76,27 @@ def test_what_is_chosen_meanwhile_stays(page_of: Callable[..., Page], site: Site
     site.hold("/faces.bin", after=2 * MIB)
     page, address = page_of("grace"), f"{site.url}/faces.bin"
     create(page, "chosen", address)
-    chosen = {"name": "mine.csv", "mimeType": "text/csv", "buffer": b"a,b"}
-    page.get_by_label("Files", exact=True).set_input_files([chosen])
+    choose(page)
     site.released.set()
     expect(about(page, address)).to_contain_text("Done")
+    expect(page.get_by_text("1 file, 3 B")).to_be_visible()
+    page.get_by_role("button", name="Upload as version").click()
+    expect(page.get_by_role("link", name="mine.csv")).to_be_visible()
+
+
+def test_what_is_chosen_while_the_version_is_on_its_way_stays(page_of: Callable[..., Page], site: Site) -> None:
+    site.files["/faces.bin"] = bytes(8 * MIB)
+    site.hold("/faces.bin", after=2 * MIB)
+    page, address = page_of("grace"), f"{site.url}/faces.bin"
+    create(page, "crossed", address)
+    waiting: list[Route] = []
+    page.route(page.url, lambda route: waiting.append(route), times=1)
+    with page.expect_request(page.url):
+        site.released.set()
+    choose(page)
+    expect(page.get_by_text("1 file, 3 B")).to_be_visible()
+    with page.expect_response(page.url):
+        waiting.pop().continue_()
     expect(page.get_by_text("1 file, 3 B")).to_be_visible()
     page.get_by_role("button", name="Upload as version").click()
     expect(page.get_by_role("link", name="mine.csv")).to_be_visible()
