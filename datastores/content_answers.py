@@ -15,6 +15,7 @@ from api.problems import Problem
 from datastores import contents, listings, previews
 from datastores.manifests import Entry
 from datastores.models import Datastore, Version
+from mlteam.one_thread import BrokenOff
 
 LOOKED_AGAIN: Final = 2.0  # seconds between two looks whether somebody may read on
 
@@ -33,9 +34,9 @@ async def while_allowed(request: Any, datastore: Datastore, pieces: Iterator[byt
 
 def _look_again(request: Any, datastore: Datastore) -> None:
     by = callers.again(request)
-    if by is None or not Datastore.objects.present().filter(pk=datastore.pk).exists():
-        raise Http404
-    access.require(by, f"{datastore.kind}:get", datastore)
+    there = by is not None and Datastore.objects.present().filter(pk=datastore.pk).exists()
+    if by is None or not there or not access.allowed(by, f"{datastore.kind}:get", datastore):
+        raise BrokenOff(f"who asked may no longer read {datastore.kind} {datastore.pk}")
 
 
 def stream(request: Any, version: Version, pieces: Iterator[bytes], kind: str, **more: str) -> HttpResponseBase:

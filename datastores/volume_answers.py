@@ -16,6 +16,7 @@ from datastores import previews, volume_contents, volumes
 from datastores.content_answers import attached, in_files, while_allowed
 from datastores.contents import FORMATS
 from datastores.models import Datastore
+from mlteam.one_thread import BrokenOff
 
 LINES = "application/x-ndjson"
 
@@ -50,9 +51,11 @@ def _pieces(stack: ExitStack, opened: int, before: os.stat_result, start: int, e
     with stack:
         while start < end and (piece := os.pread(opened, min(volume_contents.CHUNK, end - start), start)):
             if volume_contents.is_written_anew(before, os.fstat(opened)):
-                return
+                break
             yield piece
             start += len(piece)
+    if start < end:
+        raise BrokenOff("a file of a volume was written anew or cut while it was sent")
 
 
 async def archive(request: Any, datastore: Datastore, path: str, kind: str) -> HttpResponseBase:

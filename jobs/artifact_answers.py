@@ -14,6 +14,7 @@ from api import ranges
 from compute import trees
 from jobs import artifacts, places
 from jobs.models import Job
+from mlteam.one_thread import BrokenOff
 
 
 async def file(request: HttpRequest, job: Job, path: str, *, shown: bool = False) -> HttpResponseBase:
@@ -53,6 +54,8 @@ async def _pieces(stack: ExitStack, opened: Any, start: int, end: int) -> AsyncI
         while start < end and (chunk := await read(opened.fileno(), min(artifacts.CHUNK, end - start), start)):
             yield chunk
             start += len(chunk)
+    if start < end:
+        raise BrokenOff("a job cut a file while it was sent")
 
 
 def archive(job: Job) -> HttpResponseBase:

@@ -1,5 +1,6 @@
 """How Django answers under ASGI: each request in one thread, from the first middleware to the answer; files that pages load in none."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,6 +18,12 @@ from servestatic.middleware import ServeStaticMiddleware
 from mlteam.middleware import ContentSecurityPolicy
 
 KEPT: Final = 8  # threads that wait for the next request
+
+log = logging.getLogger(__name__)
+
+
+class BrokenOff(Exception):
+    """Raised, with the reason, while an answer is on its way: the connection breaks, so that nobody takes what came for all of it."""
 
 
 class StaticFiles(ServeStaticMiddleware):
@@ -113,6 +120,12 @@ class Handler(ASGIHandler):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async with self._threads.one():
             await self.handle(scope, receive, send)
+
+    async def send_response(self, response: Any, send: Any) -> None:
+        try:
+            await super().send_response(response, send)
+        except BrokenOff as why:
+            log.warning("broke off an answer: %s", why)
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)

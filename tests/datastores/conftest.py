@@ -1,5 +1,6 @@
 """A dataset of the cast's project, and what pushes into it."""
 
+import asyncio
 import io
 import json
 import shutil
@@ -49,11 +50,12 @@ async def body_of(response: Any, *, then: Callable[[bytes], bytes] = bytes) -> b
 
 @dataclass
 class Answer:
-    """What was answered."""
+    """What was answered; `whole`: to its end."""
 
     status: int
     headers: dict[str, str]
     body: bytes = b""
+    whole: bool = True
     json: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +114,8 @@ async def _ask(
     }
 
     async def receive() -> dict[str, Any]:
+        if not messages and cut is None:
+            await asyncio.Future()
         return messages.pop(0) if messages else {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
@@ -121,4 +125,6 @@ async def _ask(
     if not sent:
         return Answer(0, {})
     headers_sent = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answer(sent[0]["status"], headers_sent, b"".join(one.get("body", b"") for one in sent[1:]))
+    body_sent = b"".join(one.get("body", b"") for one in sent[1:])
+    whole = sent[-1]["type"] == "http.response.body" and not sent[-1].get("more_body")
+    return Answer(sent[0]["status"], headers_sent, body_sent, whole)

@@ -13,6 +13,7 @@ import pytest
 from accounts import tokens
 from datastores import actions, blobs, content_answers, content_api, manifests, places, transfer, uploads
 from datastores.models import Blob, Upload
+from mlteam.one_thread import BrokenOff
 from projects import actions as projects
 from projects.models import AuditEntry
 from tests.api.conftest import ROOT, cost_of
@@ -241,7 +242,7 @@ def test_who_loses_access_reads_no_further(program, viewer, dataset, owner, proj
     monkeypatch.setattr(content_answers, "LOOKED_AGAIN", -1.0)
     answer = program(viewer).get(f"/datastores/{dataset.pk}/versions/1/files/big")
     projects.remove_member(member=project.members.get(user=viewer), by=owner)
-    with pytest.raises(Exception, match="nothing here"):
+    with pytest.raises(BrokenOff, match="no longer"):
         body_of(answer)
 
 

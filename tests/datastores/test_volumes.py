@@ -8,17 +8,20 @@ import shutil
 import tarfile
 import threading
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from accounts import tokens
 from compute import changing, trees
 from datastores import actions, hints, places, tasks, uploads, volume_contents, volumes
 from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
 from datastores.models import Blob, Datastore, Upload
 from datastores.signals import datastore_removing
 from mlteam import state
+from mlteam.one_thread import BrokenOff
 from projects.models import AuditEntry
 from tests.api.conftest import ROOT
 from tests.api.test_door import problem
@@ -221,8 +224,6 @@ def test_a_server_killed_in_between_goes_on(volume, owner, monkeypatch):
 
 
 def test_over_the_wire(wire, volume, owner, program, transactional_db):
-    from accounts import tokens
-
     token = tokens.make(user=owner, name="w", scope="all", days=1)
     data = os.urandom(300_000)
     begun = wire("POST", f"/datastores/{volume.pk}/uploads", manifest({"a/b.bin": data, "c": b""}), token=token)
@@ -333,19 +334,31 @@ def test_a_file_that_is_written_anew_while_it_is_sent_breaks_off(program, viewer
     (filled / "large").write_bytes(before := b"a" * 2**20)
     os.utime(filled / "large", (1, 1))
     asks, at = program(viewer), f"/datastores/{volume.pk}/files/large"
-    answer = asks.get(at)
+    answer, came = asks.get(at), []
 
     def write(piece):
         with (filled / "large").open("r+b") as file:
             file.seek(len(before) - 1 + added)
             file.write(b"b")
+        came.append(piece)
         return piece
 
-    came = body_of(answer, then=write)
-    assert before.startswith(came) and (came == before) is bool(added)
+    with nullcontext() if added else pytest.raises(BrokenOff, match="written anew"):
+        body_of(answer, then=write)
+    assert before.startswith(b"".join(came)) and (b"".join(came) == before) is bool(added)
     headers = asks.headers | {"Range": "bytes=1-", "If-Range": answer["ETag"]}
     rest = asks.client.get(f"{ROOT}{at}", headers=headers)
     assert rest.status_code == 200 and body_of(rest) == (filled / "large").read_bytes()
+
+
+def test_an_answer_that_breaks_off_is_one_line_in_the_log(wire, owner, volume, filled, monkeypatch, caplog):
+    token = tokens.make(user=owner, name="pull", scope="read", days=1)
+    (filled / "large").write_bytes(b"a" * 2**20)
+    monkeypatch.setattr(volume_contents, "is_written_anew", lambda before, now: True)
+    answer = wire("GET", f"/datastores/{volume.pk}/files/large", token=token)
+    assert (answer.status, answer.body, answer.whole) == (200, b"", False)
+    [said] = [one for one in caplog.records if one.name == "mlteam.one_thread"]
+    assert "broke off an answer: a file of a volume" in said.getMessage() and not said.exc_info
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])

@@ -615,11 +615,16 @@ def test_an_interrupted_push_leaves_no_threads(depot, dataset, data):
 
 
 def test_an_archive_that_breaks_off_is_none(loopback, dataset, tmp_path):
+    from mlteam_sdk.cli.meter import in_words
     from mlteam_sdk.errors import ConnectionFailed
 
     loopback.say(Says(body=b"0123456789", cut=4), Says(body=b"0123456789"))
     with pytest.raises(ConnectionFailed, match="broke"):
         dataset.archive(tmp_path / "all.zip")
     assert list(tmp_path.iterdir()) == []
-    assert dataset.archive(tmp_path / "all.zip", path="./sub").read_bytes() == b"0123456789"
+    heard: list[Any] = []
+    there = dataset.archive(tmp_path / "all.zip", path="./sub", on_progress=heard.append)
+    assert there.read_bytes() == b"0123456789"
+    assert heard[-1].bytes == 10 and heard[-1].left is None and not heard[-1].done
+    assert in_words(heard[-1]).startswith("Fetching 10 B, ")
     assert dict(loopback.asked[-1].query) == {"path": "sub", "format": "zip"}

@@ -11,7 +11,10 @@ OFTEN: Final = 0.1  # seconds between two calls at least
 
 @dataclass(frozen=True)
 class Progress:
-    """How far reading, sending or fetching is; `doing` says which. `seconds`: since it began."""
+    """How far reading, sending or fetching is; `doing` says which. `seconds`: since it began.
+
+    `all_files` and `all_bytes` are 0 where nobody knows how much it will be: of an archive, which is made as it is sent.
+    """
 
     doing: str
     files: int
@@ -29,11 +32,11 @@ class Progress:
     @property
     def left(self) -> float | None:
         """Seconds that it will take yet; None where that cannot be told."""
-        return (self.all_bytes - self.bytes) / self.rate if self.rate > 0 else None
+        return (self.all_bytes - self.bytes) / self.rate if self.rate > 0 and self.all_bytes else None
 
     @property
     def done(self) -> bool:
-        return self.files == self.all_files
+        return 0 < self.all_files == self.files
 
 
 OnProgress = Callable[[Progress], None]
@@ -53,7 +56,7 @@ class Meter:
         with self._lock:
             self.files, self.bytes = self.files + files, self.bytes + size
             now = time.monotonic()
-            if self.tell is None or (now - self._told < OFTEN and self.files != self.all_files):
+            if self.tell is None or (now - self._told < OFTEN and not 0 < self.all_files == self.files):
                 return
             self._told = now
             said = self._said(now)

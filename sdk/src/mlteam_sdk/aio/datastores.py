@@ -21,7 +21,7 @@ from mlteam_sdk.folders import LeftOut
 from mlteam_sdk.landing import Landing
 from mlteam_sdk.manifests import Difference, Entry
 from mlteam_sdk.models import Change, Content, DatastoreFacts, DatastoreUser, ImportFacts, VersionFacts
-from mlteam_sdk.progress import OnProgress
+from mlteam_sdk.progress import Meter, OnProgress
 
 if TYPE_CHECKING:
     from mlteam_sdk.aio.client import MLTeam
@@ -97,19 +97,24 @@ class Version(VersionFacts, Bound):
         await work.run(entries)
         return Pulled(self, work.fetched, work.bytes, len(entries) - work.fetched)
 
-    async def archive(self, to: Here, *, path: str = "", format: str = "zip") -> Path:
-        """Brings its files, or those at `path`, as one archive: zip or tar."""
-        return await _archive(self._client, self._path, to, path, format)
+    async def archive(
+        self, to: Here, *, path: str = "", format: str = "zip", on_progress: OnProgress | None = None
+    ) -> Path:
+        """Brings its files, or those at `path`, as one archive: zip or tar. How large it will be is not known."""
+        return await _archive(self._client, self._path, to, path, format, on_progress)
 
 
-async def _archive(client: "MLTeam", address: str, to: Here, path: str, format: str) -> Path:
-    target, wished = Path(to), manifests.remote(path or ".")
+async def _archive(
+    client: "MLTeam", address: str, to: Here, path: str, format: str, on_progress: OnProgress | None
+) -> Path:
+    target, wished, meter = Path(to), manifests.remote(path or "."), Meter(on_progress, "fetching", 0, 0)
     ask = Ask("GET", f"{address}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
     with Landing(target.parent, target.name, None) as landing:
         try:
             async with client.stream(ask) as response:
                 async for piece in response.aiter_bytes():
                     landing.write(piece)
+                    meter.add(size=len(piece))
         except httpx.TransportError as error:  # it is made as it is sent: nothing of it can be asked for again
             raise asking.broken(error, client.settings) from error
     return target
@@ -316,9 +321,11 @@ class Datastore(DatastoreFacts, Bound):
             async for piece in pieces:
                 yield piece
 
-    async def archive(self, to: Here, *, path: str = "", format: str = "zip") -> Path:
-        """Brings the files of a volume, or of the folder at `path`, as one archive: zip or tar."""
-        return await _archive(self._client, self._path, to, path, format)
+    async def archive(
+        self, to: Here, *, path: str = "", format: str = "zip", on_progress: OnProgress | None = None
+    ) -> Path:
+        """Brings the files of a volume, or of the folder at `path`, as one archive: zip or tar. How large it will be is not known."""
+        return await _archive(self._client, self._path, to, path, format, on_progress)
 
     async def remove_content(self, path: str) -> None:
         """Removes a file of a volume, or a folder with all that is in it; `.` is all content. That cannot be undone."""

@@ -397,6 +397,7 @@ def archive(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> Non
     FILE ends in .zip or .tar, which says what it is, and is there only when it is whole. Paths in it begin in the folder. Of a volume,
     links are left out.
     """
+    from mlteam_sdk.cli.meter import Shown
     from mlteam_sdk.cli.refusals import about
     from mlteam_sdk.errors import NotFound
     from mlteam_sdk.manifests import remote
@@ -408,9 +409,9 @@ def archive(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> Non
         raise click.UsageError(f"“{clean(places[-1])}” is no name of an archive: it ends in .zip or .tar.")
     wished = remote(places[0]) if len(places) == 2 else ""
     found, version = _version(name)
-    with about(found):
+    with about(found), Shown(quiet=quiet) as shown:
         try:
-            (version or _datastore(found)).archive(target, path=wished, format=form)
+            (version or _datastore(found)).archive(target, path=wished, format=form, on_progress=shown)
         except NotFound:
             if not wished:
                 raise

@@ -24,7 +24,7 @@ class Shown(AbstractContextManager["Shown"]):
         self._last, self._dirty = time.monotonic(), False
 
     def __call__(self, progress: "Progress") -> None:
-        if self.quiet or not progress.all_files:
+        if self.quiet or not (progress.all_files or progress.bytes):
             return
         if self.live:
             sys.stderr.write(f"\r{in_words(progress)}\x1b[K")
@@ -72,7 +72,9 @@ class Fetching(AbstractContextManager["Fetching"]):
 
 
 def in_words(progress: "Progress") -> str:
-    """Sending 12 of 30 files, 1.2 of 3.4 GB, 56 MB/s, 0:40 left."""
+    """Sending 12 of 30 files, 1.2 of 3.4 GB, 56 MB/s, 0:40 left; fetching 1.2 GB, 56 MB/s, where no more is known."""
+    if not progress.all_files:
+        return f"{progress.doing.capitalize()} {size(progress.bytes)}, {size(progress.rate)}/s"
     files = f"{progress.files:,} of {progress.all_files:,} files"
     amount = f"{size(progress.bytes)} of {size(progress.all_bytes)}"
     left = progress.left

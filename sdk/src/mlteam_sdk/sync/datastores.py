@@ -20,7 +20,7 @@ from mlteam_sdk.folders import LeftOut
 from mlteam_sdk.landing import Landing
 from mlteam_sdk.manifests import Difference, Entry
 from mlteam_sdk.models import Change, Content, DatastoreFacts, DatastoreUser, ImportFacts, VersionFacts
-from mlteam_sdk.progress import OnProgress
+from mlteam_sdk.progress import Meter, OnProgress
 from mlteam_sdk.sync import bringing, driver, pulling, pushing, ranges
 from mlteam_sdk.sync.things import Bound, Collection, Items, Listing
 
@@ -98,19 +98,20 @@ class Version(VersionFacts, Bound):
         work.run(entries)
         return Pulled(self, work.fetched, work.bytes, len(entries) - work.fetched)
 
-    def archive(self, to: Here, *, path: str = "", format: str = "zip") -> Path:
-        """Brings its files, or those at `path`, as one archive: zip or tar."""
-        return _archive(self._client, self._path, to, path, format)
+    def archive(self, to: Here, *, path: str = "", format: str = "zip", on_progress: OnProgress | None = None) -> Path:
+        """Brings its files, or those at `path`, as one archive: zip or tar. How large it will be is not known."""
+        return _archive(self._client, self._path, to, path, format, on_progress)
 
 
-def _archive(client: "MLTeam", address: str, to: Here, path: str, format: str) -> Path:
-    target, wished = Path(to), manifests.remote(path or ".")
+def _archive(client: "MLTeam", address: str, to: Here, path: str, format: str, on_progress: OnProgress | None) -> Path:
+    target, wished, meter = Path(to), manifests.remote(path or "."), Meter(on_progress, "fetching", 0, 0)
     ask = Ask("GET", f"{address}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
     with Landing(target.parent, target.name, None) as landing:
         try:
             with client.stream(ask) as response:
                 for piece in response.iter_bytes():
                     landing.write(piece)
+                    meter.add(size=len(piece))
         except httpx.TransportError as error:  # it is made as it is sent: nothing of it can be asked for again
             raise asking.broken(error, client.settings) from error
     return target
@@ -317,9 +318,9 @@ class Datastore(DatastoreFacts, Bound):
             for piece in pieces:
                 yield piece
 
-    def archive(self, to: Here, *, path: str = "", format: str = "zip") -> Path:
-        """Brings the files of a volume, or of the folder at `path`, as one archive: zip or tar."""
-        return _archive(self._client, self._path, to, path, format)
+    def archive(self, to: Here, *, path: str = "", format: str = "zip", on_progress: OnProgress | None = None) -> Path:
+        """Brings the files of a volume, or of the folder at `path`, as one archive: zip or tar. How large it will be is not known."""
+        return _archive(self._client, self._path, to, path, format, on_progress)
 
     def remove_content(self, path: str) -> None:
         """Removes a file of a volume, or a folder with all that is in it; `.` is all content. That cannot be undone."""
