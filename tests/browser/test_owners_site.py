@@ -44,6 +44,7 @@ def test_a_member_is_looked_at_changed_and_asked_about(page: Page) -> None:
     page.get_by_role("link", name="Delete").click()
     expect(page.get_by_role("button", name="Yes, I’m sure")).to_be_visible()
     look_at(page)
+    page.wait_for_load_state()  # a script of Django's makes a way back of the link
     page.get_by_role("link", name="No, take me back").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Change member")
 

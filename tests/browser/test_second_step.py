@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests import parts
 from tests.browser.hands import Team, sign_in
@@ -86,8 +86,13 @@ def test_setting_up_and_signing_in_with_all_of_them(page_of: Callable[..., Page]
     heading(page, "Confirm that it is you")
     look_at(page)
     page.get_by_label("Password").fill(team.password)
-    page.get_by_role("button", name="Confirm").click()
+    waiting: list[Route] = []
+    page.route("**/passkey*.js", lambda route: waiting.append(route), times=1)
+    with page.expect_request("**/passkey*.js"):
+        page.get_by_role("button", name="Confirm").click()
     heading(page, "Add a passkey")
+    expect(page.get_by_role("button", name="Add the passkey")).to_be_disabled()
+    waiting.pop().continue_()
     look_at(page)
     page.get_by_label("Name of the device").fill("Key on my keyring")
     page.get_by_role("button", name="Add the passkey").click()
