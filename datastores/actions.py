@@ -287,13 +287,10 @@ def change(
 def _changed(
     datastore: Datastore, lines: bytes, pack: bytes, base: str, note: str, by: "Person | RoleHolder"
 ) -> tuple[Version, bool]:
-    manifest = places.uploads() / f"{os.urandom(10).hex()}.manifest"
-    try:
+    with places.draft() as manifest:
         with uploads.full_said():
             manifest.write_bytes(lines)
         begun = begin(datastore=datastore, manifest=manifest, by=by, base=base)
-    finally:
-        manifest.unlink(missing_ok=True)
     try:
         if begun.missing:
             uploads.receive_pack(begun.upload, pack, spare=True)

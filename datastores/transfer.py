@@ -218,12 +218,9 @@ async def _manifest(scope: Scope, body: Body, datastore_id: str) -> tuple[int, A
     base = _asked(scope, "base")
     if base and not manifests.is_hash(base):
         raise problems.invalid([("base", "is the digest of a version: 64 lower-case hexadecimal digits")])
-    draft = places.uploads() / f"{os.urandom(10).hex()}.manifest"
-    try:
+    with places.draft() as draft:
         await _take(body, draft)
         return 201, await in_thread(_begun, datastore, draft, caller.holder, base)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _begun(datastore: Datastore, manifest: Path, by: By, base: str) -> dict[str, Any]:
