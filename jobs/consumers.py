@@ -9,12 +9,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db.models import Sum
 from django.http import Http404
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 import access
 from accounts import sessions
@@ -32,6 +34,8 @@ LOOK_AT_STATE_EVERY = 5.0  # seconds after which a row is read again without an 
 PACE = 0.02  # seconds between two small frames to one viewer
 COALESCE = 0.25  # seconds between two pushes of fragments to one viewer
 NEWEST = 200  # jobs of a list that are looked at without an event
+SETTLED = 10.0  # seconds after which a change can be seen at the latest
+OLDEST = 90.0  # seconds: a page that is so old reads its list again
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -144,7 +148,7 @@ class LogConsumer(LiveConsumer):
         return job
 
     async def connect(self) -> None:
-        self._wanted = _offset(self.scope["query_string"]), 0
+        self._wanted = _number(self.scope["query_string"], b"offset"), 0
         await super().connect()
 
     async def run(self) -> None:
@@ -259,13 +263,13 @@ def _end_of(job_id: str, index: int) -> dict[str, Any] | None:
     }
 
 
-def _offset(query: bytes) -> int | None:
-    """The number after `offset=`; None when it is "none", 0 when it is missing."""
+def _number(query: bytes, wanted: bytes) -> int | None:
+    """The number after `wanted=`; None when it is "none", 0 when it is missing."""
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
-        if name == b"offset" and value == b"none":
+        if name == wanted and value == b"none":
             return None
-        if name == b"offset" and value.removeprefix(b"-").isdigit() and len(value) < 18:
+        if name == wanted and value.removeprefix(b"-").isdigit() and len(value) < 18:
             return int(value)
     return 0
 
@@ -277,18 +281,20 @@ class FragmentConsumer(LiveConsumer):
 
     async def run(self) -> None:
         with hub().watch(self.topic) as watch:
+            changed = await in_database(self.look)  # the page may be older than this line
             while True:
-                html = await in_database(self.render, await self._changed(watch))
+                html = await in_database(self.render, changed)
                 if html:
                     await self.send(text_data=html)
                 await asyncio.sleep(COALESCE)
+                changed = await self._changed(watch)
 
     async def _changed(self, watch: Watch) -> set[str]:
         """Ids of jobs that have changed, by events or, where those were lost, by looking."""
         return await watch.wait(LOOK_AT_STATE_EVERY) or await in_database(self.look)
 
     def look(self) -> set[str]:
-        """Ids of jobs that have changed since this was asked last."""
+        """Ids of jobs that have changed since this was asked last; at first since the page was made."""
         raise NotImplementedError
 
     def render(self, changed: set[str]) -> str:
@@ -307,13 +313,7 @@ class JobConsumer(FragmentConsumer):
         self.topic = f"job.{job.id}"
         return job
 
-    async def run(self) -> None:
-        # The page may be older than this line: what changed between them is sent at once.
-        self._seen: Any = None
-        html = await in_database(self.render, await in_database(self.look))
-        if html:
-            await self.send(text_data=html)
-        await super().run()
+    _seen: Any = None
 
     def look(self) -> set[str]:
         seen = Job.objects.filter(pk=self.part("job_id")).values_list("changed_at", Sum("transfers__bytes")).first()
@@ -338,15 +338,21 @@ class ProjectConsumer(FragmentConsumer):
         self.project, self.topic = project, f"project.{project.id}"
         return project
 
-    async def run(self) -> None:
-        self._seen: dict[str, Any] = {}
-        await in_database(self.look)
-        await super().run()
+    _seen: dict[str, datetime] | None = None
 
     def look(self) -> set[str]:
         newest = dict(Job.objects.in_project(self.project).newest_first().values_list("id", "changed_at")[:NEWEST])
         before, self._seen = self._seen, newest
+        if before is None:
+            made = self._page_made()
+            return {job_id for job_id, changed_at in newest.items() if changed_at > made}
         return {job_id for job_id, changed_at in newest.items() if before.get(job_id) != changed_at}
+
+    def _page_made(self) -> datetime:
+        """When the list was read, and a little before: what changes shows only when its transaction ends. A page that is older than a
+        minute reads its list again."""
+        age = time.time() - (_number(self.scope["query_string"], b"since") or 0)
+        return timezone.now() - timedelta(seconds=age + SETTLED if 0 <= age < OLDEST else 0)
 
     def render(self, changed: set[str]) -> str:
         jobs = Job.objects.visible_to(self.user).in_project(self.project).filter(pk__in=changed).as_rows()

@@ -1,5 +1,6 @@
 """Pages of jobs."""
 
+import time
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -39,7 +40,7 @@ def job_for(request: UserRequest, slug: str, job_id: str, action: str) -> Job:
 @require_GET
 def list_jobs(request: UserRequest, slug: str) -> HttpResponse:
     """Mine or everyone's jobs of a project, newest first."""
-    project = project_for(request, slug, "job:get")
+    project, made = project_for(request, slug, "job:get"), int(time.time())
     filters = {
         "mine": request.GET.get("mine") == "1",
         "state": request.GET.get("state", ""),
@@ -57,7 +58,7 @@ def list_jobs(request: UserRequest, slug: str) -> HttpResponse:
         "older": address_of(request, page.older),
         "newer": address_of(request, page.newer),
         "empty": not page.rows and not everything.exists(),
-        "socket": f"/ws/p/{project.slug}/jobs",
+        "socket": f"/ws/p/{project.slug}/jobs?since={made}",
     }
     return render(
         request, "jobs/_table.html" if request.htmx and not request.htmx.boosted else "jobs/list.html", context

@@ -326,6 +326,7 @@ class LogView {
 
   ended(end) {
     this.end = end;
+    if (this.frame) this.draw(); // what it is said of is there
     this.rows.tellGaps(end.gaps ?? []);
     const dropped = (end.gaps ?? []).reduce((sum, gap) => sum + gap.bytes, 0);
     const limit = dropped ? `; ${size(dropped)} were dropped, as is said where` : "";

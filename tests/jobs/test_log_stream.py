@@ -6,11 +6,14 @@ import hashlib
 import json
 import os
 import threading
+import time
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.urls import reverse
+from django.utils import timezone
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -22,6 +25,7 @@ from jobs.models import Attempt, Job
 from projects import actions as projects
 from projects.models import Member
 from tests.jobs.live import attempt, serving, threads  # noqa: F401 - fixtures
+from tests.server import PATIENCE
 
 # ruff: noqa: F811
 
@@ -71,7 +75,7 @@ def write(attempt, data):
 
 async def receive(line, kind):
     """The next text of a kind; bytes before it are an error."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             message = json.loads(await line.recv())
             if message["type"] == kind:
@@ -81,7 +85,7 @@ async def receive(line, kind):
 async def read(line, length):
     """So many bytes of log, whatever texts come between."""
     found = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < length:
             frame = await line.recv()
             found += frame if isinstance(frame, bytes) else b""
@@ -91,7 +95,7 @@ async def read(line, length):
 async def closed(line):
     """The code with which the server closes, having read all before it."""
     with pytest.raises(ConnectionClosed) as end:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 await line.recv()
     return end.value.rcvd.code
@@ -317,12 +321,12 @@ async def test_a_removed_member_who_does_not_read_is_shut_out_too(attempt, proje
         await asyncio.sleep(0.5)
         await sync_to_async(remove)(viewer, project)
         path = logs.path_of(attempt.job_id, 0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while hub()._watches.get(f"log.{attempt.job_id}.0"):
                 await asyncio.sleep(0.05)
         received = 0
         with contextlib.suppress(ConnectionClosed):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     received += len(await line.recv())
         assert received < logs.size(path)
@@ -340,7 +344,7 @@ async def test_slow_viewers_hold_up_nobody(attempt, owner, lines):
 async def test_no_watch_is_left_when_viewers_are_gone(attempt, owner, lines):
     async with lines(owner, path_of(attempt)) as line:
         await receive(line, "hello")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while hub()._watches:
             await asyncio.sleep(0.02)
     assert not hub()._running
@@ -351,10 +355,10 @@ async def test_no_watch_is_left_when_viewers_are_gone(attempt, owner, lines):
 
 async def test_a_jobs_page_hears_of_its_changes(attempt, owner, lines):
     async with lines(owner, f"jobs/{attempt.job_id}") as line:
-        assert 'data-state="running"' in await asyncio.wait_for(line.recv(), 10)
+        assert 'data-state="running"' in await asyncio.wait_for(line.recv(), PATIENCE)
         await sync_to_async(finish)(attempt)
         hub().changed(attempt.job_id)
-        fragment = await asyncio.wait_for(line.recv(), 10)
+        fragment = await asyncio.wait_for(line.recv(), PATIENCE)
         assert 'id="job-status"' in fragment and 'data-state="succeeded"' in fragment
 
 
@@ -362,22 +366,39 @@ async def test_a_list_gets_rows_that_changed_and_no_others(attempt, project, own
     """Without Redis no event comes: the list finds the change by looking."""
     monkeypatch.setattr(consumers, "LOOK_AT_STATE_EVERY", 0.2)
     other = await sync_to_async(queued)(project, owner, name="other")
-    async with lines(owner, f"p/{project.slug}/jobs") as line:
-        await asyncio.sleep(0.5)
+    await Job.objects.aupdate(changed_at=timezone.now() - timedelta(hours=1))
+    async with lines(owner, f"p/{project.slug}/jobs?since={int(time.time())}") as line:
         await sync_to_async(finish)(attempt)
-        fragment = await asyncio.wait_for(line.recv(), 10)
+        fragment = await asyncio.wait_for(line.recv(), PATIENCE)
         assert f'id="job-{attempt.job_id}"' in fragment and 'data-state="succeeded"' in fragment
         assert other.id not in fragment
 
 
-async def test_an_event_from_another_process_wakes_the_list(attempt, project, owner, lines):
+@pytest.mark.parametrize(("age", "told"), [(0, True), (60, True), (3600, False), (-3600, False), (-(10**16), False)])
+async def test_a_list_gets_what_changed_since_it_was_made(attempt, project, owner, queued, lines, age, told):
+    other = await sync_to_async(queued)(project, owner, name="other")
+    await sync_to_async(finish)(attempt)
+    async with lines(owner, f"p/{project.slug}/jobs?since={int(time.time()) - age}") as line:
+        await watched(project)
+        hub()._heard({"type": "job.changed", "job": other.pk, "project": project.pk})
+        first = await asyncio.wait_for(line.recv(), PATIENCE)
+        assert (f'id="job-{attempt.job_id}"' in first) is told
+
+
+async def test_an_event_from_another_process_wakes_the_list(attempt, project, owner, lines, monkeypatch):
+    monkeypatch.setattr(consumers, "LOOK_AT_STATE_EVERY", 3600)
     async with lines(owner, f"p/{project.slug}/jobs") as line:
-        async with asyncio.timeout(5):
-            while f"project.{project.id}" not in hub()._watches:
-                await asyncio.sleep(0.02)
+        await watched(project)
         await sync_to_async(finish)(attempt)
         hub()._heard({"type": "job.changed", "job": attempt.job_id, "project": project.id})
-        assert 'data-state="succeeded"' in await asyncio.wait_for(line.recv(), 3)
+        assert 'data-state="succeeded"' in await asyncio.wait_for(line.recv(), PATIENCE)
+
+
+async def watched(project):
+    """Returns when what is said of the project's jobs is heard."""
+    async with asyncio.timeout(PATIENCE):
+        while f"project.{project.id}" not in hub()._watches:
+            await asyncio.sleep(0.02)
 
 
 # Over HTTP
