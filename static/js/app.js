@@ -149,7 +149,9 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("input", (event) => event.target.matches("[data-must-equal]") && guard(event.target));
 for (const input of document.querySelectorAll("[data-must-equal]")) guard(input);
 
-for (const message of document.querySelectorAll(".message.success, .message.info")) setTimeout(() => message.remove(), 8000);
+/** Takes a message away when it could be read: not while the page is in the background or the pointer rests on it. */
+const fade = (message) => setTimeout(() => (document.hidden || message.matches(":hover, :focus-within") ? fade(message) : message.remove()), 8000);
+for (const message of document.querySelectorAll(".message.success, .message.info")) fade(message);
 
 document.getElementById("copy-as")?.addEventListener("toggle", (event) => {
   fillBlanks();

@@ -10,10 +10,11 @@ function move(menu, key) {
 
 for (const menu of document.querySelectorAll("[popover]")) {
   const button = document.querySelector(`[popovertarget="${menu.id}"]`);
-  menu.addEventListener("toggle", (event) => {
-    const open = event.newState === "open";
-    if (open && menu.matches(".menu")) (menu.querySelector("input[type=search]") ?? menu.querySelector("[aria-current]") ?? items(menu)[0])?.focus();
-  });
+  const enter = () => {
+    if (menu.matches(".menu:popover-open")) (menu.querySelector("input[type=search]") ?? menu.querySelector("[aria-current]") ?? items(menu)[0])?.focus();
+  };
+  menu.addEventListener("toggle", enter);
+  enter(); // opened before this script was there
   menu.addEventListener("keydown", (event) => {
     const keys = event.target.matches("input") ? ["ArrowDown", "ArrowUp"] : ["ArrowDown", "ArrowUp", "Home", "End"];
     if (!menu.matches(".menu") || !keys.includes(event.key)) return;

@@ -31,5 +31,4 @@ for (const form of document.querySelectorAll("[data-passkey]")) {
     }
     form.submit();
   });
-  form.querySelector("[type=submit]").disabled = false; // before, there would be nothing to send
 }

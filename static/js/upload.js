@@ -43,7 +43,10 @@ class Place {
     this.is = root.dataset;
     for (const button of root.querySelectorAll("[data-act]")) button.addEventListener("click", () => this[button.dataset.act]());
     for (const input of root.querySelectorAll("input[type=file]")) {
-      input.addEventListener("change", () => this.chose(input));
+      input.addEventListener("change", () => {
+        if (input.files.length) this.take(ofInput(input));
+        input.value = "";
+      });
     }
     this.listen();
     this.show("empty");
@@ -51,12 +54,6 @@ class Place {
     root.closest("#datastore")?.addEventListener("htmx:beforeSwap", (event) => {
       if (event.target === event.currentTarget && this.state !== "empty") event.preventDefault();
     });
-    for (const input of root.querySelectorAll("input[type=file]")) this.chose(input); // before this script was there
-  }
-
-  chose(input) {
-    if (input.files.length) this.take(ofInput(input));
-    input.value = "";
   }
 
   part(name) { return this.root.querySelector(`[data-part="${name}"]`); }

@@ -36,7 +36,7 @@ DESK: ViewportSize = {"width": 1440, "height": 900}
 CPUS = 4  # that the installation believes it has: so many jobs run at once
 NEEDED = ("chromium", "bwrap", "slirp4netns")
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 def chromium_path() -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.server import Server
+from tests.server import PATIENCE, Server
 
 FINAL = "succeeded|failed|cancelled|interrupted"
 
@@ -59,7 +59,7 @@ def state(page: Page) -> Locator:
     return page.locator("#job-status [data-state]")
 
 
-def expect_state(page: Page, value: str, patience: float = 60) -> None:
+def expect_state(page: Page, value: str, patience: float = PATIENCE) -> None:
     """`value`: a state, or several with | between them."""
     expect(state(page)).to_have_attribute("data-state", re.compile(f"^({value})$"), timeout=patience * 1000)
 

@@ -186,15 +186,21 @@ def _take_home(page: Page) -> dict[str, str]:
     return dict(line.rsplit(" ", 1) for line in lines)
 
 
-def test_what_is_chosen_before_the_script_is_there_is_taken(page_of: Callable[..., Page], tmp_path: Path) -> None:
+def test_what_is_done_before_the_scripts_are_there_is_done_then(page_of: Callable[..., Page], tmp_path: Path) -> None:
     (tmp_path / "early.txt").write_text("early")
-    page = page_of("grace")
-    waiting: list[Route] = []
-    page.route("**/upload*.js", lambda route: waiting.append(route))
-    with page.expect_request("**/upload*.js"):
-        create(page, "Dataset", "early")
+    page, waiting = page_of("grace"), list[Route]()
+    create(page, "Dataset", "early")
+    page.context.grant_permissions(["clipboard-write"])  # which a click gives for some seconds
+    page.route("**/js/app*.js", lambda route: waiting.append(route), times=1)
+    page.reload(wait_until="commit")
     page.get_by_label("Files", exact=True).set_input_files(tmp_path / "early.txt")
+    page.get_by_role("button", name="Copy the command").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("1 file, 5 B")).to_be_hidden()
     waiting.pop().continue_()
+    expect(page.locator("#announcer")).to_have_text("Copied")
+    expect(page.get_by_role("dialog")).to_contain_text("Remove early?")
+    page.get_by_role("dialog").get_by_role("link", name="Keep").click()
     expect(page.get_by_text("1 file, 5 B")).to_be_visible()
 
 

@@ -60,6 +60,11 @@ def test_how_far_it_is_is_shown_until_it_is_there(page_of: Callable[..., Page], 
     expect(said).to_contain_text(re.compile(r"Fetching .*: \d\.\d MiB of 8\.0 MiB"))
     expect(said.get_by_role("progressbar")).to_have_attribute("max", str(8 * MIB))
     look_at(page)
+    said.get_by_role("button", name="Stop").focus()
+    for _ in range(2):  # the second is asked for when the first is shown
+        with page.expect_response("**/imports?*"):
+            pass
+    expect(said.get_by_role("button", name="Stop")).to_be_focused()
     site.released.set()
     expect(said).to_contain_text("Done")
     expect(said.get_by_role("progressbar")).to_have_count(0)

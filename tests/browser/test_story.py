@@ -111,13 +111,15 @@ def watch_training(*pages: Page) -> None:
     """Everybody sees one bar that moves in its line, and the same log at the end."""
     first = pages[0]
     expect(log(first)).to_contain_text(BAR, timeout=400_000)
-    bars = set()
-    for _ in range(10):
+    bars = set[str]()
+
+    def moved() -> bool:
         shown = [text for text in texts(first) if BAR.search(text)]
         assert len(shown) <= 1, shown
         bars.update(shown)
-        first.wait_for_timeout(150)
-    assert len(bars) > 1
+        return len(bars) > 1
+
+    wait(moved, "a bar that moves")
     for page in pages:
         expect_state(page, "succeeded")
         expect(log_status(page)).to_contain_text("Complete and verified")

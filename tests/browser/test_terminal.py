@@ -21,6 +21,7 @@ from tests.browser.conftest import FLAGS, chromium_path
 from tests.jobs.conftest import queued, resource  # noqa: F401 - fixtures
 from tests.jobs.live import attempt, serving, threads  # noqa: F401 - fixtures
 from tests.jobs.test_log_stream import finish, write
+from tests.server import PATIENCE
 
 # ruff: noqa: F811
 
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium"), pytest.mark.as
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -322,7 +323,7 @@ async def test_scrolling_down_again_reaches_the_live_end(page_of, owner, attempt
     page = await page_of(owner, "#L100")
     await expect(page.locator(".log-row.current .log-text")).to_have_text("line 100")
     seen = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while 12_000 not in seen:
             numbers = await shown_numbers(page)
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
