@@ -56,9 +56,13 @@ def create(
     description: str = "",
     quota: int | None = None,
     by: "Person | RoleHolder",
+    of_job: bool = False,
 ) -> Datastore:
-    """A new dataset or model without versions, or an empty volume that may have `quota` bytes. Raises Unfit, ValidationError by field."""
-    access.require(by, f"{check_kind(kind)}:new", project)
+    """A new dataset or model without versions, or an empty volume that may have `quota` bytes. Raises Unfit, ValidationError by field.
+
+    `of_job`: for the output of a job, which may always make a new model. So may `begin`, `commit` and `abandon` then.
+    """
+    access.require(by, "job:new" if of_job and kind == Kind.MODEL else f"{check_kind(kind)}:new", project)
     more = _quota(kind, quota)
     datastore = Datastore(project=project, kind=kind, name=name.strip(), description=description, **more, **maker(by))
     _save(datastore, force_insert=True)
@@ -191,24 +195,29 @@ class Begun:
     is_new: bool
 
 
-def check_may_upload(datastore: Datastore, by: "Person | RoleHolder") -> None:
+def check_may_upload(datastore: Datastore, by: "Person | RoleHolder", *, of_job: bool = False) -> None:
     """Raises Refused or Http404 to whoever may not make a version of it, or put files into it."""
-    access.require(by, f"{datastore.kind}:set", datastore)
+    if of_job and datastore.kind == Kind.MODEL and datastore.made_by(by) and not datastore.versions.exists():
+        access.require(by, "job:new", datastore.project)
+    else:
+        access.require(by, f"{datastore.kind}:set", datastore)
 
 
-def begin(*, datastore: Datastore, manifest: Path, by: "Person | RoleHolder", base: str = "") -> Begun:
+def begin(
+    *, datastore: Datastore, manifest: Path, by: "Person | RoleHolder", base: str = "", of_job: bool = False
+) -> Begun:
     """A version is to be made of what the manifest says, or a volume gets these files: a file with lines in any order, which is taken away.
 
     With the digest of the latest version as its `base`, it has only what is different from that. Where the same has been begun and not
     ended, that goes on. Raises BadManifest, OtherBase, TooMuch, blobs.Full, Impossible, InTheWay.
     """
-    check_may_upload(datastore, by)
+    check_may_upload(datastore, by, of_job=of_job)
     upload = Upload(datastore=datastore, **maker(by))
     target = places.upload_directory(upload.id) / "manifest"
     try:
         summary, changed = _written(datastore, manifest, target, base)
         upload.digest, upload.files, upload.bytes = summary.digest, summary.files, summary.bytes
-        begun = _entered(upload, by)
+        begun = _entered(upload, by, of_job)
         if datastore.kind == Kind.VOLUME:
             changed = list(volumes.not_in_place(begun))
         missing, missing_bytes = uploads.note_wanted(begun, changed)
@@ -242,11 +251,11 @@ def _written(
 
 
 @transaction.atomic
-def _entered(upload: Upload, by: "Person | RoleHolder") -> Upload:
+def _entered(upload: Upload, by: "Person | RoleHolder", of_job: bool) -> Upload:
     """The upload, or the same one where it has been begun before. From here on no blob of the project is deleted: what is found to be
     there stays."""
     ownership.lock(upload.datastore.project)
-    check_may_upload(upload.datastore, by)
+    check_may_upload(upload.datastore, by, of_job=of_job)
     if not questions.PRESENT.rows(pk=upload.datastore_id):
         raise Http404
     mine = list(upload.datastore.uploads.filter(made_by(by)))
@@ -323,13 +332,13 @@ def _sum(rows: "QuerySet[Any]", field: str) -> int:
     return rows.aggregate(sum=Sum(field))["sum"] or 0
 
 
-def commit(*, upload: Upload, note: str = "", by: "Person | RoleHolder") -> tuple[Version, bool]:
+def commit(*, upload: Upload, note: str = "", by: "Person | RoleHolder", of_job: bool = False) -> tuple[Version, bool]:
     """The version of an upload that is here whole, and whether it is new: the latest one where that is the same.
 
     Raises Incomplete, ValidationError by field.
     """
-    check_mine(upload, by)
-    check_may_upload(upload.datastore, by)
+    check_mine(upload, by, of_job=of_job)
+    check_may_upload(upload.datastore, by, of_job=of_job)
     if upload.datastore.kind not in VERSIONED:
         raise Impossible("A volume has no versions.")
     check_text("note", note, NOTE)
@@ -337,14 +346,14 @@ def commit(*, upload: Upload, note: str = "", by: "Person | RoleHolder") -> tupl
         raise Incomplete(missing)
     uploads.keep_manifest(upload)
     blobs.store().settle()
-    return _committed(upload, note, by)
+    return _committed(upload, note, by, of_job)
 
 
 @transaction.atomic
-def _committed(upload: Upload, note: str, by: "Person | RoleHolder") -> tuple[Version, bool]:
+def _committed(upload: Upload, note: str, by: "Person | RoleHolder", of_job: bool) -> tuple[Version, bool]:
     datastore = upload.datastore
     ownership.lock(datastore.project)  # one number after the other; and no check deletes what this is made of
-    check_may_upload(datastore, by)  # once more: it may have been taken away
+    check_may_upload(datastore, by, of_job=of_job)  # once more: it may have been taken away
     if not Upload.objects.filter(pk=upload.pk).delete()[0]:
         raise Http404
     transaction.on_commit(partial(places.remove_upload, upload.id), robust=True)
@@ -362,18 +371,19 @@ def _committed(upload: Upload, note: str, by: "Person | RoleHolder") -> tuple[Ve
 
 
 @transaction.atomic
-def abandon(*, upload: Upload, by: "Person | RoleHolder") -> None:
+def abandon(*, upload: Upload, by: "Person | RoleHolder", of_job: bool = False) -> None:
     """Ends an upload without a version."""
-    check_mine(upload, by)
+    check_mine(upload, by, of_job=of_job)
     Upload.objects.filter(pk=upload.pk).delete()
     transaction.on_commit(partial(places.remove_upload, upload.id), robust=True)
 
 
-def check_mine(upload: Upload, by: "Person | RoleHolder") -> None:
+def check_mine(upload: Upload, by: "Person | RoleHolder", *, of_job: bool = False) -> None:
     """An upload is there only for who began it, as long as they may see what it is for. Raises Http404."""
     if not upload.made_by(by):
         raise Http404
-    access.require(by, f"{upload.datastore.kind}:get", upload.datastore)
+    if not of_job:
+        access.require(by, f"{upload.datastore.kind}:get", upload.datastore)
 
 
 # What is in a volume

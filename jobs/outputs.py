@@ -20,6 +20,7 @@ from compute import trees
 from datastores import actions as datastores
 from datastores import blobs, uploads
 from datastores.errors import Impossible
+from datastores.kinds import Kind
 from datastores.manifests import FILES, BadManifest, Entry
 from datastores.models import Datastore, Upload
 from datastores.paths import BadPath
@@ -57,8 +58,8 @@ def errors(project: Project, spec: Spec, by: "User | RoleHolder") -> list[tuple[
 def _error(project: Project, output: Output, by: "User | RoleHolder") -> str:
     there = _there(project, output.name)
     if there is None:
-        if access.allowed(by, f"{output.kind}:new", project):
-            return ""
+        if output.kind == Kind.MODEL or access.allowed(by, f"{output.kind}:new", project):
+            return ""  # a job may always make a new model
         return f"you may make no {output.kind} in this project ({output.kind}:new)"
     if there.kind != output.kind:
         return f"{output.name} is a {there.kind} here"
@@ -166,19 +167,19 @@ def _make(job: Job, output: Output, left: "_Left", progress: Counted) -> str:
     by = _submitter(job)
     left.read(progress)
     target = _there(job.project, output.name) or datastores.create(
-        project=job.project, kind=output.kind, name=output.name, by=by
+        project=job.project, kind=output.kind, name=output.name, by=by, of_job=True
     )
     if target.kind != output.kind:
         raise Impossible(f"{output.name} is a {target.kind} by now.")
-    upload = datastores.begin(datastore=target, manifest=_copy(left.manifest), by=by).upload
+    upload = datastores.begin(datastore=target, manifest=_copy(left.manifest), by=by, of_job=True).upload
     try:
         _send(upload, left, progress)
     except Stopped:
         if not bucket_outputs.uploads(job):  # nobody goes on with it
-            datastores.abandon(upload=upload, by=by)
+            datastores.abandon(upload=upload, by=by, of_job=True)
         raise
     note = f"Output of the job {job.name}, {job.urn}"[:1000]
-    version, _ = datastores.commit(upload=upload, note=note, by=by)
+    version, _ = datastores.commit(upload=upload, note=note, by=by, of_job=True)
     became = f"version {version.number} of the {target.kind} {target.name}"
     return f"{became}, {left.without.said}" if left.without.said else became
 

@@ -4,14 +4,16 @@ import os
 import shutil
 
 import pytest
+from django.http import Http404
 
+import access
 from datastores import actions as datastores
 from datastores import contents, listings, uploads
 from datastores.errors import Impossible
 from datastores.models import Datastore, Upload, Version
 from jobs import actions, hints, outputs, places, queue, tasks, transfers, transitions
 from jobs.models import Job, Transfer, TransferState
-from jobs.spec import SpecErrors, parse
+from jobs.spec import Spec, SpecErrors, parse
 from jobs.states import JobState, Reason
 from mlteam import state
 from projects.members import set_permissions
@@ -270,9 +272,45 @@ def test_stopped_meanwhile_it_is_cancelled_at_once(ended, owner):
     assert not Version.objects.exists()
 
 
-def test_who_may_no_longer_make_models_makes_none(ended, collaborator, project):
+@pytest.mark.parametrize("level", ["read", "none"])
+def test_a_job_may_always_make_a_new_model(ended, collaborator, project, level):
+    """Which its submitter can then neither edit nor remove, nor give another version: by a job or by hand."""
+    set_permissions(project, collaborator, {"job": "own", "dataset": "read", "model": level, "volume": "none"})
+    first = ended(collaborator)
+    tasks.store(first.pk)
+    first.refresh_from_db()
+    assert first.sentence == "Its output became version 1 of the model digits."
+    model = Datastore.objects.get()
+    assert model.created_by == collaborator and not Upload.objects.exists()
+    assert not access.allowed(collaborator, "model:set", model) and not access.allowed(collaborator, "model:rm", model)
+    with pytest.raises((Http404, access.Refused)):
+        datastores.check_may_upload(model, collaborator)
+    with pytest.raises((Http404, access.Refused)):
+        datastores.check_may_upload(model, collaborator, of_job=True)
+    assert "may add no version" in str(outputs.errors(project, Spec.model_validate(first.spec), collaborator))
+    with pytest.raises(access.Refused):
+        datastores.create(project=project, kind="model", name="by-hand", by=collaborator)
+
+
+def test_what_it_made_before_its_worker_was_killed_it_fills(ended, collaborator, project, monkeypatch):
+    set_permissions(project, collaborator, {"job": "own", "dataset": "read", "model": "read", "volume": "none"})
     job = ended(collaborator)
-    set_permissions(project, collaborator, {"job": "all", "dataset": "all", "model": "read", "volume": "none"})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(datastores, "commit", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        outputs.store(job.pk)
+    model = Datastore.objects.get()
+    assert model.created_by == collaborator and not model.versions.exists()
+    with pytest.raises(access.Refused):
+        datastores.check_may_upload(model, collaborator)
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.SUCCEEDED and model.versions.count() == 1
+
+
+def test_who_may_no_longer_make_datasets_makes_none(ended, collaborator, project):
+    set_permissions(project, collaborator, {"job": "all", "dataset": "all", "model": "all", "volume": "none"})
+    job = ended(collaborator, to="dataset:digits")
+    set_permissions(project, collaborator, {"job": "all", "dataset": "read", "model": "all", "volume": "none"})
     tasks.store(job.pk)
     job.refresh_from_db()
     assert job.reason == Reason.UPLOAD and not Version.objects.exists()
@@ -298,7 +336,7 @@ def test_where_it_may_not_go_is_said_when_it_is_submitted(project, owner, collab
     assert "faces is a dataset here" in said(owner, "model:faces")
     assert "output.0.to" in said(owner, "volume:x") and "output.0.key" in said(owner, "gs://bucket/x")
     set_permissions(project, collaborator, {"job": "all", "dataset": "read", "model": "none", "volume": "none"})
-    assert "may make no model" in said(collaborator, "model:new")
+    assert "may make no dataset" in said(collaborator, "dataset:new")
     assert "may add no version" in said(collaborator, "dataset:faces")
 
 
