@@ -22,7 +22,7 @@ class ImportOut(Out):
     """A version that the server makes of what lies at an `address` (shown without what follows a question mark).
 
     `state`: waiting, fetching, unpacking, storing; then done, with the number of the `version`, failed or stopped. `files` and `bytes`:
-    how much there is of what is being done now, null while nobody knows. `said`: why it failed, or what was left out.
+    how much there is of what is being done now, null while nobody knows. `said`: why it failed or is tried again, or what was left out.
     """
 
     id: str

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -246,7 +247,12 @@ class _Told(Counted):
 
     def __init__(self, row: Import) -> None:
         super().__init__()
-        self._row, self._next = row, 0.0
+        self._row, self._next, self._thread = row, 0.0, get_ident()
+
+    def tries_again(self, why: str) -> None:
+        super().tries_again(why)
+        if get_ident() == self._thread:  # nobody waits for this one, and ticks
+            self.write()
 
     def tick(self) -> None:
         if monotonic() >= self._next:
@@ -257,7 +263,8 @@ class _Told(Counted):
         """Raises Stopped."""
         done = {"files_done": self.files_done, "bytes_done": max(self.bytes_done, 0)}
         known = {"files": self.files or None, "bytes": self.bytes}
-        if not Import.objects.filter(pk=self._row.pk, state__in=Import.OPEN).update(**done, **known, **more):
+        said = f"Tries again: {self.trouble}" if self.trouble else ""
+        if not Import.objects.filter(pk=self._row.pk, state__in=Import.OPEN).update(**done, **known, said=said, **more):
             self.stop()
         check(self)
 

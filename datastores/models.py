@@ -178,7 +178,7 @@ class Import(Made):
     bytes = models.PositiveBigIntegerField(null=True)
     files_done = models.PositiveIntegerField(default=0)
     bytes_done = models.PositiveBigIntegerField(default=0)
-    said = models.TextField(blank=True, help_text="why it failed, or what was left out")
+    said = models.TextField(blank=True, help_text="why it failed or is tried again, or what was left out")
     version = models.PositiveIntegerField(null=True, help_text="the number of what became of it")
     ended_at = models.DateTimeField(null=True)
 

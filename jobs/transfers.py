@@ -186,7 +186,11 @@ def _note(row: Transfer, progress: Counted, rate: float | None) -> None:
     # Where it only looks what there is, what was fetched before stays.
     counted = {"files": progress.files_done, "bytes": done} if done or progress.files_done else {}
     known = {"all_files": progress.files, "all_bytes": progress.bytes} if progress.files else {}
-    _write(row, rate=rate, **counted, **known, **further)
+    _write(row, rate=rate, sentence=_tries_again(progress), **counted, **known, **further)
+
+
+def _tries_again(progress: Counted) -> str:
+    return f"Tries again: {progress.trouble}"[:500] if progress.trouble else ""
 
 
 def done(row: Transfer, files: int, size: int, became: str = "") -> None:
@@ -219,7 +223,7 @@ def too_soon(tries: int, last: datetime | None) -> bool:
 
 def wait_again(row: Transfer) -> None:
     """It was interrupted, and goes on when a worker is free."""
-    _write(row, state=TransferState.WAITING, rate=None)
+    _write(row, state=TransferState.WAITING, rate=None, sentence="")
 
 
 def _write(row: Transfer, **fields: Any) -> None:

@@ -270,7 +270,7 @@ class Migration(migrations.Migration):
                 ("bytes", models.PositiveBigIntegerField(null=True)),
                 ("files_done", models.PositiveIntegerField(default=0)),
                 ("bytes_done", models.PositiveBigIntegerField(default=0)),
-                ("said", models.TextField(blank=True, help_text="why it failed, or what was left out")),
+                ("said", models.TextField(blank=True, help_text="why it failed or is tried again, or what was left out")),
                 ("version", models.PositiveIntegerField(help_text="the number of what became of it", null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
                 (

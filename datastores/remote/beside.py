@@ -24,7 +24,7 @@ class Watched:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self.total, self.file_done = progress.total, progress.file_done
+        self.total, self.file_done, self.tries_again = progress.total, progress.file_done, progress.tries_again
         self.tick: Callable[[], None] = getattr(progress, "tick", lambda: None)
         self.failed: BaseException | None = None
         self.cut = outside.Deadline(inf)  # of the connections of what is stopped: each may wait long for an answer

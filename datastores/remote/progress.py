@@ -22,6 +22,9 @@ class Progress(Protocol):
     def file_done(self) -> None:
         """One file more is whole."""
 
+    def tries_again(self, why: str) -> None:
+        """Why something is tried again just now, for people; "" as soon as it goes well."""
+
     @property
     def stopped(self) -> bool:
         """Whether the transfer is to end here: it then raises Stopped, and goes on where it was if it is begun again. Asked often."""
@@ -33,6 +36,7 @@ class Counted:
     def __init__(self) -> None:
         self.files, self.files_done, self.bytes_done = 0, 0, 0
         self.bytes: int | None = None
+        self.trouble = ""
         self._stopped, self._lock = threading.Event(), threading.Lock()
 
     def total(self, files: int, size: int | None) -> None:
@@ -45,6 +49,9 @@ class Counted:
     def file_done(self) -> None:
         with self._lock:
             self.files_done += 1
+
+    def tries_again(self, why: str) -> None:
+        self.trouble = why
 
     @property
     def stopped(self) -> bool:

@@ -25,7 +25,9 @@ class Tries:
 
     def well(self) -> None:
         """Something went well: it counts anew."""
-        self.failed = 0
+        if self.failed:
+            self.failed = 0
+            self.progress.tries_again("")
 
     def wait(self, error: Unavailable) -> None:
         """Until it is worth another try. Raises the error when it was tried often enough, or nothing more is asked; Stopped."""
@@ -33,6 +35,7 @@ class Tries:
         self.failed += 1
         if self.failed >= TRIES or outside.is_cut():
             raise error
+        self.progress.tries_again(str(error))
         longest = min(FIRST * 2.0**self.failed, LONGEST_WAIT)
         wanted = max(min(error.after, LONGEST_WAIT), longest * random.uniform(0.5, 1))  # noqa: S311 - so that not all come back at once
         end = time.monotonic() + wanted
@@ -47,6 +50,9 @@ def again(do: Callable[[], Made], progress: Progress) -> Made:
     while True:
         check(progress)
         try:
-            return do()
+            made = do()
         except Unavailable as error:
             tries.wait(error)
+        else:
+            tries.well()
+            return made

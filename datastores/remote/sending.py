@@ -172,8 +172,10 @@ def _opened(root: Path, entry: trees.Entry) -> Iterator[BinaryIO]:
 
 def exists(target: Target, path: str) -> Exists:
     """For what is there and stays."""
-    said = f"{target.shown} has “{paths.shown(path)}” already, and nothing is overwritten. Choose another place, or remove it there."
-    return Exists(said)
+    there = f"{target.shown} has “{paths.shown(path)}” already, and nothing is overwritten."
+    return Exists(
+        f"{there} Take it away there and try again; with `existing: new-prefix` each attempt has a place of its own."
+    )
 
 
 class _Counted:

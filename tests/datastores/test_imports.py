@@ -12,7 +12,7 @@ from access import Refused
 from datastores import actions, hints, imports, listings, places
 from datastores.errors import Impossible, Unfit
 from datastores.models import Datastore, Import
-from datastores.remote import fetching, retrying
+from datastores.remote import beside, fetching, retrying
 from projects import actions as projects
 from projects import third_party
 from projects.models import AuditEntry
@@ -187,6 +187,26 @@ def test_a_bucket_opens_with_the_projects_key(site, dataset, owner, project, set
         imports.carry_out(row.pk)
         row.refresh_from_db()
         assert row.state == "failed" and row.said == "This project has no key called google."
+
+
+def test_why_it_is_tried_again_is_said_meanwhile(site, dataset, owner, monkeypatch):
+    site.files["/a"], site.statuses = b"a", [503]
+    row = imports.start(datastore=dataset, address=f"{site.url}/a", by=owner)
+    monkeypatch.setattr(retrying, "FIRST", 0.5)
+    monkeypatch.setattr(beside, "TICK", 0.01)
+    monkeypatch.setattr(imports, "TOLD_EVERY", 0.0)
+    said, real = [], imports._Told.write
+
+    def write(self, **more):
+        real(self, **more)
+        row.refresh_from_db()
+        said.append(row.said)
+
+    monkeypatch.setattr(imports._Told, "write", write)
+    imports.carry_out(row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.said) == ("done", "")
+    assert any(one.startswith("Tries again: ") for one in said) and said[-1] == ""
 
 
 def test_it_is_stopped_while_it_runs(site, dataset, owner, monkeypatch):

@@ -200,6 +200,22 @@ def test_what_is_away_is_tried_again_and_at_last_given_up(submit, site, monkeypa
     assert now(job).state == JobState.FAILED and "Try again later" in now(job).sentence
 
 
+def test_why_it_is_tried_again_just_now_is_said(submit, site, monkeypatch):
+    job, seen = submit(), []
+    site.statuses = [503]
+    real = transfers._write
+
+    def write(row, **fields):
+        real(row, **fields)
+        seen.append(row.sentence)
+
+    monkeypatch.setattr(transfers, "_write", write)
+    monkeypatch.setattr(transfers, "OFTEN", 0.01)
+    monkeypatch.setattr(retrying, "FIRST", 0.5)
+    assert data.bring(job.pk)
+    assert any(one.startswith("Tries again: ") for one in seen) and seen[-1] == ""
+
+
 class Halting(Counted):
     """Lets a MiB come, and then nothing before it is stopped."""
 

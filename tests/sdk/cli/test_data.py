@@ -445,6 +445,13 @@ def test_the_server_fetches_an_address(at: Command, desk: Desk) -> None:
     assert json.loads(asked.body) == {"address": WHERE, "key": "bucket", "unpack": False, "note": "new"}
 
 
+def test_why_the_server_tries_again_is_said_once(at: Command, desk: Desk) -> None:
+    again = {"state": "fetching", "said": "Tries again: nobody answers."}
+    importing(desk, again, again, {"state": "done", "version": 3})
+    desk.on(f"GET /datastores/{DIGITS['id']}/versions/3", {"number": 3, "files": 2, "bytes": 30})
+    assert at("data", "push", "digits", WHERE, **HERE).err.count("Tries again: nobody answers.") == 1
+
+
 def test_a_new_one_has_its_first_version_from_an_address(at: Command, desk: Desk) -> None:
     importing(desk, {"state": "done", "version": 1})
     made = {"id": DIGITS["id"], "name": "faces", "kind": "model"}

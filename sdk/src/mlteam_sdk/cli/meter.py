@@ -47,11 +47,16 @@ class Fetching(AbstractContextManager["Fetching"]):
 
     def __init__(self, id: str, *, quiet: bool = False) -> None:
         self.id, self.quiet, self.live = id, quiet, sys.stderr.isatty()
-        self._last, self._dirty = time.monotonic(), False
+        self._last, self._dirty, self._said = time.monotonic(), False, ""
 
     def __call__(self, one: "ImportFacts") -> None:
         if self.quiet:
             return
+        if one.said != self._said and not one.ended:  # why it is tried again
+            self._said = one.said
+            self._clear()
+            if one.said:
+                note(one.said)
         text = f"{one.state.capitalize()} {size(one.bytes_done)}" + (f" of {size(one.bytes)}" if one.bytes else "")
         if self.live:
             sys.stderr.write(f"\r{text}\x1b[K")
@@ -64,11 +69,15 @@ class Fetching(AbstractContextManager["Fetching"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._clear()
+        if isinstance(error, KeyboardInterrupt):
+            note(f"The server goes on with it. To stop it: mlteam data import stop {self.id}")
+
+    def _clear(self) -> None:
         if self._dirty:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
-        if isinstance(error, KeyboardInterrupt):
-            note(f"The server goes on with it. To stop it: mlteam data import stop {self.id}")
+            self._dirty = False
 
 
 def in_words(progress: "Progress") -> str:
