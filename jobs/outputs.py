@@ -106,7 +106,11 @@ def _all_stored(job: Job) -> list[str]:
     outputs = [(number, spec.output[number]) for number in due(job.spec, succeeded=succeeded)]
     if not _has_files(job):
         if succeeded:
-            raise Impossible("The job wrote no files to $MLTEAM_OUTPUT.")
+            said = "The job wrote no files to $MLTEAM_OUTPUT."
+            for row in job.transfers.filter(outward=True, number__in=[number for number, _ in outputs]):
+                row.job = job
+                transfers.failed(row, said)
+            raise Impossible(said)
         return []
     left = _Left(job)
     return [

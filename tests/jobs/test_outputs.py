@@ -227,7 +227,9 @@ def test_no_output_at_all_is_said(ended, owner):
     job = ended(owner, {})
     tasks.store(job.pk)
     job.refresh_from_db()
+    row = job.transfers.get()
     assert job.reason == Reason.UPLOAD and "wrote no files to $MLTEAM_OUTPUT" in job.sentence
+    assert row.state == TransferState.FAILED and "wrote no files" in row.sentence
 
 
 class Killed(BaseException):
