@@ -17,6 +17,7 @@ from projects import sealing
 from projects.errors import Impossible
 from projects.models import Project, ThirdPartyKey, record
 from projects.sealing import Values
+from projects.third_party_types import SHORTEST, is_maskable
 
 if TYPE_CHECKING:
     from access.keys import RoleHolder
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from jobs.spec import Spec
 
 INSIDE: Final = "/run/mlteam/keys"  # where a sandbox has the files
-SHORTEST: Final = 8  # bytes of what is masked
+LINE: Final = 76  # characters of base64, as programs write it
+UNTOUCHED: Final = "!'()*"  # by a browser's encodeURIComponent
 
 # Type -> field -> the variables that have its value.
 VARIABLES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
@@ -163,6 +165,16 @@ def opener(job: "Job", name: str, **what: object) -> Key:
     return made
 
 
+def check_outputs(job: "Job", spec: "Spec") -> None:
+    """Raises Missing where the job's output could not be stored with the keys as they are now: it is said before it runs."""
+    opening = [(one.to, one.key) for one in spec.output if one.key]
+    found = {key.name: key for key in _usable(job, [name for _, name in opening])} if opening else {}
+    for address, name in opening:
+        if said := _unfit(found, address, name):
+            raise Missing(f"Its output could not be stored. {said}")
+        _unsealed(found[name])
+
+
 def _usable(job: "Job", names: list[str]) -> list[ThirdPartyKey]:
     """The keys of these names as they are now, if they may still be used for the job. Raises Missing."""
     found = _found(job.project, names)
@@ -252,42 +264,49 @@ def _secret(made: Given, key: ThirdPartyKey, values: Values, place: str) -> list
 def masks_of(secrets: Iterable[str], *, whole: Iterable[str] = ()) -> list[str]:
     """Every form of these values that is masked, in base64: as they are, each line, and as programs write them for others.
 
-    `whole`: contents of files, of which `base64` also writes lines.
+    `whole`: contents of files, which are no secret as they are: `base64` writes what is secret in them as part of something longer.
     """
     found: set[bytes] = set()
     for secret in secrets:
         found.update(_forms(secret))
     for text in whole:
-        encoded = base64.b64encode(text.encode())
-        found.update(encoded[at : at + 76] for at in range(0, len(encoded), 76))
+        found.update((*_in_base64(text.encode()), *_in_lines(text.encode())))
     return sorted(base64.b64encode(one).decode() for one in found if len(one) >= SHORTEST)
 
 
 def _forms(secret: str) -> Iterator[bytes]:
-    raw = secret.encode()
-    yield raw
-    yield raw.strip()
-    lines = secret.splitlines()
-    for line in (
-        *lines,
-        " ".join(secret.split()),
-        "\r\n".join(lines),
-    ):  # the second: what a shell makes of it without quotes
-        yield line.strip().encode()
-    for text in {secret, secret.strip()}:
+    lines = {*secret.splitlines(), *secret.split("\n")}
+    yield " ".join(secret.split()).encode()  # what a shell makes of it without quotes
+    yield "\r\n".join(secret.splitlines()).strip().encode()
+    yield from _in_lines(secret.encode())
+    for text in {secret, secret.strip(), *(line.strip() for line in lines if is_maskable(line))}:
+        yield text.encode()
         for escaped in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
             yield escaped.encode()
             yield escaped.replace("/", r"\/").encode()
-        for escaped in (quote(text), quote(text, safe=""), quote_plus(text)):
+        for escaped in (quote(text), quote(text, safe=""), quote(text, safe=UNTOUCHED), quote_plus(text)):
             yield escaped.encode()
             yield re.sub("%..", lambda code: code[0].lower(), escaped).encode()
         yield from _in_base64(text.encode())
 
 
 def _in_base64(raw: bytes) -> Iterator[bytes]:
-    """What stays the same of it in base64, wherever in a longer text it stands: one form for each place modulo three."""
+    """What stays the same of it in base64, wherever in a longer text it stands: one form for each place modulo three.
+
+    The runner finds them also where they are written in lines.
+    """
     for before, begin in ((0, 0), (1, 2), (2, 3)):  # characters that also depend on the bytes before it
         padded = b"\0" * before + raw
-        certain = base64.b64encode(padded)[begin : len(padded) * 8 // 6]
-        yield certain
-        yield certain.translate(bytes.maketrans(b"+/", b"-_"))
+        yield from _in_both(base64.b64encode(padded)[begin : len(padded) * 8 // 6])
+
+
+def _in_lines(raw: bytes) -> Iterator[bytes]:
+    """Its lines in base64, each by itself: something else may stand between them, and not all may be shown."""
+    certain = base64.b64encode(raw)[: len(raw) * 8 // 6]
+    for at in range(0, len(certain), LINE):
+        yield from _in_both(certain[at : at + LINE])
+
+
+def _in_both(encoded: bytes) -> tuple[bytes, bytes]:
+    """In both alphabets: the usual one, and that for addresses."""
+    return encoded, encoded.translate(bytes.maketrans(b"+/", b"-_"))

@@ -85,8 +85,12 @@ def _mounts_before(directory: Path) -> list[dict[str, Any]] | None:
 
 
 def _attach(attempt: Attempt, directory: Path) -> None:
-    """Puts the job's keys, as they are now, beside the attempt, for its runner, which takes them away at the end. Raises Missing."""
+    """Puts the job's keys, as they are now, beside the attempt, for its runner, which takes them away at the end.
+
+    Raises Missing, also for a key that only its output needs.
+    """
     spec = Spec.model_validate(attempt.job.spec)
+    attached.check_outputs(attempt.job, spec)
     if not spec.keys:
         return
     given, keys = attached.given(attempt.job, spec, directory=_keys_directory(attempt.job))

@@ -1,6 +1,7 @@
 """The types of third-party keys: which fields each has, what is taken for a value, and what is no secret of it.
 
-A value that a log may have to hide has 8 bytes at least: anything shorter stands in ordinary output by chance, and cannot be masked.
+A value that a log may have to hide has 8 bytes at least, and so has one of its lines: anything shorter stands in ordinary output by
+chance, and cannot be masked. Not all of its lines: files of keys have short ones too, as "{" and the last before "-----END".
 """
 
 import json
@@ -21,6 +22,10 @@ LONGEST: Final = 32 * 1024  # bytes of a value
 GOOGLES_TOKENS: Final = "https://oauth2.googleapis.com/token"
 TOO_SHORT: Final = (
     f"A secret of fewer than {SHORTEST} bytes cannot be masked in logs: it would stand in ordinary output by chance."
+)
+SHORT_LINES: Final = (
+    f"Each of its lines has fewer than {SHORTEST} bytes: logs are masked line by line, and lines so short stand in ordinary output "
+    "by chance. Keep it on one line."
 )
 
 
@@ -94,9 +99,16 @@ def _cleaned(field: Field, value: Any) -> str | None:
 
 
 def check_maskable(text: str) -> None:
-    """Raises ValidationError for a secret that is too short to be masked."""
-    if len(text.strip().encode()) < SHORTEST:
+    """Raises ValidationError for a secret that is too short to be masked, or whose lines all are."""
+    if not is_maskable(text):
         raise ValidationError(TOO_SHORT)
+    if not any(map(is_maskable, text.splitlines())):
+        raise ValidationError(SHORT_LINES)
+
+
+def is_maskable(text: str) -> bool:
+    """Whether it is long enough not to stand in ordinary output by chance."""
+    return len(text.strip().encode()) >= SHORTEST
 
 
 def _is_utf8(text: str) -> bool:

@@ -157,6 +157,63 @@ def test_a_job_of_somebody_who_may_no_longer_use_keys_fails_too(
     assert job.reason == Reason.KEY and "may no longer use the keys" in job.sentence
 
 
+BUCKETS = [{"to": "artifacts"}, {"to": "s3://runs/one", "key": "first"}, {"to": "s3://runs/two", "key": "second"}]
+
+
+@pytest.fixture
+def with_outputs(project, owner, add, queued, resource, var):
+    """A job that waits, and the two keys with which its output shall be stored; it is given none."""
+    keys = [add("aws", "first"), add("aws", "second")]
+    return queued(project, owner, output=BUCKETS), keys
+
+
+def started(job, resource):
+    [attempt] = queue.place(resource)
+    engine.start(attempt)
+    job.refresh_from_db()
+    attempt.refresh_from_db()
+    return attempt
+
+
+def test_a_job_whose_output_needs_a_key_that_was_removed_fails_before_it_runs(owner, resource, with_outputs):
+    job, keys = with_outputs
+    third_party.remove(key=keys[1], by=owner)
+    attempt = started(job, resource)
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.KEY)
+    assert "needs the key second, which has been removed" in job.sentence
+    assert attempt.ended_at and not (places.attempt_directory(job.id, 0) / "attempt.json").exists()
+    assert not queue.living(resource)
+
+
+def test_one_whose_output_no_longer_fits_its_key_does_too(project, owner, resource, with_outputs, add, account):  # noqa: F811
+    job, keys = with_outputs
+    third_party.remove(key=keys[0], by=owner)
+    add("gcp", "first", credentials=json.dumps(account))
+    started(job, resource)
+    assert job.reason == Reason.KEY
+    assert job.sentence.startswith("Its output could not be stored. A key of the type gcp does not open s3://")
+
+
+def test_one_whose_creator_may_no_longer_use_the_keys_of_its_output_does_too(
+    project, owner, collaborator, add, queued, resource, var
+):
+    add("aws", "first")
+    job = queued(project, collaborator, output=BUCKETS[:2])
+    set_permissions(project, collaborator, dict.fromkeys(("job", "dataset", "model", "volume"), "read"))
+    started(job, resource)
+    assert job.reason == Reason.KEY and "may no longer use the keys" in job.sentence
+
+
+def test_a_job_whose_outputs_keys_are_there_runs_and_sees_none_of_them(resource, with_outputs, monkeypatch):
+    job, _ = with_outputs
+    monkeypatch.setattr("runner.launch", lambda *_: None)
+    attempt = started(job, resource)
+    assert job.reason != Reason.KEY and not attempt.ended_at
+    assert (places.attempt_directory(job.id, 0) / "attempt.json").exists()
+    assert not (places.attempt_directory(job.id, 0) / "keys.json").exists()
+    assert not AuditEntry.objects.filter(action="key:use").exists()
+
+
 def test_each_use_is_in_the_trail_once_for_an_attempt_and_a_later_runner_has_the_same(
     project, owner, add, queued, resource, var, monkeypatch
 ):
@@ -185,10 +242,21 @@ def test_each_use_is_in_the_trail_once_for_an_attempt_and_a_later_runner_has_the
         ("pa+ss/word", "pa%2bss%2fword"),
         ("pa+ss/word", r"pa+ss\/word"),  # as PHP writes JSON
         ('pa"ss/word', r"pa\"ss\/word"),
+        ("(pa ss)+word!", "(pa%20ss)%2Bword!"),  # as browsers write addresses
+        ('first line\npa"ss/word', r"pa\"ss/word"),
+        ("first line\npa+ss/word", "pa%2Bss%2Fword"),
+        ("user\npassword+1", base64.b64encode(b"password+1")[:13].decode()),
+        ("user\npassword+1", base64.b64encode(b"xpassword+1")[2:14].decode()),
     ],
 )
 def test_what_programs_make_of_a_value_is_masked(secret, shown):
     assert shown.encode() in map(base64.b64decode, attached.masks_of([secret]))
+
+
+def test_a_short_line_of_a_value_is_no_mask_of_its_own():
+    masks = set(map(base64.b64decode, attached.masks_of(['{\n  "a": 1,\n  "password": "0123456789"\n}'])))
+    assert b'"password": "0123456789"' in masks
+    assert not masks & {b"{", b"}", b'"a": 1,', b'  "a": 1,', base64.b64encode(b'"a": 1,')[:9]}
 
 
 def test_what_keys_of_a_type_share_is_theirs_alone(project, owner, add, resource, ssh):  # noqa: F811

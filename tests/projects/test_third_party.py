@@ -158,6 +158,22 @@ def test_a_secret_of_seven_bytes_is_refused_for_it_cannot_be_masked(kind):
 
 
 @pytest.mark.parametrize(
+    "value", ["aaaaQ\nbbbbQ\nccccQ", "1234567\n1234567", "[\n 12,\n 34,\n 56\n]", "abcdef\r\nghijkl\n\n"]
+)
+def test_a_secret_of_short_lines_alone_is_refused_for_they_cannot_be_masked(value):
+    said = refusal("secret", {"value": value})["value"][0]
+    assert "Each of its lines has fewer than 8 bytes" in said and "Keep it on one line." in said
+    assert value.split()[0] not in said
+
+
+@pytest.mark.parametrize(
+    "value", ['{\n  "password": "1234567890"\n}', "user\n12345678", "-----BEGIN X-----\nAA==\n-----END X-----"]
+)
+def test_a_secret_with_a_line_that_can_be_masked_may_have_short_ones(value):
+    assert check("secret", {"value": value}) == ({"value": value}, {})
+
+
+@pytest.mark.parametrize(
     ("kind", "values", "field"),
     [
         ("aws", {"secret_access_key": SECRET}, "access_key_id"),

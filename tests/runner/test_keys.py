@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import os
+import random
 import stat
 import subprocess
 
@@ -11,6 +12,7 @@ import pytest
 
 import runner
 from jobs import attached
+from runner import masks as room
 from runner.masks import Masks
 
 SECRET = 'wJal/rXUt+nFEMI"K7MD\\ENG==EXAMPLEKEY\nsecond line of it\n'
@@ -91,6 +93,91 @@ def test_a_file_is_masked_also_as_base64_writes_it(make_job):
     encoded = base64.b64encode(text.encode())
     assert b"MIIEvQ" not in job.log and encoded[:40] not in job.log and encoded[100:140] not in job.log
     assert len(job.log) == len(text) + len(encoded) + -(-len(encoded) // 76) + len(encoded)
+
+
+LONG = "".join(random.Random(4).choices("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789+/", k=200))
+WRAPPED = """
+import base64, os, sys
+secret = os.environ["TOKEN"].encode()
+for before in range(160):
+    for what in (base64.encodebytes(b"x" * before + secret + b"yy"), base64.encodebytes(secret).replace(b"\\n", b"\\r\\n")):
+        sys.stdout.buffer.write(b"token=" + what + b"\\n")
+"""
+
+
+def test_a_value_is_masked_in_base64_that_is_written_in_lines(make_job):
+    """Wherever in them it stands, as the program, Python, mail (CRLF) and OpenSSL (64 characters) write them."""
+    said = 'printf %s "$TOKEN" | base64; echo "token=$(echo "user:$TOKEN" | base64)"; printf %s "$TOKEN" | base64 -w64'
+    job = make_job(f"{said}; exec python3 -c '{WRAPPED}'", environment={"PATH": os.environ["PATH"]})
+    give(job, environment={"TOKEN": LONG}, secrets=[LONG])
+    assert job.run()["exit_status"] == 0, job.text
+    shown = job.log.replace(b"\r", b"").replace(b"\n", b"")
+    for form in _encoded(LONG):
+        pieces = [form[at : at + 8] for at in range(0, len(form) - 7)]
+        assert not [piece for piece in pieces if piece in shown]
+    assert job.log.count(b"token=") == 321
+
+
+def test_each_line_of_it_is_masked_by_itself_as_well(make_job):
+    job = make_job(
+        'printf %s "$TOKEN" | base64 | while read -r line; do echo "log: $line"; done; echo "$TOKEN" | base64 | head -n 1'
+    )
+    give(job, environment={"TOKEN": LONG}, secrets=[LONG])
+    job.run()
+    lines = job.text.splitlines()
+    assert len(lines) == 5 and lines[:3] == [f"log: {'*' * 76}"] * 3 and lines[4] == "*" * 76
+    assert lines[3].startswith("log: *****") and lines[3].rstrip("=")[-2] == "*"
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("few", [0, room.FEW])
+def test_base64_in_lines_is_masked_in_whatever_pieces_it_comes(monkeypatch, seed, few):
+    monkeypatch.setattr(room, "FEW", few)
+    chance = random.Random(seed)
+    masks = Masks(attached.masks_of([LONG, "a-short-one", "two lines\nof one value"]))
+    parts = []
+    for number in range(60):
+        text = (
+            bytes(chance.choices(b"ab cdef", k=chance.randrange(120))) + LONG.encode() + b"tail" * chance.randrange(30)
+        )
+        encoded = base64.b64encode(text if number % 3 else b"a-short-one" * 20)
+        width = chance.choice([64, 76, 76, 100])
+        lines = [encoded[at : at + width] for at in range(0, len(encoded), width)]
+        parts.append(chance.choice([b"\n", b"\r\n"]).join(lines) + b"\n" * chance.randrange(1, 4))
+        parts.append(b"an ordinary line\n" * chance.randrange(3))
+    whole = b"".join(parts)
+    at_once = masks.apply(b"", whole, final=True)
+    done, arrived = b"", 0
+    while arrived < len(whole):
+        arrived = min(arrived + chance.choice([1, 2, 3, 63, 64, 65, 76, 77, 400]), len(whole))
+        before = whole[max(len(done) - masks.longest, 0) : len(done)]
+        done += masks.apply(before, whole[len(done) : arrived], final=False)
+        assert arrived - len(done) < masks.longest
+    done += masks.apply(whole[max(len(done) - masks.longest, 0) : len(done)], whole[len(done) :], final=True)
+    assert done == at_once and len(done) == len(whole)
+    shown = done.replace(b"\r", b"").replace(b"\n", b"")
+    assert not [form for form in _encoded(LONG) for at in range(len(form) - 15) if form[at : at + 16] in shown]
+    assert done.count(b"an ordinary line") == whole.count(b"an ordinary line")
+
+
+@pytest.mark.parametrize(
+    "line", [b"done\n", b"loss 0.1 ends with the first letter of it: s\n", b"=" * 80 + b"\n", b"\n"]
+)
+def test_a_line_that_is_no_base64_is_shown_as_soon_as_it_is_written(line):
+    assert Masks([base64.b64encode(b"secret-0"), base64.b64encode(b"e" * 9)]).apply(b"", line, final=False) == line
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_secrets_are_found_as_few_are(monkeypatch, seed):
+    chance = random.Random(seed)
+    secrets = [bytes(chance.choices(b"abc-", k=chance.randrange(1, 40))) for _ in range(200)]
+    whole = b"".join(
+        chance.choice([chance.choice(secrets), b"-" * 9, bytes(chance.choices(b"abcd", k=9))]) for _ in range(200)
+    )
+    marks = [base64.b64encode(secret) for secret in secrets if len(secret) > seed * 2]
+    many = Masks(marks).apply(b"", whole, final=True)
+    monkeypatch.setattr(room, "FEW", len(secrets))
+    assert many == Masks(marks).apply(b"", whole, final=True)
 
 
 def test_a_value_that_comes_byte_by_byte_through_a_runner_that_is_killed_is_masked(make_job):
