@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -48,7 +49,6 @@ class Loopback:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.script: deque[Says | Callable[[Asked], Says]] = deque()
-        self.closing = threading.Event()
         self.server = _Server(self)
         self.scheme = "https" if tls else "http"
         if tls:
@@ -60,9 +60,9 @@ class Loopback:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.closing.set()
         self.server.shutdown()
         self.thread.join()
+        self.server.drop_connections()
         self.server.server_close()
 
     @property
@@ -88,13 +88,24 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, loopback: Loopback) -> None:
         self.loopback = loopback
+        self.open: list[socket.socket] = []
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self.open.append(connection)
+        return connection, address
+
+    def drop_connections(self) -> None:
+        """An idle connection, or one whose client waits, does not hold up the end of a test."""
+        for connection in self.open:
+            with suppress(OSError):  # it is closed already
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS's own, which is for the thread that reads
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
-    timeout = 0.2  # an idle connection does not hold up the end of a test
     disable_nagle_algorithm = True  # a body does not wait until the head has been heard
 
     def _answer(self) -> None:
