@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WINDOW: Final = 60  # seconds
+PATIENCE: Final = 0.2  # seconds in which Redis is to answer
 AWAY: Final = 5.0  # seconds for which a Redis that did not answer is not asked again
 
 asked_again = 0.0  # when a Redis that did not answer is asked once more: a time.monotonic()
@@ -81,4 +82,4 @@ def _count(key: str) -> int:
 @cache
 def redis() -> Redis:
     """The connections of this process."""
-    return Redis.from_url(settings.REDIS_URL, socket_timeout=0.2, socket_connect_timeout=0.2)
+    return Redis.from_url(settings.REDIS_URL, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)

@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
 from mlteam import outside
+from tests.server import PATIENCE
 
 LOOPBACK = [ip_network("127.0.0.1/32")]
 
@@ -180,7 +181,7 @@ def test_who_answers_for_ever_is_cut_off(settings, here):
     with pytest.raises(TimeoutError) as caught, outside.within(0.3), outside.session() as session:
         session.get(f"http://{here}/slow")
     assert "did not answer in time" in why(caught.value)
-    with outside.within(5), outside.session() as session:
+    with outside.within(PATIENCE), outside.session() as session:
         assert session.get(f"http://{here}/hello").text == "/hello"
 
 
@@ -202,7 +203,7 @@ def test_what_went_wrong_is_said(settings, here):
 
 
 def test_a_client_of_boto3_goes_no_further_either(settings, here):
-    options = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=2)
+    options = Config(retries={"total_max_attempts": 1}, connect_timeout=PATIENCE, read_timeout=PATIENCE)
     keys = {"aws_access_key_id": "AKIA1234", "aws_secret_access_key": "12345678", "region_name": "us-east-1"}
     client = boto3.client("s3", endpoint_url=f"http://{here}", config=options, **keys)
     outside.check_boto(client)

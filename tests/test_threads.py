@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from mlteam import one_thread
+from tests.server import PATIENCE
 
 
 def here() -> threading.Thread:
@@ -20,7 +21,7 @@ async def answered(threads, work=here):
 
 async def free(threads):
     """Returns when a thread waits for the next request."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not threads._idle:
             await asyncio.sleep(0.001)
 
@@ -36,7 +37,7 @@ async def test_one_after_the_other_in_the_same_thread():
 
 async def test_two_at_once_in_two_and_all_of_a_request_in_one():
     threads = one_thread.Threads()
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     async def request():
         async with threads.one():
@@ -55,30 +56,30 @@ async def test_what_still_runs_for_somebody_who_has_gone_has_its_thread_to_itsel
     def work():
         busy.append(here())
         running.set()
-        assert end.wait(10)
+        assert end.wait(PATIENCE)
 
     request = asyncio.create_task(answered(threads, work))
-    await asyncio.to_thread(running.wait, 10)
+    await asyncio.to_thread(running.wait, PATIENCE)
     request.cancel()
     await asyncio.wait([request], timeout=0.2)
-    others = {await asyncio.wait_for(answered(threads), 10) for _ in range(3)}
+    others = {await asyncio.wait_for(answered(threads), PATIENCE) for _ in range(3)}
     assert busy[0] not in others
     end.set()
-    await asyncio.wait([request], timeout=10)
+    await asyncio.wait([request], timeout=PATIENCE)
     assert request.cancelled()
 
 
 async def test_what_is_too_many_ends(monkeypatch):
     monkeypatch.setattr(one_thread, "KEPT", 1)
     threads = one_thread.Threads()
-    both = threading.Barrier(3, timeout=10)
+    both = threading.Barrier(3, timeout=PATIENCE)
 
     def work():
         both.wait()
         return here()
 
     used = await asyncio.gather(*(answered(threads, work) for _ in range(3)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while sum(thread.is_alive() for thread in used) > 1:
             await asyncio.sleep(0.01)
     assert await answered(threads) in used

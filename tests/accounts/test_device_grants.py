@@ -148,14 +148,16 @@ def test_a_guessed_device_code_gets_nothing(begun, owner, wrong):
     assert device_grants.poll(begun.user_code) == Refusal.UNKNOWN
 
 
-def test_who_polls_too_fast_waits_longer_from_then_on(begun):
+def test_who_polls_too_fast_waits_longer_from_then_on(begun, monkeypatch):
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
     assert device_grants.poll(begun.device_code) == Refusal.PENDING
     for waits in (10, 15):
         assert device_grants.poll(begun.device_code) == Refusal.TOO_FAST
         assert DeviceGrant.objects.get().interval == waits
-    assert DeviceGrant.objects.get().next_poll_at > timezone.now() + timedelta(seconds=14)
+    assert DeviceGrant.objects.get().next_poll_at == now + timedelta(seconds=15)
     assert poll_now(begun) == Refusal.PENDING
-    assert DeviceGrant.objects.get().next_poll_at > timezone.now() + timedelta(seconds=14)
+    assert DeviceGrant.objects.get().next_poll_at == now + timedelta(seconds=15)
 
 
 def test_it_waits_no_longer_than_the_code_works(begun):
@@ -330,6 +332,7 @@ def test_the_whole_way(client, owner, settings, read_only):
     waits = fetch(program, begun["device_code"])
     assert (waits.status_code, waits["Cache-Control"]) == (400, "no-store")
     assert waits.json() == {"error": "authorization_pending"}
+    DeviceGrant.objects.update(next_poll_at=timezone.now() + timedelta(minutes=5))
     assert fetch(program, begun["device_code"]).json() == {"error": "slow_down"}
 
     path = begun["verification_uri_complete"].removeprefix("http://localhost:8000")

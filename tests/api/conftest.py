@@ -1,7 +1,6 @@
 """Programs that ask: by a personal token, or by a role's key."""
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +16,8 @@ from accounts.models import User
 from api import limits
 from mlteam import broker
 from tests.access.everybody import world
+from tests.server import PATIENCE, wait
+from tests.test_supervisor import ponged
 
 __all__ = ["world"]
 
@@ -72,17 +73,16 @@ def cost_of(asks: Program, *paths: str) -> list[int]:
 
 
 @pytest.fixture
-def redis(settings, tmp_path) -> Iterator[None]:
+def redis(settings, tmp_path, monkeypatch) -> Iterator[None]:
     """A Redis of its own, in which requests are counted."""
     server, socket = broker.find_server(), tmp_path / "redis.sock"
     assert server
     process = subprocess.Popen(broker.arguments(server, socket))
     settings.REDIS_URL = f"unix://{socket}"
+    monkeypatch.setattr(limits, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(limits, "asked_again", 0.0)
     limits.redis.cache_clear()
-    limits.asked_again = 0.0
-    while not socket.exists():
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait(lambda: ponged(limits.redis()), "Redis")
     yield
     process.kill()
     process.wait()

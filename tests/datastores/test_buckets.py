@@ -54,7 +54,7 @@ def bucket(request, monkeypatch) -> tuple[Callable[[str], Store], clouds.Wire]:
     made = {"s3": s3.S3Store, "gcs": gcs.GCSStore}[request.param]
     monkeypatch.setattr(s3, "PIECE", 5 * CHUNK)
     monkeypatch.setattr(gcs, "PIECE", 4 * CHUNK)
-    monkeypatch.setattr(gcs, "RETRY", gcs.RETRY.with_timeout(5).with_delay(initial=0.01, maximum=0.1))
+    monkeypatch.setattr(gcs, "RETRY", gcs.RETRY.with_timeout(120).with_delay(initial=0.01, maximum=0.1))
     place = os.urandom(4).hex()
     yield (lambda name: made(name, place)), wire
     wire.cut_after, wire.flips = 0, False

@@ -97,10 +97,10 @@ class _Server(ThreadingHTTPServer):
         return connection, address
 
     def drop_connections(self) -> None:
-        """An idle connection, or one whose client waits, does not hold up the end of a test."""
+        """So that an idle one, or one whose client waits, does not hold up the end of a test."""
         for connection in self.open:
             with suppress(OSError):  # it is closed already
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS's own, which is for the thread that reads
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS's own: its thread may be reading
 
 
 class _Handler(BaseHTTPRequestHandler):

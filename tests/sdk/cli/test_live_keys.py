@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.sdk.cli.live import Person
 from tests.sdk.site import Site
+from tests.server import PATIENCE
 
 pytestmark = [pytest.mark.needs("bwrap", "slirp4netns"), pytest.mark.xdist_group("site")]
 
@@ -138,7 +139,7 @@ def test_at_a_terminal_a_secret_is_asked_for_without_echo(ada: Person, site: Sit
             seen += more
     except OSError:  # the terminal has gone with the command
         pass
-    assert process.wait(30) == 0 and SECRET.encode() not in seen
+    assert process.wait(PATIENCE) == 0 and SECRET.encode() not in seen
     assert "typed" in ada("key", "ls").out
 
 
