@@ -50,11 +50,11 @@ class Person:
         assert status in (None, ran.status), f"{shlex.join(command)}: {ran.status}\n{ran.out}{ran.err}"
         return ran
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         """A command that has begun."""
         return subprocess.Popen(
             [str(self.site.programs / "mlteam"), *words],
-            env=self.environment(),
+            env=self.environment(**more),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
