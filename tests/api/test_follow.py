@@ -25,6 +25,7 @@ from projects.models import Member
 from tests.jobs.conftest import queued, resource  # noqa: F401 - fixtures
 from tests.jobs.live import attempt, serving, threads  # noqa: F401 - fixtures
 from tests.jobs.test_log_stream import finish, write
+from tests.server import PATIENCE
 
 # ruff: noqa: F811
 
@@ -53,7 +54,7 @@ class Stream:
     async def block(self) -> dict[str, str]:
         """The next event as its fields, a comment as the field ""; {} after the last."""
         while b"\n\n" not in self.text:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 size = int(await self.reader.readuntil(b"\r\n"), 16)
                 self.text += await self.reader.readexactly(size)
                 await self.reader.readexactly(2)
@@ -64,7 +65,7 @@ class Stream:
 
     async def next(self, kind: str) -> dict:
         """What the next event of a kind says, with its id."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while found := await self.block():
                 if found.get("event") == kind:
                     return {"id": int(found["id"]), **json.loads(found["data"])}
