@@ -146,9 +146,9 @@ def _said(datastore: Datastore) -> dict[str, Any]:
     return {"name": datastore.name, "description": datastore.description} | quota
 
 
-def users_of(datastore: Datastore) -> list[User]:
-    """What uses it now."""
-    answers: list[tuple[Any, Any]] = datastore_removing.send(sender=Datastore, datastore=datastore)
+def users_of(datastore: Datastore, *, by: "Person | RoleHolder") -> list[User]:
+    """What uses it now, as far as `by` may see that."""
+    answers: list[tuple[Any, Any]] = datastore_removing.send(sender=Datastore, datastore=datastore, by=by)
     return [user for _, found in answers for user in found]
 
 
@@ -160,8 +160,8 @@ def remove(*, datastore: Datastore, by: "Person | RoleHolder") -> None:
     access.require(by, f"{datastore.kind}:rm", datastore)
     with transaction.atomic():
         ownership.lock(datastore.project)
-        if users := users_of(datastore):
-            raise InUse(users)
+        if users := users_of(datastore, by=by):
+            raise InUse(users, by)
         begun = list(datastore.uploads.values_list("pk", flat=True))
         if Datastore.objects.filter(pk=datastore.pk, removed_at=None).update(removed_at=timezone.now()):
             versions = datastore.versions.count()

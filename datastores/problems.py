@@ -8,6 +8,7 @@ from compute import changing, trees
 from datastores import blobs, deltas, errors, uploads
 from datastores.manifests import BadManifest
 from datastores.paths import BadPath
+from datastores.shown import show_use
 
 LOST = (
     "The content of this is no longer in the store, or damaged there. Push the file again, or ask who runs the server."
@@ -20,7 +21,7 @@ def _damaged(error: uploads.Damaged) -> Problem:
 
 
 def _in_use(error: errors.InUse) -> Problem:
-    return Problem(409, "in_use", str(error), users=[{"urn": one.urn, "name": one.name} for one in error.users])
+    return Problem(409, "in_use", str(error), users=[show_use(one, error.by) for one in error.users])
 
 
 _READINGS: Final = {

@@ -12,6 +12,7 @@ from accounts.requests import UserRequest
 from api import etags
 from api.callers import ApiRequest
 from api.lists import Out
+from datastores.errors import User
 from datastores.models import Datastore, Version
 from projects.api import ProjectRef, show_refs
 
@@ -53,6 +54,18 @@ class DatastoreOut(Out):
     used: int | None
     files: int | None
     mine: bool
+
+
+class DatastoreUserOut(Out):
+    """What uses a datastore now: a job, by its URN, and whether it writes there; who submitted it, a person or the key of a role
+    (`by_role`), and its state. Of one that may not be seen only that it is there, and whether it writes."""
+
+    urn: str | None
+    name: str
+    writes: bool
+    created_by: UserOut | None
+    by_role: str | None
+    state: str | None
 
 
 def datastore_for(request: ApiRequest | UserRequest, datastore: str, verb: str, **where: str) -> Datastore:
@@ -98,6 +111,18 @@ def show_version(version: Version, by: Any) -> dict[str, Any]:
 def _maker(made: Any, by: Any) -> dict[str, Any]:
     who = show_user(made.created_by, by) if made.created_by else None
     return {"created_by": who, "by_role": made.by_role or None, "mine": made.made_by(by)}
+
+
+def show_use(use: User, by: Any) -> dict[str, Any]:
+    """What uses it, for an answer to `by`."""
+    return {
+        "urn": use.urn or None,
+        "name": use.name,
+        "writes": use.writes,
+        "created_by": show_user(use.created_by, by) if use.created_by else None,
+        "by_role": use.by_role or None,
+        "state": use.state or None,
+    }
 
 
 def tag_of(datastore: Datastore) -> str:

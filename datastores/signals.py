@@ -2,5 +2,6 @@
 
 from django.dispatch import Signal
 
-# A datastore is about to be removed. A receiver answers with what uses it, as a list of datastores.errors.User. Argument: datastore.
+# A datastore is about to be removed. A receiver answers with what uses it, as a list of datastores.errors.User. Arguments: datastore; by,
+# who asks: of what they may not see only that it is there.
 datastore_removing = Signal()

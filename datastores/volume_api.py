@@ -14,7 +14,7 @@ from compute import trees
 from datastores import actions, contents, listings, paths, volume_answers, volume_contents, volumes
 from datastores.content_api import LINES, PARTS, ContentPaging, PackIn, answers, position
 from datastores.models import Datastore
-from datastores.shown import datastore_for
+from datastores.shown import DatastoreUserOut, datastore_for, show_use
 
 router = Router(tags=["data"])
 
@@ -28,14 +28,6 @@ class VolumeContentOut(Out):
     size: int
     mode: int | None
     modified: datetime
-
-
-class DatastoreUserOut(Out):
-    """What uses a datastore now: a job, by its URN, and whether it writes there. Of one that may not be seen only that it is there."""
-
-    urn: str | None
-    name: str
-    writes: bool
 
 
 class FolderIn(In):
@@ -99,17 +91,8 @@ def new_folder(request: ApiRequest, datastore: str, data: FolderIn) -> Status:
 @access.route("dataset:get")
 def list_users_of(request: ApiRequest, datastore: str) -> list[dict[str, Any]]:
     """What uses a dataset, a model or a volume now, and keeps it from being removed: jobs that have not ended."""
-    return [show_use(one, request.user) for one in actions.users_of(datastore_for(request, datastore, "get"))]
-
-
-def show_use(use: Any, by: Any) -> dict[str, Any]:
-    """What uses it, as far as `by` may see that."""
-    seen = use.target is None or access.allowed(by, "job:get", use.target)
-    return {
-        "urn": (use.urn or None) if seen else None,
-        "name": use.name if seen else "a job of others",
-        "writes": use.writes,
-    }
+    found = datastore_for(request, datastore, "get")
+    return [show_use(one, request.user) for one in actions.users_of(found, by=request.user)]
 
 
 # Bytes

@@ -5,12 +5,9 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-import access
 from compute import trees
 from datastores import actions, listings, pages, previews, volume_contents, volumes
-from datastores.errors import User
 from datastores.models import Datastore
-from datastores.volume_api import show_use
 
 WARNED = 0.9  # of the quota: from there on it is said
 
@@ -36,7 +33,7 @@ def context(datastore: Datastore, folder: str, cursor: str, by: Any) -> dict[str
         "children": [_shown(datastore, folder, child) for child in found],
         "first": address_of(datastore, folder) if cursor else "",
         "older": f"{address}?{urlencode(query | {'page': listings.cursor_of(last)})}" if last else "",
-        "uses": [show_use(one, by) | _job(one) for one in actions.users_of(datastore)],
+        "uses": actions.users_of(datastore, by=by),
         "begun": pages.begun(datastore, by),
         **room(datastore),
     }
@@ -46,13 +43,6 @@ def room(datastore: Datastore) -> dict[str, Any]:
     """How much of a volume's quota is taken."""
     used, quota = datastore.used or 0, datastore.quota or volumes.LARGEST
     return {"taken": min(1.0, used / quota), "tight": used >= WARNED * quota, "full": volumes.is_full(datastore)}
-
-
-def _job(use: User) -> dict[str, str]:
-    """Where the page of a job is that uses it: its project may be another."""
-    found: Any = access.find(use.urn)
-    project = getattr(found, "project", None)
-    return {"job": found.pk, "slug": project.slug} if project else {"job": "", "slug": ""}
 
 
 def _shown(datastore: Datastore, folder: str, child: trees.Entry) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 starts."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Exists, OuterRef, Q
+
 import access
+from accounts.ids import is_id
 from accounts.models import User
 from compute import host
 from datastores import blobs, room, trees, volumes
@@ -118,8 +121,11 @@ def _has(version: Version, sub: str) -> bool:
 
 
 def _datastore(project: Project, wanted: Wanted, by: "User | RoleHolder") -> Datastore:
-    """The one that is meant, if `by` may read it: whatever is not for them is not there."""
-    rows = Datastore.objects.present().for_programs().filter(name=wanted.name)
+    """The one that is meant, if `by` may read it: whatever is not for them is not there, also where its id is known.
+
+    What has this id comes before what is called so: nobody chooses an id, and a name can be made to look like one."""
+    every = Datastore.objects.present().for_programs()
+    rows = every.filter(name=wanted.name)
     if wanted.owner in {PERSONAL, by.username} and isinstance(by, User):
         # What is one's own stays where it is; the job is only shown it.
         mine = rows.filter(project__owner=by, project__personal=True)
@@ -127,8 +133,8 @@ def _datastore(project: Project, wanted: Wanted, by: "User | RoleHolder") -> Dat
     elif wanted.owner:
         rows = rows.filter(project=project, created_by__username=wanted.owner)
     else:
-        rows = rows.filter(project=project)
-    near = sorted(rows, key=lambda one: one.project_id != project.pk)
+        rows = rows.filter(project=project) | every.filter(pk=wanted.name)
+    near = sorted(rows, key=lambda one: (one.pk != wanted.name, one.project_id != project.pk))
     for datastore in chain(near, () if wanted.owner else lending.elsewhere(wanted.name)):
         if access.allowed(by, f"{datastore.kind}:get", datastore):
             if why := lending.why_not(datastore, project, by, writes=_writes(datastore, wanted)):
@@ -141,9 +147,10 @@ def _writes(datastore: Datastore, wanted: Wanted) -> bool:
     return datastore.kind == Kind.VOLUME and wanted.mode != "ro"
 
 
-def choices(project: Project, by: "User | RoleHolder") -> list[tuple[str, str]]:
-    """What somebody may attach here, as (what the job file says, in words); for the form. OFFERED at most: of this project first, then
-    their own Personal data, then what other projects lend."""
+def choices(project: Project, by: "User | RoleHolder") -> tuple[list[tuple[str, str]], bool]:
+    """What somebody may attach here, as (what the job file says, in words), for the form; and whether there is more. OFFERED at most: of
+    this project first, then their own Personal data, then what other projects lend."""
+    of_use = Q(kind=Kind.VOLUME) | Exists(Version.objects.filter(datastore=OuterRef("pk")))
     readable = Datastore.objects.present().visible_to(by).select_related("project", "created_by").order_by("name")
     sources = (
         readable.in_project(project),
@@ -152,10 +159,10 @@ def choices(project: Project, by: "User | RoleHolder") -> list[tuple[str, str]]:
     )
     rows: list[Datastore] = []
     for source in sources:
-        rows += source[: OFFERED - len(rows)]
-    latest = Version.objects.latest_of(rows)
-    offered = [row for row in rows if (row.pk in latest or row.kind == Kind.VOLUME) and Wanted.fits(row.name)]
-    return [_choice(row, project, by, _kind_of(row, latest.get(row.pk))) for row in offered]
+        rows += source.filter(of_use)[: OFFERED + 1 - len(rows)]  # one more says that there is more
+    offered = rows[:OFFERED]
+    latest = Version.objects.latest_of(offered)
+    return [_choice(row, project, by, _kind_of(row, latest.get(row.pk))) for row in offered], len(rows) > OFFERED
 
 
 def _choice(row: Datastore, project: Project, by: "User | RoleHolder", said: str) -> tuple[str, str]:
@@ -174,10 +181,18 @@ def _kind_of(datastore: Datastore, latest: Version | None) -> str:
     return f"{datastore.kind}, version {latest.number}" if latest else f"{datastore.kind}, the job may write there"
 
 
-def written(job: Job) -> list[Wanted]:
-    """The volumes that the job may write, as its spec says it: what has versions is pinned there."""
+def named(job: Job) -> list[Wanted]:
+    """What the job has, as its spec says it, with the name of what this says by its id."""
     every = [Wanted.of(text) for text in job.spec.get("data", [])]
-    return [one for one in every if one.version is None and one.mode != "ro"]
+    if not any(is_id(one.name) for one in every):
+        return every
+    names = dict(job.mounts.values_list("datastore", "datastore__name"))
+    return [replace(one, name=names.get(one.name, one.name)) for one in every]
+
+
+def written(those: list[Wanted]) -> list[Wanted]:
+    """The volumes among what a job has, which it may write: what has versions is pinned."""
+    return [one for one in those if one.version is None and one.mode != "ro"]
 
 
 def mount(job: Job, those: list[Found]) -> None:
@@ -276,19 +291,18 @@ def note_writing() -> None:
     volumes.note_written(rows.values("datastore"), older=MEASURED_EVERY)
 
 
-def users_of(datastore: Datastore) -> list[Use]:
-    """The jobs that have not ended and have something of it."""
-    rows = Mount.objects.filter(datastore=datastore, job__state__in=UNFINISHED).select_related("job__project")
-    found: dict[str, Use] = {}
-    for one in rows.order_by("job__created_at", "job"):
-        known = found.get(one.job_id)
-        writes = one.writes or (known is not None and known.writes)
-        found[one.job_id] = _use(one.job, datastore, writes=writes)
-    return list(found.values())
+def users_of(datastore: Datastore, by: "User | RoleHolder") -> list[Use]:
+    """The jobs that have not ended and have something of it, as far as `by` may see them."""
+    rows = Mount.objects.filter(datastore=datastore, job__state__in=UNFINISHED)
+    writing = set(rows.filter(writes=True).values_list("job", flat=True))
+    jobs = Job.objects.for_programs().filter(pk__in=rows.values("job")).order_by("created_at", "id")
+    seen = set(jobs.order_by().visible_to(by).values_list("pk", flat=True))
+    return [_use(job, datastore, writes=job.pk in writing, seen=job.pk in seen) for job in jobs]
 
 
-def _use(job: Job, datastore: Datastore, *, writes: bool) -> Use:
-    """What is told of a job; of one in another project little, for whoever removes the data may not see that project."""
-    if job.project_id == datastore.project_id or datastore.project.personal:
-        return Use(job.urn, f"job {job.name}", writes, job)
-    return Use("", "a job of another project", writes, job)
+def _use(job: Job, datastore: Datastore, *, writes: bool, seen: bool) -> Use:
+    """What is told of a job: of one that is not to be seen, that it is there."""
+    if seen:
+        return Use(job.urn, f"job {job.name}", writes, job.created_by, job.by_role, job)
+    near = job.project_id == datastore.project_id
+    return Use("", "a job of others" if near else "a job of another project", writes)

@@ -11,7 +11,7 @@ from billing import usage
 from billing.money import in_words
 from compute import trees
 from jobs import artifacts, hidden, lending, logs, queue, rows, transfers
-from jobs.data import written
+from jobs.data import named, written
 from jobs.models import Attempt, Job, Transfer
 from jobs.spec import Spec
 from jobs.states import FINAL, JobState, Reason
@@ -72,7 +72,7 @@ def detail_context(user: "User", job: Job, *, tab: str, chosen: str = "") -> dic
         "attempt": attempt,
         "tab": tab,
         "log": _log(job, attempt),
-        "written": ", ".join(f"{one.name} ({one.path})" for one in written(job)),
+        "written": ", ".join(f"{one.name} ({one.path})" for one in written(named(job))),
         "error": error_of(job, attempt) if job.state == JobState.FAILED and tab == "log" else None,
         "difference": difference(job) if job.state == JobState.FAILED and tab == "log" else "",
         "facts": facts(job, attempt, user) + cost(job),
@@ -99,8 +99,8 @@ def facts(job: Job, attempt: Attempt | None, user: "User") -> list[tuple[str, st
         found.append(("Bid", str(job.bid)))
     if keys := job.spec.get("keys"):
         found.append(("Keys", ", ".join(keys)))
-    if data := job.spec.get("data"):
-        found.append(("Data", ", ".join(data)))
+    if data := named(job):
+        found.append(("Data", ", ".join(map(str, data))))
         found += [("From elsewhere", said) for said in lending.notices(lending.borrowed(job), job.project, user)]
     if output := job.spec.get("output"):
         found.append(("Output", ", ".join(one["to"] for one in output)))

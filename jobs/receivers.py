@@ -22,9 +22,9 @@ def connect() -> None:
     datastore_removing.connect(_datastore_removing, dispatch_uid="jobs.datastore_removing")
 
 
-def _datastore_removing(sender: object, *, datastore: Datastore, **_: object) -> list[User]:
+def _datastore_removing(sender: object, *, datastore: Datastore, by: Any, **_: object) -> list[User]:
     """Names the jobs that still need it."""
-    return data.users_of(datastore)
+    return data.users_of(datastore, by)
 
 
 def find_job(job_id: str) -> Job | None:

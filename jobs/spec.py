@@ -202,6 +202,9 @@ class Wanted:
         except ValueError:
             return False
 
+    def __str__(self) -> str:
+        return self.pinned(self.version) if self.version else self.of_volume
+
     def pinned(self, version: int) -> str:
         """The same, of just this version."""
         return self._said(f"@{version}")

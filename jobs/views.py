@@ -137,7 +137,7 @@ def _form_page(
 ) -> HttpResponse:
     form.offer_keys(attached.choices(project, request.user))
     form.offer_opening(attached.opening(project, request.user))
-    offered = data.choices(project, request.user)
+    offered, more_offered = data.choices(project, request.user)
     context = {
         "project": project,
         "form": form,
@@ -145,7 +145,7 @@ def _form_page(
         "cloned": cloned,
         "rows": {name: form.rows(name) for name in ("input", "output")} | {"empty": form.row()},
         "offered": offered,
-        "more_offered": len(offered) == data.OFFERED,
+        "more_offered": more_offered,
         "kept_files": cloned.files if cloned else [],
         **_preview(project, form),
     }

@@ -121,7 +121,8 @@ def test_it_is_kept_while_something_uses_it(volume, owner, filled, program):
         with pytest.raises(InUse):
             actions.remove(datastore=volume, by=owner)
         shown = program(owner).get(f"/datastores/{volume.pk}/users").json()
-        assert shown == [{"urn": "urn:x", "name": "job x", "writes": True}]
+        nobody = {"created_by": None, "by_role": None, "state": None}
+        assert shown == [{"urn": "urn:x", "name": "job x", "writes": True} | nobody]
     finally:
         datastore_removing.disconnect(asked)
     assert content(filled) == FILES

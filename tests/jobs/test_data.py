@@ -5,6 +5,8 @@ import os
 import shutil
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 import access
 from datastores import actions as datastores
@@ -189,7 +191,7 @@ def test_who_may_not_read_there_learns_nothing_of_it(project, owner, make_user, 
         assert wrong(own, stranger, "vision.faces:/data") == "data: vision.faces:/data: " + wrong(
             own, stranger, "vision.nothing:/data"
         ).removeprefix("data: vision.nothing:/data: ")
-        assert data.choices(own, stranger) == []
+        assert data.choices(own, stranger) == ([], False)
 
 
 def test_the_form_offers_what_is_others_and_what_is_personal(project, owner, make_user, join, version):
@@ -198,15 +200,46 @@ def test_the_form_offers_what_is_others_and_what_is_personal(project, owner, mak
     mine = datastores.create(
         project=Project.objects.get(owner=reader, personal=True), kind=Kind.VOLUME, name="notes", by=reader
     )
-    found = dict(data.choices(project, reader))
+    found = offered(project, reader)
     others = f"{owner.username}:{version.datastore.name}"
     assert found[f"{others}:/data/{version.datastore.name}"] == f"{others} (dataset, version 1)"
     assert found["personal:notes:/data/notes"].startswith("personal:notes (volume")
     for line in found:
         actions.check(project=project, spec=parse({"command": "true", "data": [line]}), by=reader)
-    assert not any("notes" in line for line, _ in data.choices(project, owner))
-    assert dict(data.choices(mine.project, reader)).keys() == {"notes:/data/notes"}
-    assert f"{version.datastore.name}:/data/{version.datastore.name}" in dict(data.choices(project, owner))
+    assert not any("notes" in line for line in offered(project, owner))
+    assert offered(mine.project, reader).keys() == {"notes:/data/notes"}
+    assert f"{version.datastore.name}:/data/{version.datastore.name}" in offered(project, owner)
+
+
+def offered(project, by) -> dict[str, str]:
+    lines, more = data.choices(project, by)
+    assert not more
+    return dict(lines)
+
+
+def test_the_form_offers_what_has_a_version_and_says_truly_whether_there_is_more(
+    project, owner, version, monkeypatch, as_user, resource, django_assert_num_queries
+):
+    monkeypatch.setattr(data, "OFFERED", 3)
+    for number in range(data.OFFERED + 2):  # which come before it by name, and have nothing to be read
+        datastores.create(project=project, kind="dataset", name=f"a{number}", by=owner)
+    assert offered(project, owner).keys() == {"faces:/data/faces"}
+    for number in range(data.OFFERED - 1):
+        datastores.create(project=project, kind="volume", name=f"v{number}", by=owner)
+    with CaptureQueriesContext(connection) as asked:
+        assert len(offered(project, owner)) == data.OFFERED
+    few = len(asked)
+    new = f"/p/{project.slug}/jobs/new"
+    assert "and more: write" not in as_user(owner).get(new).content.decode()
+    datastores.create(project=project, kind="volume", name="v9", by=owner)
+    lines, more = data.choices(project, owner)
+    assert len(lines) == data.OFFERED and more
+    assert "and more: write their names" in as_user(owner).get(new).content.decode()
+    monkeypatch.setattr(data, "OFFERED", 30)
+    for number in range(10):
+        push(datastores.create(project=project, kind="model", name=f"m{number}", by=owner), {"w": b"1"}, owner)
+    with django_assert_num_queries(few):
+        assert len(offered(project, owner)) == 14
 
 
 def test_what_is_no_longer_lent_is_not_shown_to_a_job_that_waits(submit, project, owner, elsewhere, version, resource):
@@ -368,6 +401,51 @@ def test_a_job_that_is_cancelled_meanwhile_stops_it(submit, owner, version, copi
     assert not data.bring(job.pk)
     job.refresh_from_db()
     assert job.state == JobState.CANCELLED and nothing_is_left_of(version)
+
+
+def test_what_is_wanted_by_its_id_is_the_same_as_by_name(submit, project, owner, make_user, join, version, as_user):
+    known = version.datastore.pk
+    job = submit(owner, f"{known}/train:/data", f"{known}@1:/more")
+    assert job.spec["data"] == [f"{known}@1/train:/data", f"{known}@1:/more"]
+    assert {one.version for one in job.mounts.all()} == {version} and data.bring(job.pk)
+    page = as_user(owner).get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
+    assert "<dd>faces@1/train:/data, faces@1:/more</dd>" in page
+    datastores.edit(datastore=version.datastore, name="people", by=owner)
+    page = as_user(owner).get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
+    assert "<dd>people@1/train:/data, people@1:/more</dd>" in page
+    disguised = datastores.create(project=project, kind="dataset", name=known, by=owner)
+    push(disguised, {"x": b"other"}, owner)
+    assert submit(owner, f"{known}:/data").mounts.get().datastore == version.datastore  # not what is only called so
+    reader = join(project, make_user("rosa"), "Viewer").user
+    sound = projects.create(name="Sound", by=reader)
+    assert "only jobs of that project read its data" in wrong(sound, reader, f"{known}:/data")
+    projects.lend_data(project=project, lends=True, by=owner)
+    assert submit(reader, f"{known}:/data", into=sound).mounts.get().version == version
+
+
+def test_an_id_that_is_not_for_somebody_is_as_one_that_is_none(
+    submit, project, owner, version, levels_of_nothing, make_user, collaborator
+):
+    def said(place, by, known):
+        return wrong(place, by, f"{known}:/data").replace(known, "X")
+
+    stranger = make_user("sven")
+    own = Project.objects.get(owner=stranger, personal=True)
+    secret = datastores.create(
+        project=Project.objects.get(owner=collaborator, personal=True), kind="dataset", name="mine", by=collaborator
+    )
+    push(secret, {"x": b"1"}, collaborator)
+    nothing = "a234567a234567a2"
+    for lends in (False, True):
+        projects.lend_data(project=project, lends=lends, by=owner)
+        assert said(own, stranger, version.datastore.pk) == said(own, stranger, nothing)
+        for place, by in ((project, levels_of_nothing), (project, owner)):
+            assert said(place, by, secret.pk) == said(place, by, nothing)
+    assert said(project, levels_of_nothing, version.datastore.pk) == said(project, levels_of_nothing, nothing)
+    assert submit(collaborator, f"{secret.pk}:/m").mounts.get().datastore == secret  # their own comes along
+    datastores.remove(datastore=datastores.create(project=project, kind="dataset", name="gone", by=owner), by=owner)
+    gone = Datastore.objects.get(name="gone")
+    assert said(project, owner, gone.pk) == said(project, owner, nothing)
 
 
 def test_a_dataset_is_kept_while_a_job_has_it(submit, owner, dataset, version):  # noqa: F811

@@ -5,13 +5,15 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from compute import host
 from datastores import actions as datastores
 from datastores import volumes
 from datastores.errors import InUse
 from datastores.models import Datastore
-from datastores.volume_api import show_use
+from datastores.shown import show_use
 from jobs import actions, data, engine, places, queue, tasks
 from jobs.models import Job
 from jobs.states import JobState, Reason
@@ -75,7 +77,7 @@ def test_ones_own_personal_one_comes_along(collaborator, submit, var):  # noqa: 
     assert submit(collaborator, "personal:home:/v").mounts.get().datastore == home
 
 
-def test_one_of_another_project_is_only_read_where_it_is_lent(submit, project, owner, volume, as_user):  # noqa: F811
+def test_one_of_another_project_is_only_read_where_it_is_lent(submit, project, owner, collaborator, volume, as_user):  # noqa: F811
     sound = projects.create(name="Sound", by=owner)
     assert "only jobs of that project" in wrong(sound, owner, "vision.home:/v:ro")
     projects.lend_data(project=project, lends=True, by=owner)
@@ -83,14 +85,18 @@ def test_one_of_another_project_is_only_read_where_it_is_lent(submit, project, o
     job = submit(owner, "vision.home/ü 1:/v:ro", into=sound)
     assert [(place["target"], place["volume"]["writes"]) for place in data.places(job)] == [("/v", False)]
     assert 'data-add-line="vision.home:/data/home:ro"' in as_user(owner).get("/p/sound/jobs/new").content.decode()
-    assert program_users(owner, volume) == [{"urn": None, "name": "a job of another project", "writes": False}]
+    hidden = {"urn": None, "created_by": None, "by_role": None, "state": None}
+    told = {"name": "a job of another project", "writes": False} | hidden
+    assert program_users(collaborator, volume) == [told]  # who sees the volume, but not the other project
+    [seen] = program_users(owner, volume)
+    assert (seen["urn"], seen["created_by"]["username"], seen["state"]) == (job.urn, owner.username, "queued")
     projects.lend_data(project=project, lends=False, by=owner)
     with pytest.raises(data.Unusable, match="only jobs of that project read its data"):
         data.places(job)
 
 
 def program_users(by, volume):
-    return [show_use(use, by) for use in datastores.users_of(volume)]
+    return [show_use(use, by) for use in datastores.users_of(volume, by=by)]
 
 
 def test_where_it_cannot_be_had_that_is_said(project, owner, volume, monkeypatch, submit, resource):  # noqa: F811
@@ -156,12 +162,22 @@ def test_a_job_that_filled_one_has_failed_and_says_so(submit, owner, volume, res
 
 def test_it_stays_while_a_job_has_it_and_says_which(submit, owner, volume, program, project, join, make_user):  # noqa: F811
     job = submit(owner, "home:/v", "home/ü 1:/w:ro")
-    with pytest.raises(InUse, match="job job"):
+    said = rf"in use by job job of Olga Owner \({job.pk}, queued\)\. Wait"
+    with pytest.raises(InUse, match=said):
         datastores.remove(datastore=volume, by=owner)
     at = f"/datastores/{volume.pk}/users"
-    assert program(owner).get(at).json() == [{"urn": job.urn, "name": "job job", "writes": True}]
-    blind = join(project, make_user("bob"), NONE | {"job": "none", "volume": "read"}).user
-    assert program(blind).get(at).json() == [{"urn": None, "name": "a job of others", "writes": True}]
+    [told] = program(owner).get(at).json()
+    assert told.pop("created_by")["username"] == owner.username
+    assert told == {"urn": job.urn, "name": "job job", "writes": True, "by_role": None, "state": "queued"}
+    refused = program(owner).delete(f"/datastores/{volume.pk}").json()
+    assert [(one["urn"], one["created_by"]["name"], one["state"]) for one in refused["users"]] == [
+        (job.urn, "Olga Owner", "queued")
+    ]
+    blind = join(project, make_user("bob"), NONE | {"job": "none", "volume": "all"}).user
+    hidden = {"urn": None, "created_by": None, "by_role": None, "state": None}
+    assert program(blind).get(at).json() == [{"name": "a job of others", "writes": True} | hidden]
+    with pytest.raises(InUse, match=r"in use by a job of others\. Wait"):
+        datastores.remove(datastore=volume, by=blind)
     actions.stop(job=job, by=owner)
     assert program(owner).get(at).json() == []
     datastores.remove(datastore=volume, by=owner)
@@ -179,7 +195,7 @@ def test_who_may_no_longer_change_it_has_no_job_that_does(submit, project, colla
 
 
 def test_the_form_offers_volumes(project, owner, volume):
-    assert ("home:/data/home", "home (volume, the job may write there)") in data.choices(project, owner)
+    assert ("home:/data/home", "home (volume, the job may write there)") in data.choices(project, owner)[0]
 
 
 def test_an_empty_log_names_the_volumes_in_which_the_output_may_be(as_user, project, owner, volume, submit):  # noqa: F811
@@ -201,3 +217,30 @@ def test_what_running_jobs_may_write_is_measured_now_and_then(submit, owner, vol
     Datastore.objects.update(measured_at=volume.measured_at - 2 * data.MEASURED_EVERY)
     tasks.note_writing()
     assert [one.name for one in Datastore.objects.filter(measured_at=None, kind="volume")] == ["home"]
+
+
+def test_its_page_says_who_has_it(submit, project, owner, volume, as_user, join, make_user, django_assert_num_queries):  # noqa: F811
+    at = f"/p/{project.slug}/data/{volume.pk}"
+    job = submit(owner, f"{volume.pk}:/v")
+    page = as_user(owner)
+    page.get(at)
+    with CaptureQueriesContext(connection) as asked:
+        shown = " ".join(page.get(at).content.decode().split())
+    one = len(asked)
+    row = shown[shown.index(f"/p/{project.slug}/jobs/{job.pk}") :].partition("</li>")[0]
+    assert "Olga Owner" in row and 'data-state="queued">Queued<' in row and "writes" in row
+    for _ in range(3):
+        submit(owner, "home:/v:ro")
+    with django_assert_num_queries(one):
+        page.get(at)
+    blind = join(project, make_user("bob"), NONE | {"job": "none", "volume": "read"}).user
+    shown = as_user(blind).get(at).content.decode()
+    assert shown.count("a job of others") == 4 and job.pk not in shown and "Queued" not in shown
+
+
+def test_a_volume_by_its_id_is_named_where_it_is_written(submit, project, owner, volume, as_user, resource):  # noqa: F811
+    job = submit(owner, f"{volume.pk}/ü 1:/v", f"{volume.pk}:/w:ro")
+    assert job.spec["data"] == [f"{volume.pk}/ü 1:/v", f"{volume.pk}:/w:ro"]
+    page = as_user(owner).get(f"/p/{project.slug}/jobs/{job.pk}").content.decode()
+    assert "<dd>home/ü 1:/v, home:/w:ro</dd>" in page
+    assert [(one.name, one.path) for one in data.written(data.named(job))] == [("home", "/v")]

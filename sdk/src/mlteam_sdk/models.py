@@ -462,11 +462,15 @@ class Content(Thing):
 
 
 class DatastoreUser(Thing):
-    """What uses a datastore now: a job, by its URN, which is None for whoever may not see it, and whether it writes there."""
+    """What uses a datastore now: a job, by its URN, and whether it writes there; who submitted it, a person or the key of a role
+    (`by_role`), and its state. Of one that may not be seen all but the name and `writes` is None."""
 
     urn: str | None = None
     name: str = ""
     writes: bool = False
+    created_by: UserFacts | None = None
+    by_role: str | None = None
+    state: str | None = None
 
 
 class Change(Thing):

@@ -94,6 +94,98 @@ def test_new_is_a_volume_unless_something_else_is_said(at: Command, desk: Desk) 
     assert desk.asked[-1].json["kind"] == "model"
 
 
+JOE = project("Joe", 5, parent=project("Acme", 6))
+THERE = dataset("home", 6, kind="volume", project=JOE, latest=None)
+LITERAL = dataset("acme.joe.home", 7, kind="volume", latest=None)
+
+
+@pytest.fixture
+def nested(desk: Desk) -> list[dict[str, Any]]:
+    """A desk that knows the project acme.joe, too; and the datastores that it says there are, in whatever projects."""
+    there: list[dict[str, Any]] = []
+
+    def projects(asked: Any) -> tuple[int, Any]:
+        wanted = (asked.query.get("full_name") or asked.query.get("q") or [""])[0]
+        found = [one for one in (VISION, JOE) if wanted in (one["full_name"], one["name"].lower())]
+        return 200, {"items": found, "next": None}
+
+    def datastores(asked: Any) -> tuple[int, Any]:
+        name, place = asked.query["name"], asked.query.get("project")
+        found = [one for one in there if [one["name"]] == name and place in (None, [one["project"]["id"]])]
+        return 200, {"items": found, "next": None}
+
+    desk.on("GET /projects", projects)
+    desk.on(f"GET /projects/{JOE['id']}", JOE)
+    desk.on("GET /datastores", datastores)
+    for place in (VISION, JOE):
+        desk.on(f"POST /projects/{place['id']}/datastores", lambda asked: (201, dataset("home", 5, kind="volume")))
+    return there
+
+
+def made(desk: Desk) -> list[tuple[str, str]]:
+    """Where something was made, and as what."""
+    return [(one.path.rpartition("/projects/")[2][:16], one.json["name"]) for one in desk.asked if one.method == "POST"]
+
+
+def test_a_new_one_is_made_in_the_project_before_its_dot(at: Command, desk: Desk, nested: list[Any]) -> None:
+    assert at("data", "new", "acme.joe.home", "-q", **HERE).out == "ddddddddddddddd5\n"
+    assert made(desk) == [(JOE["id"], "home")]
+    assert at("--project", "vision", "data", "new", "acme.joe.home", **HERE).status == 0
+    assert made(desk)[1:] == [(VISION["id"], "acme.joe.home")]
+
+
+def test_a_project_before_the_dot_that_is_not_there_or_not_for_one_is_said(
+    at: Command, desk: Desk, nested: list[Any]
+) -> None:
+    ran = at("data", "new", "acme.jeo.home", **HERE)
+    assert ran.status == 1 and made(desk) == []
+    assert "There is no project acme.jeo that you may see." in ran.err and "made with --project PROJECT" in ran.err
+    desk.refuse(f"POST /projects/{JOE['id']}/datastores", 403, "forbidden", "You may make no volumes in Joe.")
+    ran = at("data", "new", "acme.joe.home", **HERE)
+    assert ran.status == 1 and ran.err.startswith("Warning: ") and "You may make no volumes in Joe." in ran.err
+
+
+def test_what_is_called_like_a_full_name_hides_nothing(at: Command, desk: Desk, nested: list[Any]) -> None:
+    nested += [LITERAL]
+    desk.on(f"GET /datastores/{LITERAL['id']}", LITERAL)
+    ran = at("data", "new", "acme.joe.home", **HERE)
+    assert ran.status == 1 and made(desk) == []
+    assert f"a volume that is itself called acme.joe.home ({LITERAL['id']})" in ran.err and "data rename" in ran.err
+    assert at("data", "get", "acme.joe.home", "--field", "id", **HERE).out == f"{LITERAL['id']}\n"
+    nested += [THERE]
+    ran = at("data", "get", "acme.joe.home", **HERE)
+    assert ran.status == 1 and "2 datastores are named acme.joe.home. Give the id of one" in ran.err
+    assert LITERAL["id"] in ran.err and THERE["id"] in ran.err
+    named = at("--project", "vision", "data", "get", "acme.joe.home", "--field", "id", **HERE)
+    assert named.out == f"{LITERAL['id']}\n"
+
+
+def test_a_quota_is_shown_when_none_is_given(at: Command, desk: Desk) -> None:
+    ran = at("data", "quota", "home", **HERE)
+    assert ran.lines[1].split() == [VOLUME["id"], "home", "4096", str(1 << 30)]
+    assert {one.method for one in desk.asked} == {"GET"}
+    ran = at("data", "quota", "digits", **HERE)
+    assert ran.status == 1 and "is a dataset: only a volume has a quota" in ran.err
+
+
+def test_versions_without_a_difference_are_said_to_have_none(at: Command, desk: Desk) -> None:
+    desk.on(f"GET /datastores/{DIGITS['id']}/compare", [])
+    ran = at("data", "compare", "digits", "3", "latest", **HERE)
+    assert ran.status == 0 and ran.err == "There is no difference between the versions 3 and 3 of digits.\n"
+    assert at("data", "compare", "digits", "3", "3", "--format", "json", **HERE).out == "[]\n"
+
+
+def test_who_has_one_now(at: Command, desk: Desk) -> None:
+    seen = {"urn": "acme:project:x:job:y", "name": "job train", "created_by": BOB, "by_role": None}
+    hidden = dict.fromkeys(("urn", "created_by", "by_role", "state")) | {"name": "a job of others", "writes": False}
+    uses = [{**seen, "state": "running", "writes": True}, hidden]
+    desk.on(f"GET /datastores/{VOLUME['id']}/users", lambda asked: (200, uses))
+    ran = at("data", "users", "home", **HERE)
+    assert ran.lines[0].split() == ["urn", "name", "created_by.username", "state", "writes"]
+    assert ran.lines[1].split() == ["acme:project:x:job:y", "job", "train", "bob", "running", "yes"]
+    assert ran.lines[2].split() == ["-", "a", "job", "of", "others", "-", "-", "no"]
+
+
 @pytest.mark.parametrize("path", ["/etc", "..", "../x", "a/../../b", "a//b", ""])
 def test_paths_that_lead_elsewhere_are_refused(at: Command, tmp_path: Path, path: str) -> None:
     for words in (

@@ -292,15 +292,19 @@ $ mlteam data content ls snow.some_account.some_data
 """
 
 
-def test_the_dialogue_of_a_volume(ada: Person) -> None:
+def test_the_dialogue_of_a_volume(ada: Person, person_at: Callable[..., Person]) -> None:
     """Made, filled, listed and cleared as the handbook of ElementAI's toolkit tells it."""
     ada("project", "new", "snow")
-    inner = ada("project", "new", "some_account", "--parent", "snow", "--field", "id").out.strip()
+    ada("project", "new", "snow.some_account")
     fill(
         ada.directory / "some_data",
         {line.removesuffix(" new"): b"x" for line in DIALOGUE.splitlines()[4:13] if "Store" in line or ".txt" in line},
     )
-    ada("data", "new", "some_data", "--project", inner)
+    made = ada("data", "new", "snow.some_account.some_data", "-q").out.strip()
+    assert ada("data", "get", made, "--fields", "name,project.full_name", "-H").out.split() == [
+        "some_data",
+        "snow.some_account",
+    ]
     ada("data", "push", "snow.some_account.some_data", "some_data", "--quiet")
     said: list[str] = []
     for line in DIALOGUE.splitlines():
@@ -310,6 +314,15 @@ def test_the_dialogue_of_a_volume(ada: Person) -> None:
     assert said[: len(told)] == told and said[len(told) :] in ([], ["name status"])
     for path in ("..", "/etc", "../x", "AAA/../.."):
         assert ada("data", "content", "rm", "snow.some_account.some_data", path, status=1).err.startswith("Error: “")
+    grace = person_at("grace")
+    grace_sees_none = grace("data", "new", "snow.some_account.mine", status=1).err
+    assert "no project snow.some_account that you may see" in grace_sees_none
+    assert grace("data", "new", "vision.mine", status=1).err.startswith("Warning: ")  # where she may only look
+    assert ada("data", "new", "snow.other.some_data", status=1).err.startswith("Error: There is no project snow.other")
+    literal = ada("data", "new", "snow.some_account.some_data", "--project", "vision", "-q").out.strip()
+    both = ada("data", "get", "snow.some_account.some_data", status=1).err
+    assert literal in both and made in both
+    ada("data", "rm", literal, "--yes")
     ada("project", "rm", "snow.some_account", "--yes")
     ada("project", "rm", "snow", "--yes")
 
@@ -325,7 +338,8 @@ def test_a_volume_goes_up_is_written_by_a_job_and_comes_down(ada: Person, person
     assert (first["version"], first["sent"]) == (None, len(files))
     assert json.loads(ada("data", "push", "home", "my home", "--format", "json").out)["sent"] == 0
     script = 'exec >> "/home/me/logs of ${MLTEAM_JOB_ID}" 2>&1; echo "attempt ${MLTEAM_ATTEMPT}"; rm /home/me/a.txt'
-    job = ada.submit("--wait", "--data", "home:/home/me", "--", "bash", "-c", script).splitlines()[0].strip()
+    assert ada("data", "quota", "home", "--field", "quota").out == f"{1 << 30}\n"
+    job = ada.submit("--wait", "--data", f"{made}:/home/me", "--", "bash", "-c", script).splitlines()[0].strip()
     log = f"logs of {job}"
     listed = ada("data", "content", "ls", "home", "--field", "name").lines
     assert log in listed and "a.txt" not in listed and "Дата/набор 1.csv" in listed

@@ -57,8 +57,8 @@ data = group(
         "compare": (f"{HERE}:compare", "Says what is different between two versions."),
         "rename": (f"{HERE}:rename", "Gives another name."),
         "describe": (f"{HERE}:describe", "Says in Markdown what it is."),
-        "quota": (f"{HERE}:quota", "Says how much a volume may have."),
-        "users": (f"{HERE}:users", "Lists the jobs that have it now."),
+        "quota": (f"{HERE}:quota", "Says how much a volume may have, or changes that."),
+        "users": (f"{HERE}:users", "Lists the jobs that have it now, and whose they are."),
         "rm": (f"{HERE}:rm", "Removes a dataset, model or volume with all that is in it."),
     },
     aliases={"list": "ls", "create": "new", "remove": "rm", "info": "get"},
@@ -139,7 +139,7 @@ def _versioned(found: Thing) -> Thing:
 
 
 @command("new")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="[PROJECT.]NAME")
 @click.option("--kind", type=click.Choice(KINDS), default="volume", show_default=True)
 @click.option("--description", default="", metavar="TEXT", help="What it is, in Markdown.")
 @click.option(
@@ -163,18 +163,24 @@ def new(
     as_it_is: bool,
     quiet: bool,
 ) -> None:
-    """Makes a volume, or with --kind a dataset or a model, in the active project; with --from also its first version."""
+    """Makes a volume, or with --kind a dataset or a model, in the active project; with --from also its first version.
+
+    `mlteam data new vision.production.home` makes home in the project vision.production. With --project PROJECT, NAME may have dots.
+    """
+    from mlteam_sdk.cli import names
+
     if address and kind == VOLUME:
         raise click.UsageError(
             "--from makes a version, which a volume does not have. Add --kind dataset or --kind model."
         )
     said = session()
+    project, name = names.home(said, name)
     body: Thing = {"kind": kind, "name": name, "description": description}
     if quota:
         body["quota"] = _size(quota)
     if address:
         body |= {"address": address, "key": key, "unpack": not as_it_is}
-    made = said.post(f"/projects/{said.project_id}/datastores", body)
+    made = said.post(f"/projects/{project}/datastores", body)
     if address:
         _awaited(_datastore(made).imports.list(limit=1)[0], quiet)
         made = said.get(f"/datastores/{made['id']}")
@@ -562,22 +568,24 @@ def content_mkdir(name: str, path: str) -> None:
 
 @command("quota")
 @NAME
-@click.argument("size", metavar="SIZE")
+@click.argument("size", required=False, metavar="[SIZE]")
 @prints("id", "name", "used", "quota")
-def quota(out: Output, name: str, size: str) -> None:
-    """Says how much a volume may have at most: 50GiB, 500MiB or a number of bytes."""
+def quota(out: Output, name: str, size: str | None) -> None:
+    """Says how much a volume may have at most, in bytes, and has; with SIZE (50GiB, 500MiB or a number of bytes) it may have that."""
     from mlteam_sdk.cli.refusals import about
 
-    most, found = _size(size), _found(name)
+    most, found = _size(size) if size is not None else None, _found(name)
+    if found["kind"] != VOLUME:
+        raise Trouble(f"{found['name']} ({found['id']}) is a {found['kind']}: only a volume has a quota.")
     with about(found):
-        out.one(session().patch(f"/datastores/{found['id']}", {"quota": most}))
+        out.one(found if most is None else session().patch(f"/datastores/{found['id']}", {"quota": most}))
 
 
 @command("users")
 @NAME
-@prints("urn", "name", "writes")
+@prints("urn", "name", WHO, "state", "writes")
 def users(out: Output, name: str) -> None:
-    """Lists the jobs that have it now, which keep it from being removed."""
+    """Lists the jobs that have it now, which keep it from being removed: who submitted each, its state, and whether it writes."""
     out.rows(session().get(f"/datastores/{_found(name)['id']}/users"))
 
 
@@ -600,7 +608,10 @@ def compare(out: Output, name: str, old: str, new: str) -> None:
         _check_number(number)
     found = _versioned(_found(name))
     asked = {"old": _number(found, old), "new": _number(found, new)}
-    out.rows(session().items(f"/datastores/{found['id']}/compare", None, **asked))
+    different = list(session().items(f"/datastores/{found['id']}/compare", None, **asked))
+    out.rows(different)
+    if not different:
+        note(f"There is no difference between the versions {asked['old']} and {asked['new']} of {found['name']}.")
 
 
 @command("rename")

@@ -159,7 +159,8 @@ DATASTORES: Final = ("dataset", "model", "volume")
 def datastore(session: "Session", text: str) -> Thing:
     """The dataset, model or volume with this id, URN or name in the active project, or `USER:NAME`, or `PROJECT.NAME`.
 
-    `PROJECT` is a project's full name. A name that the active project has not is looked for in all others.
+    `PROJECT` is a project's full name. A name that the active project has not is looked for in all others. Where a name with a dot means
+    one thing here and one of another project, neither hides the other: Trouble lists both, unless a project was named on the command line.
     """
     known = next(filter(None, (id_in(text, kind) for kind in DATASTORES)), "")
     if found := _by_id(session, "datastores", known):
@@ -171,9 +172,35 @@ def datastore(session: "Session", text: str) -> Thing:
         return only([one for one in listed if (one.get("created_by") or {}).get("id") == whose], "datastore", text)
     here = None if known else session.project_id_or_none
     found_here = session.some("/datastores", 2, name=text, project=here) if here else []
-    return only(
-        found_here or _in_project(session, text) or session.some("/datastores", ENOUGH, name=text), "datastore", text
-    )
+    found_there = [] if found_here and session.project_named else _in_project(session, text)
+    found = {thing["id"]: thing for thing in (*found_here, *found_there)}
+    return only(found.values() or session.some("/datastores", ENOUGH, name=text), "datastore", text)
+
+
+def home(session: "Session", text: str) -> tuple[str, str]:
+    """Where what is made as `[PROJECT.]NAME` comes, as that project's id, and what it is called.
+
+    A project that was named on the command line is where, and then NAME may have dots. Raises Trouble where the active project has one
+    that is itself called so: of the two, nobody could tell which is meant.
+    """
+    where, _, name = text.rpartition(".")
+    if not where or session.project_named:
+        return session.project_id, text
+    try:
+        found = project(session, where)["id"]
+    except Missing as error:
+        how = "A name that has a dot itself is made with --project PROJECT."
+        raise Missing(error.message, more=[how]) from None
+    here = session.project_id_or_none
+    for thing in session.some("/datastores", 1, name=text, project=here) if here else ():
+        whose = (
+            f"{thing['project']['full_name']} has a {thing['kind']} that is itself called {clean(text)} ({thing['id']})"
+        )
+        how = f"`mlteam data rename {thing['id']} NEW` gives it another name"
+        raise Trouble(
+            f"{whose}.", more=[f"{how}; --project {clean(where)} and {clean(name)} makes this one all the same."]
+        )
+    return str(found), name
 
 
 def _in_project(session: "Session", text: str) -> list[Thing]:

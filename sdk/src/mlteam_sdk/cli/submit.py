@@ -47,7 +47,7 @@ def _spec_options() -> list[Callable[..., Any]]:
             "--data",
             "-d",
             multiple=True,
-            metavar="NAME[@VERSION][/PART]:/PATH[:ro]",
+            metavar="NAME|ID[@VERSION][/PART]:/PATH[:ro]",
             help="A dataset, model or volume that the job has at a path; PROJECT.NAME is another project's. Repeatable.",
             shell_complete=completing.datastores,
         ),
