@@ -233,6 +233,10 @@ def test_its_page_says_who_has_it(submit, project, owner, volume, as_user, join,
         submit(owner, "home:/v:ro")
     with django_assert_num_queries(one):
         page.get(at)
+    Job.objects.filter(pk=job.pk).update(created_by=None, by_role="nightly")
+    assert "<span>role nightly</span>" in page.get(at).content.decode()
+    with pytest.raises(InUse, match=rf"by job job of role nightly \({job.pk}, queued\), job job of Olga Owner"):
+        datastores.remove(datastore=volume, by=owner)
     blind = join(project, make_user("bob"), NONE | {"job": "none", "volume": "read"}).user
     shown = as_user(blind).get(at).content.decode()
     assert shown.count("a job of others") == 4 and job.pk not in shown and "Queued" not in shown
