@@ -30,7 +30,7 @@ class _Holds(Func):
 
 
 class JobQuerySet(models.QuerySet):
-    def visible_to(self, user: "User") -> "JobQuerySet":
+    def visible_to(self, user: "User | RoleHolder") -> "JobQuerySet":
         """Those that the user may see; the filter is SQL."""
         return self.filter(access.scope(user, "job:get"))
 
