@@ -8,7 +8,8 @@
       return button && (() => button.click());
     },
     change: ({ target }) => target.matches("input[type=file]") && (() => target.dispatchEvent(new Event("change", { bubbles: true }))),
-    submit: ({ target, submitter }) => target.matches("[data-ask], [data-passkey]") && (() => target.requestSubmit(submitter)),
+    // what was done before may still change what a form says
+    submit: ({ target, submitter }) => (done.length || target.matches("[data-ask], [data-passkey]")) && (() => target.requestSubmit(submitter)),
   };
 
   const keep = (event) => {
