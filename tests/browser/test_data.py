@@ -103,10 +103,13 @@ def test_a_folder_is_sent_given_to_a_job_and_its_model_taken_home(
     expect(page.get_by_role("heading", name="Version 1", exact=True)).to_be_visible()
     _add_a_file(page, tmp_path)
     page.goto("/p/vision/jobs/new")
+    late: list[Route] = []
+    page.route("**/js/form*.js", lambda route: late.append(route), times=1)
     page.get_by_label("From a job.yml").set_input_files({"name": "job.yml", "mimeType": "text/yaml", "buffer": JOB})
     expect(page.get_by_label("Command")).to_have_value("python3 /data/cats/train.py")
     page.get_by_role("button", name=re.compile(r"^cats \(")).click()
     page.get_by_role("button", name="Submit").click()
+    late.pop().continue_()
     expect_state(page, "succeeded")
     taken = _take_home(page)
     assert len(taken) == MANY + 6
