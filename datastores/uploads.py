@@ -192,7 +192,7 @@ def lacking(upload: Upload) -> Iterator[Lack]:
         present = {sha256 for sha256, _ in _present(upload, [sha256 for sha256, _ in some])}
         for sha256, size in some:
             if sha256 not in present:
-                yield Lack(sha256.hex(), size, begun.get(f"{sha256.hex()}.part", 0))
+                yield Lack(sha256.hex(), size, _counts(begun.get(f"{sha256.hex()}.part", 0), size))
 
 
 def _begun(directory: Path) -> dict[str, int]:
@@ -344,7 +344,13 @@ def received(upload: Upload, sha256: str) -> tuple[int, int]:
     """How many bytes of a large file are here, of how many. Raises NotWanted."""
     size = Wanted(upload).size_of(bytes.fromhex(sha256))
     part = _size(_part(upload, sha256))
-    return (part if part or not _is_kept(upload, sha256) else size), size
+    return (_counts(part, size) if part or not _is_kept(upload, sha256) else size), size
+
+
+def _counts(part: int, size: int) -> int:
+    """How much of what has arrived counts: never all of it. Where the end was not kept, by a full disk or a server that was killed, it is
+    kept with its last byte, which comes once more."""
+    return min(part, max(size - 1, 0))
 
 
 def receive_piece(upload: Upload, sha256: str, size: int, offset: int, data: bytes | memoryview) -> int:

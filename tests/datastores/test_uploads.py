@@ -319,6 +319,22 @@ def test_one_upload_committed_twice_at_once_is_one_version(dataset, owner):
     assert sum(isinstance(one, tuple) and one[1] for one in done) == 1
 
 
+@pytest.mark.parametrize("fault", [blobs.Full("full"), KeyboardInterrupt()])
+def test_what_came_whole_but_was_not_kept_is_kept_with_its_last_byte(dataset, owner, monkeypatch, fault):
+    """By a disk that got full just then, or a server that was killed: whoever sends the rest must have something to send."""
+    content = os.urandom(5000)
+    upload, sha256 = begin(dataset, manifest({"a": content}), owner).upload, hash_of(content)
+    with monkeypatch.context() as patch, pytest.raises(type(fault)):
+        patch.setattr(uploads, "_finish", lambda *_: (_ for _ in ()).throw(fault))
+        uploads.receive_piece(upload, sha256, 5000, 0, content)
+    [lack] = uploads.lacking(upload)
+    assert lack.received == 4999 and uploads.received(upload, sha256) == (4999, 5000)
+    assert uploads.receive_piece(upload, sha256, 5000, lack.received, content[lack.received :]) == 5000
+    assert uploads.received(upload, sha256) == (5000, 5000)
+    version, _ = actions.commit(upload=upload, by=owner)
+    assert version.files == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_same_piece_twice_at_once_lands_once(dataset, owner):
     content = os.urandom(2**20)

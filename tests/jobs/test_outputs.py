@@ -241,7 +241,13 @@ def test_killed_anywhere_it_goes_on_and_nothing_is_there_twice(ended, owner, mon
         raise Killed
 
     job = ended(owner)
-    steps = ((uploads, "receive_piece"), (uploads, "receive_pack"), (datastores, "commit"), (outputs, "_end"))
+    steps = (
+        (uploads, "receive_piece"),
+        (uploads, "_finish"),
+        (uploads, "receive_pack"),
+        (datastores, "commit"),
+        (outputs, "_end"),
+    )
     for module, name in steps:
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(module, name, kill)
