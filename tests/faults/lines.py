@@ -6,10 +6,15 @@ FAST, MEDIUM, SLOW = 0.01, 0.06, 0.4  # seconds between two lines
 GO = "until test -e go; do sleep 0.05; done; "  # a job that begins with this waits to be told (Job.go)
 
 
-def printing(count, pause=MEDIUM, status=0):
+def printing(count, pause=MEDIUM, status=0, before_each=""):
     """A command that prints so many numbered lines and ends with that exit status. It waits without a second process."""
-    loop = f'for ((i = 1; i <= {count}; i++)); do echo "line $i of {count}"; read -t {pause} -u 9; done'
+    loop = f'for ((i = 1; i <= {count}; i++)); do {before_each}echo "line $i of {count}"; read -t {pause} -u 9; done'
     return f"exec 9<> <(:); {loop}; exit {status}"
+
+
+def printing_until_told(count, pause=MEDIUM, status=0):
+    """The same, but before its last line it waits to be told (Job.go): what is done to it until then meets a job that runs."""
+    return printing(count, pause, status, before_each=f"((i < {count})) || {GO}")
 
 
 def expected(count):

@@ -6,7 +6,7 @@ import pytest
 
 from runner import processes
 from tests.faults.installation import until
-from tests.faults.lines import MEDIUM, assert_prefix, printing
+from tests.faults.lines import MEDIUM, assert_prefix, printing, printing_until_told
 
 pytestmark = pytest.mark.needs("bwrap", "slirp4netns")
 
@@ -83,9 +83,10 @@ def test_a_restartable_job_whose_sandbox_is_killed_runs_again(server):
 
 
 def test_kill_9_of_the_jobs_network_helper_leaves_the_job_alone(server):
-    job = server.submit(printing(40, MEDIUM, 2))
+    job = server.submit(printing_until_told(40, MEDIUM, 2))
     server.until_running([job])
     kill(job.identity("network")["pid"])
+    job.go()
     assert outcome(job.wait()) == ("failed", "exited", 2)
 
 

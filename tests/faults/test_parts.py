@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from tests.faults.lines import FAST, MEDIUM, SLOW, assert_ended, printing
+from tests.faults.installation import until
+from tests.faults.lines import FAST, MEDIUM, SLOW, assert_ended, printing, printing_until_told
 from tests.faults.viewer import Viewer
 from tests.server import PARTS
 
@@ -21,10 +22,13 @@ def specs(jobs):
 
 @pytest.mark.parametrize("part", list(PARTS))
 def test_jobs_run_on_and_their_pages_recover(server, part):
-    jobs = server.submit_all(specs(BEFORE))
+    jobs = server.submit_all([{"command": printing_until_told(*job)} for job in BEFORE])
     viewers = [Viewer(job) for job in jobs]
     server.until_running(jobs)
+    until(lambda: all(viewer.lines_opened for viewer in viewers), "pages that show the logs", server.trouble)
     server.kill(part)
+    for job in jobs:
+        job.go()
     later = server.submit_all(specs(AFTER))
     for job, row, (count, _, status) in zip(jobs + later, server.ended(jobs + later), BEFORE + AFTER, strict=True):
         assert_ended(job, row, count, status)
@@ -48,12 +52,14 @@ def test_all_of_them_at_once_and_again(server):
 
 def test_redis_hangs(server):
     """It answers nobody, but does not die: jobs that run end, what is submitted is in the queue, and starts afterwards."""
-    running = server.submit_all([{"command": printing(40, MEDIUM, 3)}])
+    running = server.submit_all([{"command": printing_until_told(40, MEDIUM, 3)}])
     viewer = Viewer(running[0])
     server.until_running(running)
+    until(lambda: viewer.lines_opened, "a page that shows the log", server.trouble)
     redis = server.part("redis")
     redis.send_signal(signal.SIGSTOP)
     try:
+        running[0].go()
         waiting = server.submit_all([{"command": printing(5, FAST, 7)}])
         status, _ = server.get(f"/p/{server.slug}/jobs")
         assert status == 200

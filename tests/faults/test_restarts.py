@@ -6,7 +6,17 @@ import pytest
 
 from tests.faults import remains
 from tests.faults.installation import until
-from tests.faults.lines import FAST, GO, MEDIUM, SLOW, assert_cut, assert_ended, assert_prefix, printing
+from tests.faults.lines import (
+    FAST,
+    GO,
+    MEDIUM,
+    SLOW,
+    assert_cut,
+    assert_ended,
+    assert_prefix,
+    printing,
+    printing_until_told,
+)
 from tests.faults.viewer import Viewer
 
 pytestmark = pytest.mark.needs("bwrap", "slirp4netns")
@@ -15,8 +25,8 @@ pytestmark = pytest.mark.needs("bwrap", "slirp4netns")
 def test_a_restart_of_the_host(server):
     jobs = server.submit_all(
         [
-            {"command": printing(5000, FAST)},
-            {"command": printing(50, MEDIUM, 3), "restartable": True},
+            {"command": printing_until_told(5000, FAST)},
+            {"command": printing_until_told(50, MEDIUM, 3), "restartable": True},
             {"command": "echo only now and then; sleep 1000", "resources": {"cpu": 0.5, "mem": 0.25}},
         ]
     )
@@ -25,6 +35,7 @@ def test_a_restart_of_the_host(server):
     jobs[2].stop()
     written = jobs[0].log_file().read_bytes()
     server.power_off()
+    jobs[1].go()
     server.start()
     one, again, stopped, later = server.ended(jobs + waiting)
     assert (one["state"], one["reason"]) == ("interrupted", "host_restarted"), one
@@ -44,7 +55,7 @@ def test_a_host_that_goes_down_in_order(server):
     saving = "trap 'echo saved; exit 0' TERM; echo begun; test $MLTEAM_ATTEMPT = 1 || while :; do sleep 0.1; done"
     jobs = server.submit_all(
         [
-            {"command": printing(5000, FAST)},
+            {"command": printing_until_told(5000, FAST)},
             {"command": saving, "restartable": True},
             {"command": "echo begun; sleep 999"},
         ]
@@ -76,9 +87,9 @@ def test_a_restart_of_the_host_while_jobs_start_and_end(server):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_server_ends_and_starts_elsewhere_while_jobs_run_on(server, number):
-    counts = [(1200, FAST, 0), (220, MEDIUM, 5), (35, SLOW, 0), (20, FAST, 2)]
+    counts = [(600, FAST, 0), (100, MEDIUM, 5), (15, SLOW, 0), (20, FAST, 2)]
     patient = GO + printing(*counts[3])
-    jobs = server.submit_all([*({"command": printing(*job)} for job in counts[:3]), {"command": patient}])
+    jobs = server.submit_all([*({"command": printing_until_told(*job)} for job in counts[:3]), {"command": patient}])
     viewer = Viewer(jobs[0])
     server.until_running(jobs[:3])
     server.until_running(jobs[3:], size=0)
@@ -93,6 +104,8 @@ def test_the_server_ends_and_starts_elsewhere_while_jobs_run_on(server, number):
     until(lambda: jobs[3].memory().get("phase") == "ended", "an end of which nobody heard")
     server.start()
     assert server.port != before
+    for job in jobs[:3]:
+        job.go()
     for job, row, (count, _, status) in zip(jobs, server.ended(jobs), counts, strict=True):
         assert_ended(job, row, count, status)
     assert viewer.wait() == jobs[0].log()
@@ -101,7 +114,10 @@ def test_the_server_ends_and_starts_elsewhere_while_jobs_run_on(server, number):
 
 def test_stop_ends_the_server_and_its_jobs_and_names_them(server):
     jobs = server.submit_all(
-        [{"command": printing(5000, FAST)}, {"command": "trap '' TERM; echo deaf; while :; do sleep 0.1; done"}]
+        [
+            {"command": printing_until_told(5000, FAST)},
+            {"command": "trap '' TERM; echo deaf; while :; do sleep 0.1; done"},
+        ]
     )
     server.until_running(jobs)
     said = server.manage("stop")
@@ -115,7 +131,7 @@ def test_stop_ends_the_server_and_its_jobs_and_names_them(server):
 
 
 def test_stop_without_a_server_ends_jobs_that_run_on(server):
-    jobs = server.submit_all([{"command": printing(5000, FAST)}])
+    jobs = server.submit_all([{"command": printing_until_told(5000, FAST)}])
     server.until_running(jobs)
     server.end()
     assert jobs[0].id in server.manage("stop")

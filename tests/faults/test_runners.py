@@ -7,20 +7,22 @@ import time
 import pytest
 
 from tests.faults.installation import until
-from tests.faults.lines import FAST, GO, MEDIUM, assert_ended, printing
+from tests.faults.lines import FAST, GO, MEDIUM, assert_ended, printing, printing_until_told
 from tests.faults.viewer import Viewer
 
 pytestmark = pytest.mark.needs("bwrap", "slirp4netns")
 
 
 def test_killed_in_the_middle_again_and_again(server):
-    counts = [(1500, FAST, 0), (250, MEDIUM, 9)]
-    jobs = server.submit_all([{"command": printing(*job)} for job in counts])
+    counts = [(600, FAST, 0), (100, MEDIUM, 9)]
+    jobs = server.submit_all([{"command": printing_until_told(*job)} for job in counts])
     viewers = [Viewer(job) for job in jobs]
     for size in (1, 200, 600):
         server.until_running(jobs, size)
         for job in jobs:
             assert until(job.kill_runner, "a runner to kill", server.trouble)
+    for job in jobs:
+        job.go()
     for job, viewer, row, (count, _, status) in zip(jobs, viewers, server.ended(jobs), counts, strict=True):
         assert_ended(job, row, count, status)
         assert row["attempts"][0]["generation"] > 1
