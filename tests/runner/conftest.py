@@ -20,6 +20,7 @@ import pytest
 import runner
 from runner import processes
 from tests.runner.server import Record, Server
+from tests.server import PATIENCE
 
 HOUSE = Path(runner.__file__).parent.parent
 UIDS = itertools.count(61000 + secrets.randbelow(400) * 10)
@@ -110,17 +111,17 @@ class Job:
             return self.server.start()
         return f"http://127.0.0.1:{self.server.http.server_port}"
 
-    def wait(self, patience=20):
+    def wait(self, patience=PATIENCE):
         """The end as the server has it; the runner has left by then and nothing of the job runs."""
         until(lambda: self.record.end, patience, self.trouble)
-        until(lambda: not runner.alive(self.directory), 20, self.trouble)
+        until(lambda: not runner.alive(self.directory), trouble=self.trouble)
         report = self.record.end
         assert report["log"]["size"] == len(self.log)
         assert report["log"]["sha256"] == hashlib.sha256(self.log).hexdigest()
-        until(lambda: not self.left(), 20, lambda: f"left: {self.left()}")
+        until(lambda: not self.left(), trouble=lambda: f"left: {self.left()}")
         return report
 
-    def run(self, patience=20):
+    def run(self, patience=PATIENCE):
         return self.start().wait(patience)
 
     @property
@@ -131,8 +132,12 @@ class Job:
     def text(self):
         return self.log.decode(errors="replace")
 
-    def until_log(self, text, patience=30):
-        until(lambda: text.encode() in self.record.log, patience, self.trouble)
+    def until_log(self, text):
+        until(lambda: text.encode() in self.record.log, trouble=self.trouble)
+
+    def go(self):
+        """Tells a job that waits at a GO."""
+        (self.work / "go").touch()
 
     def trouble(self):
         with contextlib.suppress(OSError):
@@ -151,9 +156,9 @@ class Job:
 
     def kill_runner(self):
         """kill -9; the lock is free afterwards."""
-        until(lambda: runner.alive(self.directory) and self.pid("runner"), 10, self.trouble)
+        until(lambda: runner.alive(self.directory) and self.pid("runner"), trouble=self.trouble)
         processes.send(self.pid("runner"), signal.SIGKILL)
-        until(lambda: not runner.alive(self.directory), 10, self.trouble)
+        until(lambda: not runner.alive(self.directory), trouble=self.trouble)
 
     def left(self):
         """Processes of this attempt that still run."""
@@ -175,7 +180,7 @@ class Job:
         return found
 
 
-def until(true, patience, trouble=lambda: ""):
+def until(true, patience=PATIENCE, trouble=lambda: ""):
     """Wait until `true()` holds; fail with what `trouble()` says."""
     deadline = time.monotonic() + patience
     while not (result := true()):

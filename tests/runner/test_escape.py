@@ -68,7 +68,7 @@ def test_another_jobs_files_are_not_there(make):
 
 def test_another_jobs_processes_do_not_show(make):
     other = make(["sleep", "97531"]).start()
-    until(lambda: other.state().get("phase") == "ready", 10, other.trouble)
+    until(lambda: other.state().get("phase") == "ready", trouble=other.trouble)
     job = make("cat /proc/[0-9]*/cmdline | tr '\\0' ' '; echo; ls -d /proc/[0-9]* | wc -l")
     job.run()
     assert "97531" not in job.text
@@ -126,7 +126,7 @@ def test_whatever_is_beyond_a_job_is_refused(make):
         f"if ( {command} ) >/dev/null 2>&1; then echo '{name}: worked'; fi\n" for name, command in REFUSED.items()
     )
     job = make(script + "echo tried", environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-    job.run(patience=40)
+    job.run()
     assert job.text == "tried\n"
 
 
@@ -184,7 +184,7 @@ def test_the_hosts_loopback_does_not_answer(make):
                 f"::1:{port}",
             ]
         )
-        job.run(patience=30)
+        job.run()
         own_network(job)
         assert "open" not in job.text
         assert job.text.count("refused") == 5
@@ -196,7 +196,7 @@ def test_link_local_addresses_and_the_hosts_own_are_cut_off_at_once(make, addres
         f"import socket\ntry: socket.create_connection(({address!r}, 80), 5)\nexcept OSError as e: print(e, e.errno)"
     )
     job = make([PYTHON, "-c", script], unreachable=["192.0.2.77"])
-    job.run(patience=30)
+    job.run()
     own_network(job)
     assert "timed out" not in job.text
     # Invalid argument or unreachable: from the route, not from outside.
@@ -210,7 +210,7 @@ def test_another_jobs_port_does_not_answer(make):
     other = make([PYTHON, "-c", listen]).start()
     other.until_log("up")
     job = make([PYTHON, "-c", CONNECT, "127.0.0.1:8080", "10.0.2.100:8080", "10.0.2.2:8080"])
-    job.run(patience=30)
+    job.run()
     other.stop()
     other.wait()
     own_network(job)

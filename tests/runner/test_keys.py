@@ -14,6 +14,7 @@ import runner
 from jobs import attached
 from runner import masks as room
 from runner.masks import Masks
+from tests.faults.lines import GO
 
 SECRET = 'wJal/rXUt+nFEMI"K7MD\\ENG==EXAMPLEKEY\nsecond line of it\n'
 FILE = f"{attached.INSIDE}/hub/credentials.json"
@@ -183,13 +184,14 @@ def test_many_secrets_are_found_as_few_are(monkeypatch, seed):
 def test_a_value_that_comes_byte_by_byte_through_a_runner_that_is_killed_is_masked(make_job):
     secret = "unmistakable-4711"
     said = "; ".join(f"printf {one}; sleep 0.1" for one in secret)
-    job = make_job(f"printf begin; {said}; printf end")
+    job = make_job(f"printf begin; {said}; {GO}printf end")
     give(job, secrets=[secret])
     job.start()
     job.until_log("begin")
     job.kill_runner()
     assert (job.directory / "keys.json").exists()
     job.start()
+    job.go()
     job.wait()
     assert job.text == f"begin{'*' * len(secret)}end"
 

@@ -9,7 +9,9 @@ import pytest
 
 import runner
 from runner import processes
+from tests.faults.lines import GO
 from tests.runner.conftest import encoded, until
+from tests.server import PATIENCE
 
 pytestmark = pytest.mark.sandbox
 
@@ -144,7 +146,7 @@ def test_output_arrives_as_it_was_written(make_job, shape, isolation):
 @pytest.mark.parametrize("masks", [[], [encoded("a secret that never comes")]])
 def test_100_mb_without_a_newline(make_job, masks):
     job = make_job("head -c 100000000 /dev/zero | tr '\\0' x", masks=masks)
-    report = job.run(patience=60)
+    report = job.run()
     assert len(job.log) == 100_000_000
     assert report["log"]["lines"] == 1
     assert job.log.count(b"x") == len(job.log)
@@ -153,7 +155,7 @@ def test_100_mb_without_a_newline(make_job, masks):
 @pytest.mark.slow
 def test_a_million_lines_come_in_order_and_few_calls(make_job):
     job = make_job("seq 1000000")
-    report = job.run(patience=60)
+    report = job.run()
     assert job.text.splitlines() == [str(number) for number in range(1, 1_000_001)]
     assert report["log"]["lines"] == 1_000_000
     assert len(job.record.calls) < 200
@@ -201,8 +203,8 @@ def test_stop_sends_sigterm_to_every_process(make_job, isolation):
     job = make_job("sh -c 'trap \"echo child got it; exit\" TERM; echo up; while :; do sleep 0.05; done' &"
                    "trap 'echo parent got it; wait; exit 7' TERM; echo up; while :; do sleep 0.05; done", isolation=isolation)  # fmt: skip
     job.start()
-    until(lambda: job.text.count("up") == 2, 10, job.trouble)
-    job.stop(grace=10)
+    until(lambda: job.text.count("up") == 2, trouble=job.trouble)
+    job.stop(grace=PATIENCE)
     report = job.wait()
     assert (report["reason"], report["exit_status"]) == ("stopped", 7)
     assert "child got it" in job.text
@@ -228,7 +230,7 @@ def test_a_stop_that_came_before_the_runner_holds(make_job):
 @pytest.mark.parametrize("isolation", ["sandbox", "bare"])
 def test_daemons_end_with_the_job(make_job, isolation):
     job = make_job(
-        "(setsid sh -c 'while :; do echo daemon; sleep 0.05; done' &) ; echo main; sleep 0.3; exit 4",
+        f"(setsid sh -c 'while :; do echo daemon; touch go; sleep 0.05; done' &) ; echo main; {GO}exit 4",
         isolation=isolation,
     )
     assert job.run()["exit_status"] == 4
@@ -274,12 +276,13 @@ def test_the_temporary_directory_counts_as_memory(make_job):
 
 
 def test_a_second_start_leaves_at_once(make_job):
-    job = make_job("echo up; sleep 1; echo end")
+    job = make_job(f"echo up; {GO}echo end")
     job.start().until_log("up")
     first = job.pid("runner")
     runner.launch(job.directory)
     time.sleep(0.3)
     assert job.pid("runner") == first
+    job.go()
     job.wait()
     assert job.text == "up\nend\n"
 
@@ -345,8 +348,9 @@ def test_an_attempt_written_twice_is_never_half_written(tmp_path):
 
 
 def test_sigterm_to_the_runner_does_not_end_the_job(make_job):
-    job = make_job("echo up; sleep 1; echo end")
+    job = make_job(f"echo up; {GO}echo end")
     job.start().until_log("up")
     os.kill(job.pid("runner"), signal.SIGTERM)
+    job.go()
     assert job.wait()["exit_status"] == 0
     assert job.text == "up\nend\n"

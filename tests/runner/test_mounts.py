@@ -163,7 +163,7 @@ def test_a_job_that_fills_a_volume_ends_and_the_other_bytes_stay(make_job, volum
     job = make_job(
         "echo begun; head -c 2M /dev/zero > /v/a; head -c 2M /dev/zero > /v/b; sleep 60", mounts=[mounted(place)]
     )
-    report = job.run(40)
+    report = job.run()
     assert report["reason"] == "volume_full", job.trouble()
     assert report["message"] == "The volume home has more than the 3.0 MiB that it may have."
     assert (place / "kept").read_bytes() == b"kept" and job.text == "begun\n"

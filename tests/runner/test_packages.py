@@ -108,13 +108,13 @@ def test_a_wheel_is_there_for_the_job_and_shared(make, wheels, room):
     make_wheel(wheels, "greeting", "1.0", "def main(): print('from the script')\nTEXT = 'good morning'")
     command = "which python; python -c 'import greeting; print(greeting.TEXT)'; greeting-says; touch $VIRTUAL_ENV/planted || echo read-only"
     first = make(command, "greeting>=1")
-    report = first.run(patience=60)
+    report = first.run()
     assert report["exit_status"] == 0, report
     assert "good morning\nfrom the script\n" in first.text
     assert first.text.endswith("read-only\n")
     assert [state["state"] for state in first.record.states] == ["preparing", "running"]
     second = make("python -c 'import greeting; print(greeting.__file__)'", "greeting")
-    second.run(patience=60)
+    second.run()
     assert "greeting.py" in second.text
     assert len(environments(room)) == 1
 
@@ -123,7 +123,7 @@ def test_other_versions_are_other_environments(make, wheels, room):
     for version in ("1.0", "2.0"):
         make_wheel(wheels, "greeting", version, f"TEXT = {version!r}")
         job = make("python -c 'import greeting; print(greeting.TEXT)'", f"greeting=={version}")
-        job.run(patience=60)
+        job.run()
         assert job.text.splitlines()[-1] == version
     assert len(environments(room)) == 2
 
@@ -138,14 +138,14 @@ def test_what_is_installed_does_not_run_on_the_servers_side(make, wheels, room):
         pth=f"import os; os.path.isdir({str(room)!r}) and open({str(proof)!r}, 'w')\n",
     )
     job = make("echo done", "nasty")
-    report = job.run(patience=60)
+    report = job.run()
     assert report["exit_status"] == 0, report
     assert not proof.exists()
 
 
 def test_a_package_that_does_not_exist_fails_the_job_with_the_reason(make, wheels):
     job = make("echo never", "no-such-package-at-all")
-    report = job.run(patience=60)
+    report = job.run()
     assert (report["reason"], report["exit_status"]) == ("environment", None)
     assert "no-such-package-at-all" in job.text
     assert report["message"]
@@ -154,7 +154,7 @@ def test_a_package_that_does_not_exist_fails_the_job_with_the_reason(make, wheel
 
 @pytest.mark.parametrize("line", ["--index-url=http://127.0.0.1:1/", "-r /etc/shadow", "-e .", "a\n-r /etc/shadow"])
 def test_options_are_no_packages(make, wheels, line):
-    report = make("echo never", line).run(patience=60)
+    report = make("echo never", line).run()
     assert report["reason"] == "environment"
     assert "option" in report["message"]
 
@@ -165,7 +165,7 @@ def test_a_source_distribution_is_built_inside_the_sandbox(make, wheels, room):
     proof.chmod(0o777)
     make_source(wheels, "sourced", "1.0", f"if os.path.isdir({str(proof)!r}): open({str(proof / 'ran')!r}, 'w')")
     job = make("python -c 'import sourced; print(sourced.BUILT, sourced.__file__)'", "sourced")
-    report = job.run(patience=60)
+    report = job.run()
     assert report["exit_status"] == 0, (job.text, job.record.end)
     assert "True /work/.venv/" in job.text
     assert not list(proof.iterdir())
@@ -175,7 +175,7 @@ def test_a_source_distribution_is_built_inside_the_sandbox(make, wheels, room):
 def test_a_source_that_cannot_be_built_fails_with_that_reason(make, wheels):
     make_source(wheels, "broken", "1.0", "raise SystemExit('cannot be built')")
     job = make("echo never", "broken @ file:///nowhere/broken-1.0.tar.gz")
-    report = job.run(patience=60)
+    report = job.run()
     assert report["reason"] == "environment", job.text
     assert report["message"]
     assert "never" not in job.text.split()
@@ -199,10 +199,10 @@ def test_a_runner_killed_while_it_prepares_begins_again(make, wheels, room):
     make_wheel(wheels, "greeting", "1.0", "TEXT = 'hello'")
     job = make("python -c 'import greeting; print(greeting.TEXT)'", "greeting")
     job.start()
-    until(lambda: job.pid("step"), 20, job.trouble)
+    until(lambda: job.pid("step"), trouble=job.trouble)
     job.kill_runner()
     job.start()
-    assert job.wait(patience=60)["exit_status"] == 0, (job.text, job.record.end)
+    assert job.wait()["exit_status"] == 0, (job.text, job.record.end)
     assert job.text.splitlines()[-1] == "hello"
 
 
@@ -210,7 +210,7 @@ def test_two_jobs_with_the_same_packages_install_them_once(make, wheels, room):
     make_wheel(wheels, "greeting", "1.0", "TEXT = 'hello'")
     jobs = [make("python -c 'import greeting; print(greeting.TEXT)'", "greeting").start() for _ in range(3)]
     for job in jobs:
-        assert job.wait(patience=60)["exit_status"] == 0, (job.text, job.record.end)
+        assert job.wait()["exit_status"] == 0, (job.text, job.record.end)
     assert len(environments(room)) == 1
 
 
