@@ -27,10 +27,26 @@ MAKE = "for i in $(seq 40); do head -c 1048576 /dev/urandom > $MLTEAM_OUTPUT/$i;
 
 
 @pytest.fixture(scope="module")
-def server():
+def amazon():
+    with clouds.aws() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def blobs(amazon):
+    """The wire to the bucket in which the server keeps what models are made of."""
+    boto3.client("s3", endpoint_url=amazon, **KNOWN).create_bucket(Bucket="blobs")
+    with clouds.wire(amazon) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="module")
+def server(blobs):
     root = Path(tempfile.mkdtemp(prefix="mlteam-"))
     root.chmod(0o711)  # jobs of users of their own pass through
-    found = Installation(root, MLTEAM_REACHABLE="127.0.0.1/32", **_database())
+    keeps = {"MLTEAM_BLOBS": "s3://blobs", "AWS_ENDPOINT_URL_S3": blobs.url, "AWS_DEFAULT_REGION": KNOWN["region_name"]}
+    keys = {name.upper(): KNOWN[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
+    found = Installation(root, MLTEAM_REACHABLE="127.0.0.1/32", **keeps, **keys, **_database())
     try:
         yield found.start()
     finally:
@@ -84,9 +100,9 @@ def test_an_input(server):
     until(lambda: not (server.var / "jobs" / job.id / "inputs").exists(), "an empty host", server.trouble)
 
 
-def test_an_output_to_a_bucket(server):
-    with clouds.aws() as url, clouds.wire(url) as wire:
-        bucket = boto3.client("s3", endpoint_url=url, **KNOWN)
+def test_an_output_to_a_bucket(server, amazon):
+    with clouds.wire(amazon) as wire:
+        bucket = boto3.client("s3", endpoint_url=amazon, **KNOWN)
         bucket.create_bucket(Bucket="output")
         known = {"access_key_id": KNOWN["aws_access_key_id"], "secret_access_key": KNOWN["aws_secret_access_key"]}
         server.ask("add_key", kind="aws", name="bucket", values=known | {"endpoint": wire.url})
@@ -106,15 +122,18 @@ def test_an_output_to_a_bucket(server):
     assert_counted_once(server, job)
 
 
-def test_an_output_that_becomes_a_model(server):
-    job = server.submit(MAKE.replace("1048576", "8388608"), output=[{"to": "model:digits"}])
-    until(lambda: carried(server, job)["state"] == "running", "a worker that stores", server.trouble)
+def test_an_output_that_becomes_a_model(server, blobs):
+    blobs.hold_after = blobs.gone + 20 * MIB
+    job = server.submit(MAKE.replace("1048576", "2097152"), output=[{"to": "model:digits"}])
+    until(blobs.held.is_set, "a worker that stores", server.trouble)
+    assert carried(server, job)["state"] == "running" and server.ask("counted", job_id=job.id)["uploads"] == 1
     server.kill("worker")
-    assert carried(server, job)["state"] == "running"
+    blobs.hold_after = 0
     row = job.wait()
     assert row["state"] == "succeeded" and row["sentence"] == "Its output became version 1 of the model digits.", row
     now = carried(server, job)
-    assert (now["state"], now["files"], now["bytes"]) == ("done", 40, 320 * MIB)
+    assert (now["state"], now["files"], now["bytes"]) == ("done", 40, 80 * MIB)
     found = assert_counted_once(server, job)
-    assert found["versions"] == [[1, 40, 320 * MIB]] and found["made"] == 1
+    assert found["versions"] == [[1, 40, 80 * MIB]] and found["made"] == 1
+    assert blobs.gone < 120 * MIB, "what was there was sent again"
     assert set(sums(job)) <= set(found["blobs"]) and len(found["blobs"]) == 41  # and the manifest
