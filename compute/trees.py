@@ -32,8 +32,8 @@ class TooMuch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in a tree: `kind` is "file", "link" or "other" (FIFO, socket, device, anything whose name is no UTF-8), and where
-    directories are told too "directory". `mode` as stat has it."""
+    """One thing in a tree: `kind` is "file", "link" or "other" (FIFO, socket, device), and where directories are told too "directory".
+    `mode` as stat has it. `walk` calls anything "other" whose name is no UTF-8."""
 
     path: str
     kind: str
@@ -220,7 +220,7 @@ def _kind(mode: int) -> str:
     return "link" if stat.S_ISLNK(mode) else "other"
 
 
-# The same for trees that can be large
+# The same for trees that can be large; names that are no UTF-8 are here as `os.fsdecode` has them
 
 
 def children(root: Path, path: str, *, after: bytes = b"", limit: int) -> tuple[list[Entry], bytes | None]:
@@ -274,10 +274,8 @@ def _entry(directory: int, name: str, prefix: str) -> Entry | None:
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except OSError:
         return None
-    shown = os.fsencode(name).decode(errors="replace")
     kind = "directory" if stat.S_ISDIR(found.st_mode) else _kind(found.st_mode)
-    kind = kind if shown == name else "other"
-    return Entry(f"{prefix}{shown}", kind, found.st_size, found.st_mtime, found.st_mode)
+    return Entry(f"{prefix}{name}", kind, found.st_size, found.st_mtime, found.st_mode)
 
 
 def hand_over(root: Path, uid: int) -> None:

@@ -433,8 +433,9 @@ def make_folder(*, datastore: Datastore, path: str, by: "Person | RoleHolder") -
     """A folder in a volume, with those above it; no error where it is there. Raises BadPath, InTheWay, Impossible."""
     access.require(by, f"{datastore.kind}:set", datastore)
     volumes.check_is(datastore)
-    _record_content(datastore, "new", by, after={"path": paths.clean(path)})
-    volumes.make_folder(datastore, path)
+    found = paths.clean(paths.clean_there(path))
+    _record_content(datastore, "new", by, after={"path": paths.told(found)})
+    volumes.make_folder(datastore, found)
 
 
 def remove_content(*, datastore: Datastore, path: str, by: "Person | RoleHolder") -> None:
@@ -443,7 +444,7 @@ def remove_content(*, datastore: Datastore, path: str, by: "Person | RoleHolder"
     volumes.check_is(datastore)
     found = "" if path == "." else paths.clean_there(path)
     with transaction.atomic():
-        _record_content(datastore, "rm", by, before={"path": path})
+        _record_content(datastore, "rm", by, before={"path": paths.told(found) or "."})
         volumes.take_away(datastore, found)
     hints.delete_gone()
     volumes.measure(datastore, volumes.SOON)

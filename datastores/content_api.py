@@ -76,10 +76,12 @@ class PackIn(In):
     paths: list[str] = Field(min_length=1, max_length=FILES_OUT)
 
 
-def position(cursor: str) -> bytes:
+def position(cursor: str, *, text: bool = True) -> bytes:
+    """Where a page of a list begins. What is in a version is `text`, what is in a volume may have a name that is none."""
     try:
         key = listings.position(cursor)
-        key.decode()
+        if text:
+            key.decode()
         return key
     except ValueError:
         raise invalid([("cursor", "is none of this list: take `next` of another page of it")]) from None

@@ -1,4 +1,7 @@
-"""What is in a volume, over HTTP: files and parts of them, archives, listings. Nothing of it is shown as a page of ours."""
+"""What is in a volume, over HTTP: files and parts of them, archives, listings. Nothing of it is shown as a page of ours.
+
+Paths are as the disk has them; what goes out has them as they are told.
+"""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +15,7 @@ from accounts.downloads import NOTHING_SHOWN
 from api import ranges
 from api.problems import Problem
 from compute import trees
-from datastores import previews, volume_contents, volumes
+from datastores import paths, previews, volume_contents, volumes
 from datastores.content_answers import attached, in_files, while_allowed
 from datastores.contents import FORMATS
 from datastores.models import Datastore
@@ -31,7 +34,7 @@ async def file(request: Any, datastore: Datastore, path: str, *, shown: bool = F
     image = await in_files(previews.image_type)(volume_contents.seen(path, opened)) if shown else None
     headers = NOTHING_SHOWN | {"Content-Type": image or "application/octet-stream", "ETag": tag}
     if not image:
-        headers |= {"Content-Disposition": attached(path.rpartition("/")[2])}
+        headers |= {"Content-Disposition": attached(paths.told(path.rpartition("/")[2]))}
 
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
         return while_allowed(request, datastore, _pieces(stack, opened.fileno(), found, start, end))

@@ -18,10 +18,14 @@ from datastores.shown import DatastoreUserOut, datastore_for, show_use
 
 router = Router(tags=["data"])
 
+LOOKED_INTO = Query("", max_length=paths.LONGEST_TOLD)
+
 
 class VolumeContentOut(Out):
     """What lies in a folder of a volume: a file, a folder (`directory`), a link, which nobody here follows, or something other: a FIFO, a
-    socket, or what has a name that is no UTF-8. `size` and `mode` (420 or 493) are a file's."""
+    socket. `size` and `mode` (420 or 493) are a file's. In a name each byte that is no UTF-8, or of a control
+    character, is `\\x` and two digits, as in `\\xe9` and `\\x0a`; so is a backslash before what would read as one of these, `\\x5c`.
+    Every `path` of a volume is told and asked for in these words."""
 
     name: str
     kind: Literal["file", "directory", "link", "other"]
@@ -33,7 +37,7 @@ class VolumeContentOut(Out):
 class FolderIn(In):
     """A folder of a volume, by its path."""
 
-    path: str = Field(min_length=1, max_length=4096)
+    path: str = Field(min_length=1, max_length=paths.LONGEST_TOLD)
 
 
 class FolderOut(Out):
@@ -58,22 +62,23 @@ def _folder(path: str) -> str:
 @router.get("/datastores/{datastore}/content", response=Listed[VolumeContentOut])
 @access.route("dataset:get")
 def list_volume(
-    request: ApiRequest, datastore: str, paging: Query[ContentPaging], path: str = Query("", max_length=4096)
+    request: ApiRequest, datastore: str, paging: Query[ContentPaging], path: str = LOOKED_INTO
 ) -> dict[str, Any]:
     """What lies in a folder of a volume; without `path` in the whole. By name."""
     found = _volume(request, datastore, "get")
     volumes.root_of(found)
-    children, last = trees.children(
-        volumes.place_of(found), _folder(path), after=position(paging.cursor), limit=paging.limit
-    )
+    after = position(paging.cursor, text=False)
+    children, last = trees.children(volumes.place_of(found), _folder(path), after=after, limit=paging.limit)
     following = listings.cursor_of(last) if last else None
-    items = [{"name": one.path} | volume_contents.shown(one) for one in children]
+    items = [{"name": paths.told(one.path)} | volume_contents.shown(one) for one in children]
     return {"items": items, "next": following, "previous": None}
 
 
 @router.delete("/datastores/{datastore}/content", response={204: None})
 @access.route("dataset:set")
-def remove_volume_content(request: ApiRequest, datastore: str, path: str = Query(max_length=4096)) -> Status:
+def remove_volume_content(
+    request: ApiRequest, datastore: str, path: str = Query(max_length=paths.LONGEST_TOLD)
+) -> Status:
     """Removes a file of a volume, or a folder with all that is in it; `.` is all content. That cannot be undone."""
     actions.remove_content(datastore=_volume(request, datastore, "set"), path=path, by=request.user)
     return Status(204, None)
@@ -117,7 +122,7 @@ async def head_volume_file(request: ApiRequest, datastore: str, path: str) -> Ht
 
 @router.get("/datastores/{datastore}/listing", openapi_extra=answers("What there is: a line of JSON each", LINES))
 @access.route("dataset:get")
-async def get_listing(request: ApiRequest, datastore: str, path: str = Query("", max_length=4096)) -> HttpResponseBase:
+async def get_listing(request: ApiRequest, datastore: str, path: str = LOOKED_INTO) -> HttpResponseBase:
     """All that is in a volume, or below a folder of it: `{"path", "kind", "size", "mode", "modified"}` for each, a line each, in no
     order."""
     found = await _there(request, datastore, "get")
@@ -139,7 +144,7 @@ async def get_volume_pack(request: ApiRequest, datastore: str, data: PackIn) -> 
 async def get_volume_archive(
     request: ApiRequest,
     datastore: str,
-    path: str = Query("", max_length=4096),
+    path: str = LOOKED_INTO,
     kind: Literal["tar", "zip"] = Query("tar", alias="format"),
 ) -> HttpResponseBase:
     """All files of a volume, or of a folder of it, as one archive; its paths begin in that folder. Links are left out."""

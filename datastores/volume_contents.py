@@ -1,4 +1,7 @@
-"""What is in a volume, for whoever reads it while jobs may write: the listing of all, archives, single files."""
+"""What is in a volume, for whoever reads it while jobs may write: the listing of all, archives, single files.
+
+Paths are as the disk has them; a listing and a zip have them as they are told.
+"""
 
 import hashlib
 import json
@@ -15,7 +18,7 @@ from typing import Any, BinaryIO, Final
 from accounts.downloads import Sink
 from compute import trees
 from compute.trees import Entry, NotThere
-from datastores import previews, volumes
+from datastores import paths, previews, volumes
 from datastores.contents import BLOCK, gathered
 from datastores.models import Datastore
 from datastores.uploads import RECORD
@@ -52,7 +55,7 @@ def listing(datastore: Datastore, path: str) -> Iterator[bytes]:
     for entry in trees.everything(volumes.place_of(datastore), path):
         told = shown(entry)
         told["modified"] = told["modified"].isoformat().replace("+00:00", "Z")
-        line = {"path": f"{path}/{entry.path}" if path else entry.path} | told
+        line = {"path": paths.told(f"{path}/{entry.path}" if path else entry.path)} | told
         yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
@@ -122,7 +125,7 @@ def _zipped(root: Path, path: str) -> Iterator[bytes]:
         for entry, file, size in _files(root, path):
             # A backslash leads into directories on another system, and perhaps out of where the archive is unpacked.
             moment = time.gmtime(min(max(entry.modified, EARLIEST), LATEST))[:6]
-            info = zipfile.ZipInfo(entry.path.replace("\\", "_"), moment)
+            info = zipfile.ZipInfo(paths.told(entry.path).replace("\\", "_"), moment)
             info.external_attr = (stat.S_IFREG | (PROGRAM if entry.mode & stat.S_IXUSR else PLAIN)) << 16
             left = size
             with archive.open(info, "w", force_zip64=True) as target:
@@ -136,5 +139,5 @@ def _zipped(root: Path, path: str) -> Iterator[bytes]:
 
 def file_name(datastore: Datastore, path: str, kind: str) -> str:
     """What an archive is called."""
-    last = f"-{Path(path).name}" if path else ""
+    last = f"-{paths.told(Path(path).name)}" if path else ""
     return f"{datastore.name}{last}.{kind}"

@@ -1,4 +1,4 @@
-"""What the pages of volumes show."""
+"""What the pages of volumes show. Folders and paths come in as the disk has them, and stand in pages and addresses as they are told."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from compute import trees
-from datastores import actions, listings, pages, previews, volume_contents, volumes
+from datastores import actions, listings, pages, paths, previews, volume_contents, volumes
 from datastores.models import Datastore
 
 WARNED = 0.9  # of the quota: from there on it is said
@@ -14,7 +14,8 @@ WARNED = 0.9  # of the quota: from there on it is said
 
 def address_of(datastore: Datastore, folder: str) -> str:
     """The address of the page about a folder of a volume, "" is the whole."""
-    return pages.folder_address(reverse("datastores:detail", args=[datastore.project.slug, datastore.pk]), folder)
+    whole = reverse("datastores:detail", args=[datastore.project.slug, datastore.pk])
+    return pages.folder_address(whole, paths.told(folder))
 
 
 def context(datastore: Datastore, folder: str, cursor: str, by: Any) -> dict[str, Any]:
@@ -24,11 +25,13 @@ def context(datastore: Datastore, folder: str, cursor: str, by: Any) -> dict[str
     found, last = trees.children(root, folder, after=after, limit=pages.CHILDREN)
     if datastore.measured_at is None:
         volumes.measure(datastore, volumes.SOON)
-    address = address_of(datastore, "")
-    query = {"path": folder} if folder else {}
+    address, told = address_of(datastore, ""), paths.told(folder)
+    query = {"path": told} if folder else {}
     return {
-        "folder": folder,
-        "crumbs": list(pages.crumbs(address, folder)),
+        "folder": told,
+        "takes": told == folder and (not folder or paths.is_clean(folder)),
+        "coded": any(paths.told(name) != name for name in (folder, *(child.path for child in found))),
+        "crumbs": list(pages.crumbs(address, told)),
         "bare": not (found or folder or cursor),
         "children": [_shown(datastore, folder, child) for child in found],
         "first": address_of(datastore, folder) if cursor else "",
@@ -47,12 +50,12 @@ def room(datastore: Datastore) -> dict[str, Any]:
 
 def _shown(datastore: Datastore, folder: str, child: trees.Entry) -> dict[str, Any]:
     path = f"{folder}/{child.path}" if folder else child.path
-    shown = volume_contents.shown(child) | {"name": child.path, "path": path, "url": ""}
+    told = paths.told(path)
+    shown = volume_contents.shown(child) | {"name": paths.told(child.path), "path": told, "url": ""}
     if child.kind == "directory":
         shown["url"] = address_of(datastore, path)
     elif child.kind == "file":
-        shown["url"] = reverse("datastores:volume_show", args=[datastore.project.slug, datastore.pk, path])
-    shown["removable"] = child.kind != "other" or "\ufffd" not in child.path
+        shown["url"] = reverse("datastores:volume_show", args=[datastore.project.slug, datastore.pk, told])
     return shown | {"executable": shown["mode"] == volume_contents.PROGRAM}
 
 
@@ -64,8 +67,8 @@ def file_context(datastore: Datastore, path: str, *, as_text: bool) -> dict[str,
         shown = previews.preview(seen, as_text=as_text)
     return {
         "file": seen,
-        "name": name,
-        "crumbs": list(pages.crumbs(address_of(datastore, ""), folder)),
+        "name": paths.told(name),
+        "crumbs": list(pages.crumbs(address_of(datastore, ""), paths.told(folder))),
         "back": address_of(datastore, folder),
-        "download": reverse("datastores:volume_file", args=[datastore.project.slug, datastore.pk, path]),
+        "download": reverse("datastores:volume_file", args=[datastore.project.slug, datastore.pk, paths.told(path)]),
     } | shown

@@ -30,7 +30,7 @@ def _volume(request: UserRequest, slug: str, datastore_id: str, verb: str) -> Da
 
 
 def _there(path: str) -> str:
-    """A path as a job may have it, "" and "." are the whole. Raises Http404."""
+    """The path that is told so, as the disk has it; "" and "." are the whole. Raises Http404."""
     try:
         return paths.clean_there(path) if path not in {"", "."} else ""
     except paths.BadPath:
@@ -96,13 +96,14 @@ async def archive(request: UserRequest, slug: str, datastore_id: str) -> HttpRes
 def new_folder(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
     """Makes a folder, and goes there."""
     datastore = _volume(request, slug, datastore_id, "set")
-    wanted = request.POST.get("path", "").strip().strip("/")
+    above, slash, name = request.POST.get("path", "").strip("/").rpartition("/")
+    wanted = f"{above}{slash}{name.strip()}"
     try:
         actions.make_folder(datastore=datastore, path=wanted, by=request.user)
     except (paths.BadPath, changing.InTheWay, Impossible, blobs.Full) as error:
         messages.error(request, str(error))
         wanted = ""
-    return HttpResponseRedirect(volume_pages.address_of(datastore, wanted))
+    return HttpResponseRedirect(volume_pages.address_of(datastore, _there(wanted)))
 
 
 @access.route("dataset:set")
@@ -117,13 +118,13 @@ def remove_content(request: UserRequest, slug: str, datastore_id: str) -> HttpRe
         context = _asked(datastore, path) | {"wrong": request.method == "POST"}
         return render(request, "datastores/remove_content.html", context)
     try:
-        actions.remove_content(datastore=datastore, path=path or ".", by=request.user)
+        actions.remove_content(datastore=datastore, path=paths.told(path) or ".", by=request.user)
     except trees.NotThere:
         messages.info(request, "It was gone already.")
     except Impossible as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{path.rpartition('/')[2] or 'All that was in it'} is gone.")
+        messages.success(request, f"{paths.told(path.rpartition('/')[2]) or 'All that was in it'} is gone.")
     above = path.rpartition("/")[0]
     return HttpResponseRedirect(
         volume_pages.address_of(datastore, above if volumes.has_folder(datastore, above) else "")
@@ -132,5 +133,5 @@ def remove_content(request: UserRequest, slug: str, datastore_id: str) -> HttpRe
 
 def _asked(datastore: Datastore, path: str) -> dict[str, Any]:
     above = path.rpartition("/")[0]
-    shown = {"project": datastore.project, "datastore": datastore, "path": path}
+    shown = {"project": datastore.project, "datastore": datastore, "path": paths.told(path)}
     return shown | {"folder": volumes.has_folder(datastore, path), "back": volume_pages.address_of(datastore, above)}

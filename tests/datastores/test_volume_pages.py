@@ -1,12 +1,15 @@
 """Pages of volumes."""
 
+import html
 import os
+from urllib.parse import urlencode
 
 import pytest
 from django.urls import reverse
 
 from datastores import actions, pages, volumes
 from datastores.models import Datastore
+from tests.datastores import names
 from tests.datastores.conftest import body_of
 from tests.datastores.pushing import begin, manifest, push
 
@@ -43,7 +46,7 @@ def test_a_volume_is_walked_through(volume, viewer, as_user):
     browser = as_user(viewer)
     page = browser.get(at("detail", volume))
     kinds = {one["name"]: one["kind"] for one in page.context["children"]}
-    assert kinds == {"bad\ufffd": "other", "deep": "directory", "fifo": "other", "link": "link", "table.csv": "file"}
+    assert kinds == {"bad\\xff": "file", "deep": "directory", "fifo": "other", "link": "link", "table.csv": "file"}
     assert "10.0 MiB" in text_of(page) and "Remove" not in text_of(page) and "Upload" not in text_of(page)
     inside = browser.get(at("detail", volume), {"path": "deep"})
     assert inside.context["crumbs"] == [("deep", f"{at('detail', volume)}?path=deep")]
@@ -94,6 +97,52 @@ def test_a_folder_is_made_and_content_is_removed(volume, owner, viewer, as_user)
     assert browser.post(remove, {"path": "link"}).status_code == 302 and not (root / "link").is_symlink()
     assert "gone already" in text_of(browser.post(remove, {"path": "nothing"}, follow=True))
     assert browser.post(remove, {"path": "../x"}).status_code == 404
+
+
+def walked(browser, address: str) -> dict[str, dict]:
+    """All files that are reached from a page, by their paths."""
+    page, found = browser.get(address), {}
+    assert page.status_code == 200, address
+    for child in page.context["children"]:
+        found |= {child["path"]: child} if child["kind"] == "file" else walked(browser, child["url"])
+    return found
+
+
+def test_files_of_any_name_are_reached_shown_downloaded_and_removed(volume, owner, as_user):
+    browser, root, detail = as_user(owner), volumes.place_of(volume), at("detail", volume)
+    actions.remove_content(datastore=volume, path=".", by=owner)
+    files = names.write_all(root) | names.write_odd(root)
+    found = walked(browser, detail)
+    assert found.keys() == files.keys()
+    for path, child in found.items():
+        page = browser.get(child["url"])
+        assert (page.context["name"], page.context["file"].size) == (path.rpartition("/")[2], len(files[path])), path
+        assert body_of(browser.get(page.context["download"])) == files[path]
+        assert browser.get(page.context["back"]).status_code == 200
+        folder = path.rpartition("/")[0]
+        shown = text_of(browser.get(page.context["back"]))
+        assert f'name="path" value="{html.escape(path, quote=True)}"' in shown, path
+        asked = text_of(browser.get(at("remove_content", volume), {"path": path}))
+        assert f"Remove {html.escape(path)}?" in asked and f'value="{html.escape(path)}"' in asked
+        gone = browser.post(at("remove_content", volume), {"path": path}, follow=True)
+        assert f"{html.escape(path.rpartition('/')[2])} is gone." in text_of(gone)
+        assert gone.redirect_chain[0][0] == (f"{detail}?{urlencode({'path': folder})}" if folder else detail)
+    assert not walked(browser, detail)
+
+
+def test_a_folder_whose_name_is_no_text_takes_no_uploads(volume, owner, as_user):
+    browser, root = as_user(owner), volumes.place_of(volume)
+    for name in (b"odd\n", b"odd\xff", b" plain "):
+        (root / os.fsdecode(name)).mkdir()
+        (root / os.fsdecode(name) / "x").touch()
+    for path in ("odd\\x0a", "odd\\xff"):
+        page = text_of(browser.get(at("detail", volume), {"path": path}))
+        assert ">Upload</a>" not in page and "New folder" not in page and "a line break" in page
+    plain = browser.get(at("detail", volume), {"path": " plain "})
+    assert ">Upload</a>" in text_of(plain) and "a line break" not in text_of(plain)
+    assert browser.post(at("new_folder", volume), {"path": " plain /new "}).status_code == 302
+    assert (root / " plain " / "new").is_dir()
+    assert "control character" in text_of(browser.post(at("new_folder", volume), {"path": "a\\x0ab"}, follow=True))
 
 
 def test_all_content_is_removed_by_whoever_types_the_name(volume, owner, as_user):

@@ -2,6 +2,7 @@
 
 import html
 import io
+import itertools
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 from accounts import tokens
 from compute import changing, trees
-from datastores import actions, hints, places, tasks, uploads, volume_contents, volumes
+from datastores import actions, hints, paths, places, tasks, uploads, volume_contents, volumes
 from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
 from datastores.models import Blob, Datastore, Upload
 from datastores.signals import datastore_removing
@@ -267,10 +268,10 @@ def test_folders_are_listed_by_name(program, viewer, volume, filled):
         ("AAA", "directory", 0, None),
         ("BBB", "directory", 0, None),
         ("fifo", "other", 0, None),
-        ("line\nbreak", "file", 1, 420),
+        ("line\\x0abreak", "file", 1, 420),
         ("link", "link", 0, None),
         ("run.sh", "file", 10, 493),
-        ("��", "other", 0, None),
+        ("\\xff\\xfe", "file", 1, 420),
     ]
     seen, cursor = [], ""
     while cursor is not None:
@@ -283,6 +284,53 @@ def test_folders_are_listed_by_name(program, viewer, volume, filled):
         assert problem(asks.get(f"{address}?path={quote(wrong)}"), 404, "not_found")
     for wrong in ("..", "/etc", "AAA/../..", "a//b", "x" * 300):
         assert problem(asks.get(f"{address}?path={quote(wrong)}"), 422, "invalid")
+
+
+def test_a_page_of_the_list_may_end_with_any_name(program, viewer, volume):
+    told = names.write_odd(volumes.root_of(volume))
+    seen, cursor = [], ""
+    while cursor is not None:
+        answer = program(viewer).get(f"/datastores/{volume.pk}/content", limit=1, cursor=cursor).json()
+        seen += [one["name"] for one in answer["items"]]
+        cursor = answer["next"]
+    assert sorted(seen) == sorted({name.partition("/")[0] for name in told})
+
+
+def test_a_file_of_any_name_is_asked_for_as_it_is_told(program, owner, volume):
+    files = names.write_all(volumes.root_of(volume)) | names.write_odd(volumes.root_of(volume))
+    asks, at = program(owner), f"/datastores/{volume.pk}"
+    listed = body_of(asks.get(f"{at}/listing")).splitlines()
+    told = {one["path"]: one["kind"] for one in map(json.loads, listed)}
+    assert {path for path, kind in told.items() if kind == "file"} == files.keys()
+    assert set(told.values()) == {"file", "directory"} and len(listed) == len(told)
+    assert all(path.isprintable() for path in names.ODD)
+    pack = body_of(asks.post(f"{at}/pack", {"paths": list(files)}))
+    assert pack == b"".join(packed(content) for content in files.values())
+    for path, content in files.items():
+        answer = asks.get(f"{at}/files/{quote(path)}")
+        assert body_of(answer) == content, path
+        assert answer["Content-Disposition"].endswith(quote(path.rpartition("/")[2], safe=""))
+    for path in sorted(told, key=lambda path: -path.count("/")):
+        assert path not in files or asks.get(f"{at}/content?path={quote(path)}").status_code == 404
+        assert asks.delete(f"{at}/content?path={quote(path, safe='')}").status_code == 204, path
+    assert not list(volumes.place_of(volume).iterdir())
+    removed = AuditEntry.objects.filter(action="volume:content:rm").order_by("id")
+    assert {entry.before["path"] for entry in removed} == told.keys()
+
+
+def test_a_name_is_told_in_one_way_and_means_one_file():
+    parts = [b"\\", b"x", b"5", b"c", b"e9", b"0a", b"\n", b"\xe9", "é".encode(), "\x85\u202e".encode()]
+    seen = set()
+    for some in range(1, 5):
+        for name in itertools.product(parts, repeat=some):
+            path = os.fsdecode(b"".join(name))
+            told = paths.told(path)
+            assert paths.clean_there(told) == path and told.isprintable()
+            seen.add((told, path))
+    assert len(seen) == len({told for told, _ in seen}) == len({path for _, path in seen})
+    for wrong in ("\\x00", "a\0", "\ud800", "\udcff", "../\\xff", "\\xff//", "\\xff" * 256):
+        with pytest.raises(paths.BadPath):
+            paths.clean_there(wrong)
 
 
 def test_all_is_listed_for_a_program(program, viewer, volume, filled):
@@ -378,6 +426,24 @@ def test_archives(program, viewer, volume, filled, kind):
     assert found == {"BBB-1/x": b"same", "ü/日本 語.txt": b"same"}
 
 
+def test_archives_have_files_of_any_name(program, viewer, volume):
+    """A tar as they are, a zip as they are told: with what no system unpacks as a folder of its own."""
+    names.write_odd(volumes.root_of(volume))
+    address = f"/datastores/{volume.pk}/archive"
+    with tarfile.open(fileobj=io.BytesIO(body_of(program(viewer).get(f"{address}?format=tar")))) as archive:
+        assert {os.fsencode(one.name): archive.extractfile(one).read() for one in archive} == {
+            name: b"in " + name for name in names.ODD.values()
+        }
+    with zipfile.ZipFile(io.BytesIO(body_of(program(viewer).get(f"{address}?format=zip")))) as archive:
+        found = sorted((name, archive.read(name)) for name in archive.namelist())
+    assert found == sorted((told.replace("\\", "_"), b"in " + name) for told, name in names.ODD.items())
+    inside = quote("in\\x0a\\xff ?#%")
+    answer = program(viewer).get(f"{address}?format=zip&path={inside}")
+    assert answer["Content-Disposition"].endswith(quote("home-in\\x0a\\xff ?#%.zip"))
+    with zipfile.ZipFile(io.BytesIO(body_of(answer))) as archive:
+        assert archive.namelist() == ["_xff_xfe/_x80 <b>&"]
+
+
 def test_a_file_that_is_cut_while_it_is_packed_spoils_no_archive(volume, filled, monkeypatch):
     monkeypatch.setattr(volume_contents, "CHUNK", 1000)
     (filled / "BBB" / "log").write_bytes(b"x" * 10_000)
@@ -430,6 +496,9 @@ def test_folders_are_made(program, owner, viewer, volume):
     assert (volumes.place_of(volume) / "a b" / "ü").is_dir()
     assert problem(asks.post(at, {"path": "../x"}), 422, "invalid")
     assert problem(program(viewer).post(at, {"path": "x"}), 403, "not_granted")
+    for wrong in ("a\nb", "a\\x0ab", "caf\\xe9/x"):
+        assert problem(asks.post(at, {"path": wrong}), 422, "invalid")
+    assert [one.name for one in volumes.place_of(volume).iterdir()] == ["a b"]
 
 
 def test_what_has_versions_is_not_changed_in_place(program, owner, dataset):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from json.encoder import encode_basestring
 from typing import Any, Final, NamedTuple
 
@@ -69,7 +69,7 @@ def _wrong(path: str) -> str:
     return f"has more than {LONGEST_PATH} bytes" if len(path.encode()) > LONGEST_PATH else ""
 
 
-def remote(path: str) -> str:
+def remote(path: str, clean: Callable[[str], str] = clean) -> str:
     """A path in a version as it is typed: `./part/` is part, and `.` all of it, which is "". Raises BadPath."""
     typed = path
     while typed.startswith("./"):

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.datastores import names
 from tests.sdk.cli.conftest import Command, Desk, person, project
 from tests.sdk.depot import Depot
 from tests.sdk.loopback import Loopback, Says
@@ -356,6 +358,59 @@ def test_what_is_in_a_volume_is_listed_as_new(volume: Any) -> None:
     ran = volume("content", "ls", VOLUME["id"])
     assert [line.split("  ")[0] for line in ran.lines] == ["name", "../out", "a", "a/ß x", "gone", "l"]
     assert {line.split()[-1] for line in ran.lines[1:]} == {"new"}
+
+
+def test_a_name_that_is_no_text_is_told_and_typed_in_one_way(at: Command, desk: Desk) -> None:
+    from mlteam_sdk import volumes
+
+    from datastores import paths
+
+    for told, raw in names.ODD.items():
+        path = os.fsdecode(raw)
+        assert volumes.told(path) == paths.told(path) == told
+        assert volumes.named(told) == paths.clean_there(told) == path
+        assert volumes.remote(told) == told
+    where = f"DELETE /datastores/{VOLUME['id']}/content"
+    desk.on(where, lambda asked: (204, None))
+    for typed, path in ((b"caf\xe9/", "caf\\xe9"), (b"./a\nb", "a\\x0ab"), (b"a\\x0ab", "a\\x0ab"), (b"a\\b", "a\\b")):
+        ran = at("data", "content", "rm", "home", os.fsdecode(typed), **HERE)
+        assert (ran.err, desk.asked[-1].query) == (f"Removed {path} of home.\n", {"path": [path]})
+    for wrong in ("/etc", "a//b", "../\\xff", "", "\ud800"):
+        ran = at("data", "content", "rm", "home", wrong, **HERE)
+        assert ran.status == 1 and ran.err.startswith("Error: “") and len(ran.err.splitlines()) == 1, wrong
+
+
+def test_what_has_a_name_that_is_no_text_stays_there_and_is_named(
+    loopback: Loopback, mlteam: Command, tmp_path: Path
+) -> None:
+    listed = [LISTED[0] | {"path": path} for path in ("caf\\xe9/a", "a\\x0ab", "a\\x5cxff", "=1\\x0a", "plain")]
+
+    def says(asked: Any) -> Any:
+        if asked.path.endswith("/listing"):
+            return Says(body="".join(json.dumps(one) + "\n" for one in listed).encode())
+        if asked.path.endswith("/pack"):
+            assert sorted(asked.data["paths"]) == ["a\\x5cxff", "plain"]
+            return Says(body=b"".join(record(path[-2:].encode()) for path in asked.data["paths"]))
+        return Says(data=VOLUME)
+
+    loopback.say(says)
+    where = {"MLTEAM_URL": loopback.url, "MLTEAM_TOKEN": "mlt_x"}
+    ran = mlteam("data", "pull", VOLUME["id"], "in", **where)
+    assert sorted(ran.err.splitlines()) == [
+        "Left out =1\\x0a: its path has a control character in it. Rename it.",
+        "Left out a\\x0ab: its path has a control character in it. Rename it.",
+        "Left out caf\\xe9/a: its path is no UTF-8 text. Rename it.",
+    ]
+    assert {one.name: one.read_bytes() for one in (tmp_path / "in").iterdir()} == {"a\\xff": b"ff", "plain": b"in"}
+    for form in ("table", "csv", "json"):
+        out = mlteam("data", "content", "ls", VOLUME["id"], "--format", form, "--fields", "name", **where).out
+        assert "a\\x0ab" in out.replace("\\\\", "\\") and out.replace("\n", "").isprintable(), form
+        assert form == "json" or len(out.splitlines()) == len(listed) + 1
+        assert form != "csv" or "'=1" in out
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a\\xff").write_bytes(b"hi")
+    dry = mlteam("data", "push", VOLUME["id"], "data", "--dry-run", **where)
+    assert "0 of 1 files are different" in dry.err
 
 
 def test_wrong_words(at: Command) -> None:

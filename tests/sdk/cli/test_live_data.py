@@ -393,3 +393,23 @@ def test_every_name_goes_up_and_comes_down_as_it_is(ada: Person) -> None:
         del files[name]
     ada("data", "pull", "named-volume", ".", "after")
     assert tree(ada.directory / "after") == {}
+
+
+def test_whatever_a_job_calls_its_files_they_are_seen_and_removed_one_by_one(ada: Person) -> None:
+    ada("data", "new", "odd", "--quiet")
+    made = r"cd /v && mkdir $'in\n\xff' && touch plain $'a\nb' $'caf\xe9' 'caf\xe9' $'\e[31mred' $'in\n\xff/x'"
+    ada.submit("--wait", "--data", "odd:/v", "--", "bash", "-c", made)
+    odd = ["\\x1b[31mred", "a\\x0ab", "caf\\xe9", "in\\x0a\\xff/x"]
+    literal = "caf\\x5cxe9"
+    listed = ada("data", "content", "ls", "odd", "--field", "name").lines
+    assert sorted(listed) == sorted([*odd, literal, "in\\x0a\\xff", "plain"])
+    assert ada("data", "content", "ls", "odd", "in\\x0a\\xff", "--field", "name").lines == [odd[-1]]
+    pulled = ada("data", "pull", "odd", "here")
+    assert all(f"Left out {name}: its path " in pulled.err for name in odd) and "it is no file" not in pulled.err
+    assert tree(ada.directory / "here") == {"plain": b"", "caf\\xe9": b""}
+    ada("data", "archive", "odd", "odd.tar", "-q")
+    for name in [*odd, literal]:
+        ada("data", "content", "rm", "odd", name)
+        assert f"There is no {name} in odd." in ada("data", "content", "rm", "odd", name, status=1).err
+    assert ada("data", "content", "ls", "odd", "--field", "name").lines == ["in\\x0a\\xff", "plain"]
+    ada("data", "rm", "odd", "--yes")

@@ -101,14 +101,14 @@ class Version(VersionFacts, Bound):
         self, to: Here, *, path: str = "", format: str = "zip", on_progress: OnProgress | None = None
     ) -> Path:
         """Brings its files, or those at `path`, as one archive: zip or tar. How large it will be is not known."""
-        return await _archive(self._client, self._path, to, path, format, on_progress)
+        return await _archive(self._client, self._path, to, manifests.remote(path or "."), format, on_progress)
 
 
 async def _archive(
     client: "MLTeam", address: str, to: Here, path: str, format: str, on_progress: OnProgress | None
 ) -> Path:
-    target, wished, meter = Path(to), manifests.remote(path or "."), Meter(on_progress, "fetching", 0, 0)
-    ask = Ask("GET", f"{address}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
+    target, meter = Path(to), Meter(on_progress, "fetching", 0, 0)
+    ask = Ask("GET", f"{address}/archive", {"path": path or None, "format": format}, headers={"Accept": "*/*"})
     with Landing(target.parent, target.name, None) as landing:
         try:
             async with client.stream(ask) as response:
@@ -280,7 +280,8 @@ class Datastore(DatastoreFacts, Bound):
         one of the same size and time is not fetched again."""
         if self.kind == VOLUME:
             work = bringing.Bringing(self._client, self._path, Path(to), on_progress)
-            await work.run(await self.listing(path))
+            found = await self.listing(path)
+            await work.run([one._replace(path=volumes.named(one.path)) for one in found])
             return Pulled(None, work.fetched, work.bytes, work.there, work.left_out)
         return await (await self.versions.get(version)).pull(to, path=path, on_progress=on_progress)
 
@@ -293,11 +294,11 @@ class Datastore(DatastoreFacts, Bound):
 
     def content(self, path: str = "") -> Listing[Content]:
         """What is in a folder of a volume: `.list()`, `.each()`."""
-        return _Contents(self._client, f"{self._path}/content", Content, manifests.remote(path or "."))
+        return _Contents(self._client, f"{self._path}/content", Content, volumes.remote(path or "."))
 
     async def listing(self, path: str = "") -> list[volumes.Found]:
         """All that is in a volume, or at `path` in it, by path. Raises NotFound."""
-        wished = manifests.remote(path or ".")
+        wished = volumes.remote(path or ".")
         ask = Ask("GET", f"{self._path}/listing", {"path": wished or None}, headers={"Accept": "*/*"}, slow=True)
         try:
             return volumes.parse(await ranges.whole(self._client, ask, MOST_MANIFEST))
@@ -316,7 +317,7 @@ class Datastore(DatastoreFacts, Bound):
 
     async def read(self, path: str, *, offset: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes of a file of a volume, in pieces."""
-        address = f"{self._path}/files{asking.path(*manifests.remote(path).split('/'))}"
+        address = f"{self._path}/files{asking.path(*volumes.remote(path).split('/'))}"
         async with aclosing(ranges.read(self._client, address, offset=offset, end=end)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -325,15 +326,15 @@ class Datastore(DatastoreFacts, Bound):
         self, to: Here, *, path: str = "", format: str = "zip", on_progress: OnProgress | None = None
     ) -> Path:
         """Brings the files of a volume, or of the folder at `path`, as one archive: zip or tar. How large it will be is not known."""
-        return await _archive(self._client, self._path, to, path, format, on_progress)
+        return await _archive(self._client, self._path, to, volumes.remote(path or "."), format, on_progress)
 
     async def remove_content(self, path: str) -> None:
         """Removes a file of a volume, or a folder with all that is in it; `.` is all content. That cannot be undone."""
-        await self._client.delete(f"{self._path}/content", path_=manifests.remote(path) or ".")
+        await self._client.delete(f"{self._path}/content", path_=volumes.remote(path) or ".")
 
     async def make_folder(self, path: str) -> None:
         """Makes a folder in a volume, with those above it."""
-        await self._client.post(f"{self._path}/folders", {"path": manifests.remote(path)})
+        await self._client.post(f"{self._path}/folders", {"path": volumes.remote(path)})
 
 
 class Datastores(Collection[Datastore]):

@@ -112,6 +112,16 @@ def _version(text: str) -> "tuple[Thing, Version | None]":
     return found, _datastore(found).versions.get(_number(found, number or LATEST))
 
 
+def _place(text: str, path: str) -> "tuple[Thing, Version | None, str]":
+    """What NAME@VERSION means, as `_version` has it, and a path in it as it is typed. One that leads elsewhere is refused before anything
+    is asked."""
+    from mlteam_sdk import manifests, volumes
+
+    volumes.remote(path)
+    found, version = _version(text)
+    return found, version, (manifests if version else volumes).remote(path)
+
+
 def _check_no_number(text: str) -> None:
     if "@" in text:
         raise Trouble(f"{clean(text.partition('@')[0])} is a volume: it has no versions.")
@@ -375,12 +385,10 @@ def pull(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> None:
     """
     from mlteam_sdk.cli.meter import Shown
     from mlteam_sdk.cli.refusals import about
-    from mlteam_sdk.manifests import remote
 
     if len(places) > 2:
         raise click.UsageError("Say at most two places: what to fetch, and where to put it.")
-    wished = remote(places[0]) if len(places) == 2 else ""
-    found, version = _version(name)
+    found, version, wished = _place(name, places[0] if len(places) == 2 else ".")
     with about(found), Shown(quiet=quiet) as shown:
         pulled = (version or _datastore(found)).pull(places[-1], path=wished, on_progress=shown)
     _tell_left_out(pulled.left_out)
@@ -406,15 +414,13 @@ def archive(out: Output, name: str, places: tuple[str, ...], quiet: bool) -> Non
     from mlteam_sdk.cli.meter import Shown
     from mlteam_sdk.cli.refusals import about
     from mlteam_sdk.errors import NotFound
-    from mlteam_sdk.manifests import remote
 
     if len(places) > 2:
         raise click.UsageError("Say at most two places: which folder to fetch, and the file to put it in.")
     target = Path(places[-1])
     if (form := target.suffix.lower().removeprefix(".")) not in ARCHIVES:
         raise click.UsageError(f"“{clean(places[-1])}” is no name of an archive: it ends in .zip or .tar.")
-    wished = remote(places[0]) if len(places) == 2 else ""
-    found, version = _version(name)
+    found, version, wished = _place(name, places[0] if len(places) == 2 else ".")
     with about(found), Shown(quiet=quiet) as shown:
         try:
             (version or _datastore(found)).archive(target, path=wished, format=form, on_progress=shown)
@@ -481,12 +487,12 @@ def _on_import(out: Output, id: str, verb: str) -> None:
 def content_ls(out: Output, name: str, path: str) -> None:
     """Lists what is in a version, or below PATH in it: new, changed or unchanged since the version before.
 
-    In a volume, which has no version before, all is new.
+    In a volume, which has no version before, all is new. There `\\x` and two digits are a byte of a name that is no plain text, `\\x0a`
+    a line break; every command takes such a name as it stands here.
     """
-    from mlteam_sdk.manifests import below, remote
+    from mlteam_sdk.manifests import below
 
-    wished = remote(path)
-    found, version = _version(name)
+    found, version, wished = _place(name, path)
     if version is None:
         out.rows(_in_volume(found, wished))
         return
@@ -536,7 +542,7 @@ def content_rm(name: str, path: str) -> None:
     """
     from mlteam_sdk.cli.refusals import about
     from mlteam_sdk.errors import NotFound
-    from mlteam_sdk.manifests import remote
+    from mlteam_sdk.volumes import remote
 
     wished = remote(path)
     found = _found(name.partition("@")[0])
@@ -558,7 +564,7 @@ def content_rm(name: str, path: str) -> None:
 def content_mkdir(name: str, path: str) -> None:
     """Makes a folder in a volume, with those above it."""
     from mlteam_sdk.cli.refusals import about
-    from mlteam_sdk.manifests import remote
+    from mlteam_sdk.volumes import remote
 
     wished = remote(path)
     found = _found(name)

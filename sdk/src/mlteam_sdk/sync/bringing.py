@@ -35,7 +35,7 @@ class Bringing:
         self._counting = threading.Lock()
 
     def run(self, found: list[Found]) -> None:
-        """Brings these. Raises Damaged, UnsafePath, MLTeamError; what is whole by then stays."""
+        """Brings these, their paths as a disk has them. Raises Damaged, UnsafePath, MLTeamError; what is whole by then stays."""
         with self._target:
             wanted = driver.aside(self._choose, found)
             self._meter = Meter(self._on_progress, "fetching", len(wanted), sum(one.size for one in wanted))
@@ -43,7 +43,7 @@ class Bringing:
 
     def _choose(self, found: list[Found]) -> list[Found]:
         """The files that are not here yet; the folders are made."""
-        self.left_out = [LeftOut(one.path, why) for one in found if (why := volumes.why_not(one))]
+        self.left_out = [LeftOut(volumes.told(one.path), why) for one in found if (why := volumes.why_not(one))]
         coming = [one for one in found if not volumes.why_not(one)]
         files = [one for one in coming if one.kind == FILE]
         wanted = [one for one in files if not volumes.is_here(self._target.root, one)]
@@ -65,7 +65,11 @@ class Bringing:
         """Brings these at once; those that are not small any more."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         ask = Ask(
-            "POST", f"{self._path}/pack", data={"paths": [one.path for one in files]}, headers=headers, twice=True
+            "POST",
+            f"{self._path}/pack",
+            data={"paths": [volumes.told(one.path) for one in files]},
+            headers=headers,
+            twice=True,
         )
         pack = ranges.whole(self._client, ask.slowly(), len(files) * (SMALL + HEAD))
         return driver.aside(self._unpack, pack, files)
@@ -91,7 +95,7 @@ class Bringing:
         try:
             size = self._receive(one, part)
         except NotFound:  # a job took it away since it was listed
-            self.left_out.append(LeftOut(one.path, "it was removed meanwhile"))
+            self.left_out.append(LeftOut(volumes.told(one.path), "it was removed meanwhile"))
         else:
             _check_size(one, size)
             driver.aside(self._land, one, part)
@@ -103,7 +107,7 @@ class Bringing:
             self.fetched, self.bytes = self.fetched + 1, self.bytes + size
 
     def _receive(self, one: Found, part: Path) -> int:
-        address, size = f"{self._path}/files{asking.path(*one.path.split('/'))}", 0
+        address, size = f"{self._path}/files{asking.path(*volumes.told(one.path).split('/'))}", 0
         try:
             with part.open("xb") as file:
                 with closing(ranges.read(self._client, address)) as pieces:

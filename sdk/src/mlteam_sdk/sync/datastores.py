@@ -100,12 +100,12 @@ class Version(VersionFacts, Bound):
 
     def archive(self, to: Here, *, path: str = "", format: str = "zip", on_progress: OnProgress | None = None) -> Path:
         """Brings its files, or those at `path`, as one archive: zip or tar. How large it will be is not known."""
-        return _archive(self._client, self._path, to, path, format, on_progress)
+        return _archive(self._client, self._path, to, manifests.remote(path or "."), format, on_progress)
 
 
 def _archive(client: "MLTeam", address: str, to: Here, path: str, format: str, on_progress: OnProgress | None) -> Path:
-    target, wished, meter = Path(to), manifests.remote(path or "."), Meter(on_progress, "fetching", 0, 0)
-    ask = Ask("GET", f"{address}/archive", {"path": wished or None, "format": format}, headers={"Accept": "*/*"})
+    target, meter = Path(to), Meter(on_progress, "fetching", 0, 0)
+    ask = Ask("GET", f"{address}/archive", {"path": path or None, "format": format}, headers={"Accept": "*/*"})
     with Landing(target.parent, target.name, None) as landing:
         try:
             with client.stream(ask) as response:
@@ -277,7 +277,8 @@ class Datastore(DatastoreFacts, Bound):
         one of the same size and time is not fetched again."""
         if self.kind == VOLUME:
             work = bringing.Bringing(self._client, self._path, Path(to), on_progress)
-            work.run(self.listing(path))
+            found = self.listing(path)
+            work.run([one._replace(path=volumes.named(one.path)) for one in found])
             return Pulled(None, work.fetched, work.bytes, work.there, work.left_out)
         return (self.versions.get(version)).pull(to, path=path, on_progress=on_progress)
 
@@ -290,11 +291,11 @@ class Datastore(DatastoreFacts, Bound):
 
     def content(self, path: str = "") -> Listing[Content]:
         """What is in a folder of a volume: `.list()`, `.each()`."""
-        return _Contents(self._client, f"{self._path}/content", Content, manifests.remote(path or "."))
+        return _Contents(self._client, f"{self._path}/content", Content, volumes.remote(path or "."))
 
     def listing(self, path: str = "") -> list[volumes.Found]:
         """All that is in a volume, or at `path` in it, by path. Raises NotFound."""
-        wished = manifests.remote(path or ".")
+        wished = volumes.remote(path or ".")
         ask = Ask("GET", f"{self._path}/listing", {"path": wished or None}, headers={"Accept": "*/*"}, slow=True)
         try:
             return volumes.parse(ranges.whole(self._client, ask, MOST_MANIFEST))
@@ -313,22 +314,22 @@ class Datastore(DatastoreFacts, Bound):
 
     def read(self, path: str, *, offset: int = 0, end: int | None = None) -> Generator[bytes, None, None]:
         """The bytes of a file of a volume, in pieces."""
-        address = f"{self._path}/files{asking.path(*manifests.remote(path).split('/'))}"
+        address = f"{self._path}/files{asking.path(*volumes.remote(path).split('/'))}"
         with closing(ranges.read(self._client, address, offset=offset, end=end)) as pieces:
             for piece in pieces:
                 yield piece
 
     def archive(self, to: Here, *, path: str = "", format: str = "zip", on_progress: OnProgress | None = None) -> Path:
         """Brings the files of a volume, or of the folder at `path`, as one archive: zip or tar. How large it will be is not known."""
-        return _archive(self._client, self._path, to, path, format, on_progress)
+        return _archive(self._client, self._path, to, volumes.remote(path or "."), format, on_progress)
 
     def remove_content(self, path: str) -> None:
         """Removes a file of a volume, or a folder with all that is in it; `.` is all content. That cannot be undone."""
-        self._client.delete(f"{self._path}/content", path_=manifests.remote(path) or ".")
+        self._client.delete(f"{self._path}/content", path_=volumes.remote(path) or ".")
 
     def make_folder(self, path: str) -> None:
         """Makes a folder in a volume, with those above it."""
-        self._client.post(f"{self._path}/folders", {"path": manifests.remote(path)})
+        self._client.post(f"{self._path}/folders", {"path": volumes.remote(path)})
 
 
 class Datastores(Collection[Datastore]):
