@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LOGOUT: Final = "/me/tokens/current"  # what also a token that may only read does: end itself
 
-ASKS: Final = "/pack"  # how the addresses end that are asked for files by their paths
+ASKS: Final = ("/pack", "/doubts")  # how the addresses end that are asked about files by their paths
 
 
 class ApiRequest(HttpRequest):

@@ -53,7 +53,10 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "incomplete": (409, "Some content of the upload has not arrived: ask what is missing, send it, commit again."),
     "gap": (409, "The piece begins after what is here: go on at `received`."),
     "quota": (409, "There would be more content than the project, or the volume, may have."),
-    "lost": (410, "The content is no longer in the store; who runs the server is told of it each night."),
+    "lost": (
+        410,
+        "The content is missing or damaged in the store; a push that has it heals it, and admins are told each night.",
+    ),
     "too_large": (413, "The request is larger than the server takes."),
     "invalid": (422, "Fields or parameters are wrong; `errors` names each."),
     "damaged": (422, "What arrived is not what its hash says; `errors` names the hashes. Send it again."),

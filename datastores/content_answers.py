@@ -23,13 +23,16 @@ in_files = sync_to_async(thread_sensitive=False)  # makes of a function that tou
 
 
 async def while_allowed(request: Any, datastore: Datastore, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The same pieces, as long as who asks may still read them; then the connection breaks."""
+    """The same pieces, as long as who asks may still read them, and until one is lost; then the connection breaks."""
     looked = time.monotonic()
-    async for piece in one_by_one(pieces, thread_sensitive=False):
-        if time.monotonic() - looked > LOOKED_AGAIN:
-            await sync_to_async(_look_again)(request, datastore)
-            looked = time.monotonic()
-        yield piece
+    try:
+        async for piece in one_by_one(pieces, thread_sensitive=False):
+            if time.monotonic() - looked > LOOKED_AGAIN:
+                await sync_to_async(_look_again)(request, datastore)
+                looked = time.monotonic()
+            yield piece
+    except contents.Lost as lost:
+        raise BrokenOff(f"“{lost}” of {datastore.kind} {datastore.pk} is missing or damaged in the store") from None
 
 
 def _look_again(request: Any, datastore: Datastore) -> None:
@@ -58,7 +61,10 @@ async def file(request: Any, version: Version, path: str, *, shown: bool = False
     project_id, tag = version.datastore.project_id, f'"{entry.sha256}"'
 
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
-        return while_allowed(request, version.datastore, contents.read(project_id, entry, start, end))
+        # Who asks for ranges compares what comes of them; a browser does not.
+        part = "Range" in request.headers
+        found = contents.read(project_id, entry, start, end) if part else contents.whole(project_id, entry)
+        return while_allowed(request, version.datastore, found)
 
     image = await in_files(previews.image_type)(previews.of_version(project_id, entry)) if shown else None
     headers = {**NOTHING_SHOWN, "Content-Type": image or "application/octet-stream", "ETag": tag}
@@ -72,12 +78,18 @@ async def file(request: Any, version: Version, path: str, *, shown: bool = False
 
 
 def entry_at(version: Version, path: str) -> Entry:
-    """The file at a path. Raises Http404, blobs.Missing."""
+    """The file at a path, whose content is there. Raises Http404, blobs.Missing."""
+    entry = listed(version, path)
+    contents.check_there(version.datastore.project_id, entry)
+    return entry
+
+
+def listed(version: Version, path: str) -> Entry:
+    """The file at a path. Raises Http404, blobs.Missing where the list of files is lost."""
     with listings.opened(listings.of(version)) as listing:
         entry = listing.find(path)
     if entry is None:
         raise Http404
-    contents.check_there(version.datastore.project_id, entry)
     return entry
 
 

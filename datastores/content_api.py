@@ -13,7 +13,8 @@ from accounts.downloads import NOTHING_SHOWN, one_by_one
 from api.callers import ApiRequest
 from api.lists import In, Listed, Out, Paging
 from api.problems import invalid
-from datastores import compare, content_answers, contents, listings, paths, uploads
+from api.replays import each_time
+from datastores import compare, content_answers, contents, faults, listings, paths, uploads
 from datastores.content_answers import in_files
 from datastores.manifests import Entry
 from datastores.models import Version
@@ -68,6 +69,14 @@ class ChangeOut(Out):
     change: Literal["added", "removed", "changed"]
     old_size: int | None
     new_size: int | None
+
+
+class DoubtOut(Out):
+    """How a file of a version is on the server: `whole`, or `missing` or `damaged`, which a push of a folder that has it heals; `later`: it
+    is large, or others are being looked at, so ask again in a while."""
+
+    path: str
+    state: Literal["whole", "missing", "damaged", "later"]
 
 
 class PackIn(In):
@@ -200,15 +209,28 @@ async def get_pack(request: ApiRequest, datastore: str, version: str, data: Pack
     return content_answers.stream(request, found, pieces, "application/octet-stream", Content_Length=str(length))
 
 
+@router.post(f"{VERSION}/doubts", response=list[DoubtOut])
+@access.route("dataset:get")
+@each_time
+def doubt_files(request: ApiRequest, datastore: str, version: str, data: PackIn) -> list[dict[str, str]]:
+    """Has the server compare files with their hashes, because they arrived damaged, or not at all."""
+    found = _version(request, datastore, version)
+    return [{"path": one.path, "state": state} for one, state in faults.doubted(found, _listed(found, data.paths))]
+
+
 def _entries(version: Version, wanted: list[str]) -> list[Entry]:
+    entries = _listed(version, wanted)
+    for entry in entries:
+        contents.check_there(version.datastore.project_id, entry)
+    return entries
+
+
+def _listed(version: Version, wanted: list[str]) -> list[Entry]:
     with listings.opened(listings.of(version)) as listing:
         found = {path: listing.find(path) if paths.is_clean(path) else None for path in wanted}
     if unknown := [place for place, path in enumerate(wanted) if found[path] is None]:
         raise invalid((f"paths.{place}", "is no file of this version") for place in unknown[:10])
-    entries = [entry for path in wanted if (entry := found[path])]
-    for entry in entries:
-        contents.check_there(version.datastore.project_id, entry)
-    return entries
+    return [entry for path in wanted if (entry := found[path])]
 
 
 @router.get(f"{VERSION}/archive", openapi_extra=answers("The archive", *contents.FORMATS.values()))

@@ -6,11 +6,12 @@ import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from accounts.downloads import Sink
-from datastores import blobs, listings
+from datastores import blobs, hints, listings
 from datastores.blobs import Missing, key_of, store
 from datastores.manifests import Entry
 from datastores.models import Version
@@ -22,10 +23,18 @@ GATHERED: Final = 256 * 1024  # bytes of small files that are sent at once
 FORMATS: Final = {"tar": "application/x-tar", "zip": "application/zip"}
 
 
+class Lost(Missing):
+    """A file of a version whose content is missing or damaged; its text is the path. A worker is asked to look at it, and note that."""
+
+    def __init__(self, project_id: str, entry: Entry) -> None:
+        super().__init__(entry.path)
+        hints.compare(project_id, entry.sha256)
+
+
 def check_there(project_id: str, entry: Entry) -> None:
-    """Raises Missing before an answer begins that could not be ended."""
+    """Raises Lost before an answer begins that could not be ended."""
     if store().size(key_of(project_id, entry.sha256)) != entry.size:
-        raise Missing(entry.path)
+        raise Lost(project_id, entry)
 
 
 def read(project_id: str, entry: Entry, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -33,21 +42,29 @@ def read(project_id: str, entry: Entry, start: int = 0, end: int | None = None) 
     return store().read(key_of(project_id, entry.sha256), start, (entry.size if end is None else end) - start)
 
 
-def _whole(project_id: str, entry: Entry) -> Iterator[bytes]:
-    """All of a file. Raises Missing where it has not the size that was announced: the rest would be taken for something else."""
-    length = 0
+def whole(project_id: str, entry: Entry, *, compared: bool = True) -> Iterator[bytes]:
+    """All of a file. Raises Lost where it has not the size that was announced, for the rest would be taken for something else, or not its
+    hash; and that before its last piece, so that nobody has all of it then. `compared`: else whoever gets it compares it."""
+    length, digest, last = 0, sha256(), b""
     for piece in read(project_id, entry):
-        length += len(piece)
-        yield piece
-    if length != entry.size:
-        raise Missing(entry.path)
+        if last:
+            yield last
+        length, last = length + len(piece), piece
+        if compared:
+            digest.update(piece)
+    if length != entry.size or (compared and digest.hexdigest() != entry.sha256):
+        raise Lost(project_id, entry)
+    if last:
+        yield last
 
 
-def _contents(project_id: str, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Iterable[bytes]]]:
+def _contents(
+    project_id: str, entries: Iterable[Entry], *, compared: bool = True
+) -> Iterator[tuple[Entry, Iterable[bytes]]]:
     """Each file with its content; out of a bucket, small ones arrive beside each other."""
 
     def begun(entry: Entry) -> tuple[Entry, Iterable[bytes]]:
-        content = _whole(project_id, entry)
+        content = whole(project_id, entry, compared=compared)
         return entry, list(content) if entry.size <= SMALL else content
 
     return blobs.beside_each_other(begun, entries)
@@ -68,8 +85,8 @@ def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def packed(project_id: str, entries: list[Entry]) -> Iterator[bytes]:
-    """A pack: before the content of each file its SHA-256 and size."""
-    for entry, content in _contents(project_id, entries):
+    """A pack: before the content of each file its SHA-256 and size, by which whoever gets it knows what is damaged, and the rest is not."""
+    for entry, content in _contents(project_id, entries, compared=False):
         yield RECORD.pack(bytes.fromhex(entry.sha256), entry.size)
         yield from content
 

@@ -8,16 +8,19 @@ from urllib.parse import urlencode
 from django.http import Http404
 from django.urls import reverse
 
-from datastores import compare, imports, listings, previews
+from accounts.paging import Order, Page, cursor_of, paged
+from datastores import blobs, compare, contents, faults, imports, listings, previews
 from datastores.listings import Child
 from datastores.manifests import Entry
 from datastores.models import Datastore, Upload, Version
 from datastores.querysets import made_by
 
+BY_NUMBER: Final = Order("number")
 CHILDREN: Final = 200  # of a folder on one page
 CHANGES: Final = 200
-VERSIONS: Final = 50  # in the list beside a version
-COMPARED: Final = 5  # versions that are offered for comparison
+BESIDE: Final = 50  # versions, in the list beside one
+NAMED: Final = 20  # files of a version that are lost
+OFFERED: Final = 50  # versions, for comparison; any other can be typed
 
 
 def rows_of(datastores: list[Datastore]) -> list[Datastore]:
@@ -39,14 +42,23 @@ def imports_context(datastore: Datastore) -> dict[str, Any]:
     return {"imports": imports.shown(datastore), "latest": latest or 0}
 
 
+def versions_beside(datastore: Datastore, version: Version, cursor: str) -> Page[Version]:
+    """The versions of a page's list: without a cursor the newest, or where this one is not among those, from it on."""
+    rows = datastore.versions.all()
+    if not cursor and rows.filter(number__gt=version.number).count() >= BESIDE:
+        cursor = cursor_of(version.number + 1, version.pk, "o")
+    return paged(rows, cursor, order=BY_NUMBER, size=BESIDE)
+
+
 def version_context(datastore: Datastore, version: Version, folder: str, cursor: str) -> dict[str, Any]:
-    """A folder of a version. Raises Http404 where there is none."""
+    """A folder of a version. Raises Http404 where there is none, blobs.Missing."""
     with listings.opened(listings.of(version)) as listing:
         start, end = listing.folder(folder)
         if start == end:
             raise Http404
         children = list(islice(listing.children(folder, after=position(cursor)), CHILDREN + 1))
         here = {"files": end - start, "bytes": listing.bytes_of(start, end)}
+        faulty = list(faults.in_version(version, listing))
     more, children = len(children) > CHILDREN, children[:CHILDREN]
     address = address_of(version, "version")
     return {
@@ -59,7 +71,8 @@ def version_context(datastore: Datastore, version: Version, folder: str, cursor:
         else "",
         "newer": "",
         "first": folder_address(address, folder) if cursor else "",
-        "versions": list(datastore.versions.select_related("created_by").order_by("-number")[:VERSIONS]),
+        "faulty": faulty[:NAMED],
+        "more_faulty": len(faulty[NAMED:]),
     }
 
 
@@ -102,24 +115,61 @@ def position(cursor: str) -> bytes:
 
 
 def file_context(version: Version, entry: Entry, *, as_text: bool = False) -> dict[str, Any]:
-    """A file of a version, and how it is shown. Raises blobs.Missing."""
+    """A file of a version, and how it is shown; `fault`: what is known to be wrong with it, `lost`: so that nothing is shown."""
     folder = entry.path.rpartition("/")[0]
     address = address_of(version, "version")
-    return {
+    context = {
         "file": entry,
         "name": entry.path.rpartition("/")[2],
         "crumbs": list(crumbs(address, folder)),
         "back": folder_address(address, folder),
         "download": address_of(version, "file", path=entry.path),
-    } | previews.preview(previews.of_version(version.datastore.project_id, entry), as_text=as_text)
+        "fault": faults.of_project(version.datastore.project_id).get(bytes.fromhex(entry.sha256), ""),
+    }
+    try:
+        contents.check_there(version.datastore.project_id, entry)
+        return context | previews.preview(previews.of_version(version.datastore.project_id, entry), as_text=as_text)
+    except blobs.Missing:
+        return context | {"fault": context["fault"] or "missing or damaged", "lost": True}
+
+
+def compared_context(datastore: Datastore, old: int | None, new: int | None, after: str) -> dict[str, Any]:
+    """Two versions, and what differs between them. Without numbers the latest is compared, and with the one before it.
+
+    `absent`: a number that no version has; `versions`: those that are offered, which are the newest."""
+    rows = datastore.versions.order_by("-number")
+    numbers = list(rows.values_list("number", flat=True)[:OFFERED])
+    context: dict[str, Any] = {"versions": numbers}
+    if len(numbers) < 2:
+        return context
+    new = new if new is not None else numbers[0]
+    before = rows.filter(number__lt=new).values_list("number", flat=True).first()
+    old = old if old is not None else before or numbers[-1]
+    found = {one.number: one for one in rows.filter(number__in=(old, new))}
+    context |= {
+        "asked": {"old": old, "new": new},
+        "absent": next((one for one in (old, new) if one not in found), None),
+    }
+    if context["absent"] is None:
+        for one in found.values():
+            one.datastore = datastore
+        context |= compare_context(found[old], found[new], after)
+    return context
 
 
 def compare_context(old: Version, new: Version, after: str) -> dict[str, Any]:
-    """What differs between two versions."""
+    """What differs between two versions; `lost` where a list of files is."""
+    try:
+        return {"old": old, "new": new} | _changes(old, new, after)
+    except blobs.Missing:
+        return {"old": old, "new": new, "lost": True}
+
+
+def _changes(old: Version, new: Version, after: str) -> dict[str, Any]:
     with listings.opened(listings.of(old)) as before, listings.opened(listings.of(new)) as now:
         start = position(after).decode(errors="replace")
         found = list(islice(compare.changes(before, now, after=start), CHANGES + 1))
     more, found = len(found) > CHANGES, found[:CHANGES]
     asked = {"old": old.number, "new": new.number}
     following = f"?{urlencode(asked | {'page': listings.cursor_of(found[-1].path.encode())})}" if more else ""
-    return {"old": old, "new": new, "changes": found, "older": following, "newer": ""}
+    return {"changes": found, "older": following, "newer": "", "first": f"?{urlencode(asked)}" if after else ""}

@@ -5,14 +5,12 @@ from typing import Final
 from api import problems
 from api.problems import NOTHING, Problem, invalid
 from compute import changing, trees
-from datastores import blobs, deltas, errors, uploads
+from datastores import blobs, contents, deltas, errors, uploads
 from datastores.manifests import BadManifest
 from datastores.paths import BadPath
 from datastores.shown import show_use
 
-LOST = (
-    "The content of this is no longer in the store, or damaged there. Push the file again, or ask who runs the server."
-)
+LOST = "The content of {} is no longer in the store, or damaged there. Push a folder that has it again, or ask who runs the server."
 
 
 def _damaged(error: uploads.Damaged) -> Problem:
@@ -39,7 +37,8 @@ _READINGS: Final = {
     uploads.Damaged: _damaged,
     uploads.Gap: lambda error: Problem(409, "gap", str(error), received=error.received),
     blobs.Full: lambda error: Problem(507, "full", str(error)),
-    blobs.Missing: lambda error: Problem(410, "lost", LOST),
+    blobs.Missing: lambda error: Problem(410, "lost", LOST.format("this")),
+    contents.Lost: lambda error: Problem(410, "lost", LOST.format(f"“{error}”")),
     blobs.Unavailable: lambda error: Problem(503, "store_away", f"{error} Try again in a while."),
 }
 for _kind, _reading in _READINGS.items():

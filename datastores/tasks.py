@@ -2,17 +2,31 @@
 
 from celery import shared_task
 
-from datastores import checks, imports, trees, volumes, weights
+from datastores import checks, faults, imports, trees, volumes, weights
 
 
 @shared_task(name="datastores.tasks.check", ignore_result=True)
 def check() -> None:
-    """Each night: whether all content is there and whole; and what is laid out of versions that are no more goes."""
+    """Each night: whether all content is there and whole, which admins are told where it is not; and what is laid out of versions that
+    are no more goes."""
     try:
         checks.run()
+        checks.tell_admins()
     finally:
         trees.tidy()
         volumes.delete_gone()
+
+
+@shared_task(name="datastores.tasks.compare", ignore_result=True)
+def compare(project_id: str, sha256: str) -> None:
+    """Looks at content that somebody who read it found missing or damaged."""
+    faults.look(project_id, sha256)
+
+
+@shared_task(name="datastores.tasks.mend", ignore_result=True)
+def mend(project_id: str, hashes: list[str]) -> None:
+    """Content that was damaged has come again: jobs read that."""
+    trees.mend(project_id, hashes)
 
 
 @shared_task(name="datastores.tasks.delete_gone", ignore_result=True)

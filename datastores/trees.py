@@ -6,14 +6,17 @@ by a second name, so that no job has a copy of its own; jobs see a tree only bou
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from tempfile import mkdtemp
 
 from datastores import blobs, listings
 from datastores.blobs import Missing, key_of
+from datastores.contents import Lost
 from datastores.disk import DiskStore
 from datastores.manifests import Entry
 from datastores.models import Version
@@ -95,35 +98,61 @@ def _with_folders(listing: listings.Listing, root: Path) -> Iterator[Entry]:
 def _bring(project_id: str, root: Path, check: Callable[[], None], entry: Entry) -> None:
     """Puts one file there: that of the store itself, or a copy of it, which is compared with its hash while it is written.
 
-    Whether it may be executed is the file's, not the name's. Raises Missing for what is damaged, too.
+    Whether it may be executed is the file's, not the name's. Raises Lost for what is missing or damaged.
     """
     check()
     kept, key, target = blobs.store(), key_of(project_id, entry.sha256), root / entry.path
-    if isinstance(kept, DiskStore) and entry.mode == 0o644 and _linked(kept.root / key, target, entry.size):
+    if isinstance(kept, DiskStore) and entry.mode == 0o644 and _linked(kept.root / key, target, project_id, entry):
         return
     digest = sha256()
-    with target.open("xb") as file:
-        for piece in kept.read(key):
-            check()
-            digest.update(piece)
-            file.write(piece)
+    try:
+        with target.open("xb") as file:
+            for piece in kept.read(key):
+                check()
+                digest.update(piece)
+                file.write(piece)
+    except Missing:
+        raise Lost(project_id, entry) from None
     if digest.hexdigest() != entry.sha256:
-        raise Missing(key)
+        raise Lost(project_id, entry)
     target.chmod(PROGRAM if entry.mode == 0o755 else PLAIN)
 
 
-def _linked(source: Path, target: Path, size: int) -> bool:
+def _linked(source: Path, target: Path, project_id: str, entry: Entry) -> bool:
     """Gives the file a second name, where the disk can."""
     try:
         os.link(source, target)
     except FileNotFoundError:
-        raise Missing(source.name) from None
+        raise Lost(project_id, entry) from None
     except OSError:  # another disk, one that knows no links, or more names than a file can have
         return False
-    if target.stat().st_size != size:
-        raise Missing(source.name)
+    if target.stat().st_size != entry.size:
+        raise Lost(project_id, entry)
     target.chmod(PLAIN)
     return True
+
+
+def mend(project_id: str, hashes: Iterable[str]) -> None:
+    """Puts content that was damaged and has come again into the trees that have it: what jobs read is a second name of what was there
+    before, or a copy of it."""
+    wanted = {bytes.fromhex(sha256) for sha256 in hashes}
+    versions = Version.objects.filter(datastore__project=project_id).select_related("datastore")
+    for version in {one.digest: one for one in versions}.values():
+        if stands(version):
+            with listings.opened(listings.of(version)) as listing:
+                found = (number for number, (sha256, _) in enumerate(listing.hashes()) if sha256 in wanted)
+                for number in found:
+                    _mend(project_id, place_of(version), listing.entry(number))
+
+
+def _mend(project_id: str, place: Path, entry: Entry) -> None:
+    draft = Path(mkdtemp(prefix=f".{place.name}.mended.", dir=place.parent))
+    try:
+        one = replace(entry, path="mended")
+        _bring(project_id, draft, lambda: None, one)
+        (draft / one.path).replace(place / entry.path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def tidy() -> None:

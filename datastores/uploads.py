@@ -25,11 +25,11 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from datastores import blobs, listings, places, questions
+from datastores import blobs, hints, listings, places, questions
 from datastores.errors import Impossible
 from datastores.kinds import Kind
 from datastores.manifests import BadManifest
-from datastores.models import Upload
+from datastores.models import Blob, Upload
 
 RECORD: Final = struct.Struct(">32sQ")  # of a pack before each content, and of `wanted`: SHA-256, size
 PACK: Final = 8 * 2**20  # bytes of content in a pack
@@ -305,6 +305,7 @@ def _note_kept(upload: Upload, kept: Known) -> None:
     if upload.datastore.kind == Kind.VOLUME:
         touch(upload)
         return
+    healed = _faulty(upload, kept)
     project_id, now = upload.datastore.project_id, connection.ops.adapt_datetimefield_value(timezone.now())
     # Not by the model, which takes longer over each row than the disk over its file.
     columns = "INSERT INTO datastores_blob (project_id, sha256, size, checked_at, fault) VALUES (%s, %s, %s, %s, '')"
@@ -312,7 +313,18 @@ def _note_kept(upload: Upload, kept: Known) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         rows = [(project_id, sha256.hex(), size, now) for sha256, size in kept.items()]
         cursor.executemany(f"{columns} {again}", rows)
+    if healed:
+        transaction.on_commit(lambda: hints.mend(project_id, healed))
     touch(upload)
+
+
+def _faulty(upload: Upload, kept: Known) -> list[str]:
+    """Which of these a check has missed, or found damaged."""
+    if not _has_faults(upload):
+        return []
+    hashes = [sha256.hex() for sha256 in kept]
+    rows = Blob.objects.filter(project=upload.datastore.project_id, sha256__in=hashes).exclude(fault="")
+    return list(rows.values_list("sha256", flat=True))
 
 
 def touch(upload: Upload) -> None:

@@ -24,6 +24,8 @@ from projects.models import Project
 from projects.named import BY_SLUG
 
 BY_NAME = Order("name", descending=False)
+LOST = "This is missing or damaged on the server. A push of a folder that has the same files heals it.\n"
+VERSIONS = "versions"  # the parameter that says which page of their list
 
 # A route names the action of datasets; of a model, its own is asked for.
 
@@ -125,10 +127,12 @@ def detail(request: UserRequest, slug: str, datastore_id: str, number: int | Non
     context |= pages.imports_context(datastore)
     if version:
         folder, cursor = _folder(request), request.GET.get("page", "")
+        versions = pages.versions_beside(datastore, version, request.GET.get(VERSIONS, ""))
+        context |= {"versions": versions.rows, "beside": addresses_of(request, versions, VERSIONS)}
         try:
             context |= pages.version_context(datastore, version, folder, cursor)
         except blobs.Missing:
-            context |= {"lost": True, "children": [], "versions": [version], "crumbs": [], "folder": ""}
+            context |= {"lost": True, "children": [], "crumbs": [], "folder": ""}
     return render(request, "datastores/detail.html", context)
 
 
@@ -147,7 +151,7 @@ def show(request: UserRequest, slug: str, datastore_id: str, number: int, path: 
     assert version
     try:
         context = pages.file_context(
-            version, content_answers.entry_at(version, path), as_text=request.GET.get("as") == "text"
+            version, content_answers.listed(version, path), as_text=request.GET.get("as") == "text"
         )
     except blobs.Missing:
         raise Http404 from None
@@ -167,7 +171,7 @@ async def file(request: UserRequest, slug: str, datastore_id: str, number: int, 
     try:
         return await content_answers.file(request, version, path, shown=request.GET.get("shown") == "1")
     except blobs.Missing:
-        raise Http404 from None
+        return HttpResponse(LOST, status=410, content_type="text/plain; charset=utf-8")
     except Problem as problem:  # a range beyond the end
         return HttpResponse(status=problem.status, headers=dict(problem.headers))
 
@@ -184,7 +188,7 @@ async def archive(request: UserRequest, slug: str, datastore_id: str, number: in
     try:
         return await content_answers.archive(request, version, _folder(request), kind)
     except blobs.Missing:
-        raise Http404 from None
+        return HttpResponse(LOST, status=410, content_type="text/plain; charset=utf-8")
 
 
 @access.route("dataset:get")
@@ -194,22 +198,15 @@ def compare(request: UserRequest, slug: str, datastore_id: str) -> HttpResponse:
     datastore = _datastore(request, slug, datastore_id, "get")
     if datastore.kind == Kind.VOLUME:
         raise Http404
-    versions = list(datastore.versions.select_related("created_by").order_by("-number")[: pages.VERSIONS])
-    context: dict[str, Any] = {"project": datastore.project, "datastore": datastore, "versions": versions}
-    if len(versions) > 1:
-        old = _version(request, slug, datastore_id, _number(request, "old", versions[1].number))[1]
-        new = _version(request, slug, datastore_id, _number(request, "new", versions[0].number))[1]
-        assert old and new
-        try:
-            context |= pages.compare_context(old, new, request.GET.get("page", ""))
-        except blobs.Missing:
-            raise Http404 from None
-    return render(request, "datastores/compare.html", context)
+    asked = _number(request, "old"), _number(request, "new")
+    context = pages.compared_context(datastore, *asked, request.GET.get("page", ""))
+    context |= {"project": datastore.project, "datastore": datastore}
+    return render(request, "datastores/compare.html", context, status=404 if context.get("absent") is not None else 200)
 
 
-def _number(request: UserRequest, name: str, otherwise: int) -> int:
+def _number(request: UserRequest, name: str) -> int | None:
     text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else otherwise
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 @access.route("dataset:set")

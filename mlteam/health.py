@@ -13,11 +13,12 @@ from typing import Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import DatabaseError, connection
 from redis import Redis
 from redis.exceptions import RedisError
 
 from compute import host
+from datastores import faults
 from datastores.blobs import Unavailable, store
 from mlteam import broker, running, state
 
@@ -101,6 +102,17 @@ def content() -> Iterator[Finding]:
         yield Finding("ok", "Content", f"{where} answers")
 
 
+def lost() -> Iterator[Finding]:
+    """What was found to be missing or damaged of datasets and models."""
+    try:
+        files = faults.count()
+    except DatabaseError:  # which is said already, or it has not been made yet
+        return
+    if files:
+        said = f"{files} file{'s' * (files != 1)} of datasets or models missing or damaged"
+        yield Finding("wrong", "Lost content", f"{said}: `manage.py check_content --known` names them")
+
+
 def sandbox() -> Iterator[Finding]:
     facts = host.facts()
     if facts.isolation == "sandbox":
@@ -175,7 +187,7 @@ def address() -> Iterator[Finding]:
 
 Check = Callable[[], Iterator[Finding]]
 CHECKS: Final[list[Check]] = [
-    python, database, redis, server, address, disk, content, way_to_var, sandbox, memory_limits, gpus, email,
+    python, database, redis, server, address, disk, content, lost, way_to_var, sandbox, memory_limits, gpus, email,
 ]  # fmt: skip
 NEEDED: Final = (database, redis)  # without them nothing works
 

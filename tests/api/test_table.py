@@ -48,6 +48,7 @@ GET    /datastores/{datastore}/versions                    401  404  404  404  4
 GET    /datastores/{datastore}/versions/{version}          401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}/archive  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}/content  401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
+POST   /datastores/{datastore}/versions/{version}/doubts   401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}/files/{path:path} 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 HEAD   /datastores/{datastore}/versions/{version}/files/{path:path} 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
 GET    /datastores/{datastore}/versions/{version}/manifest 401  404  404  404  404  200  200  200  200  200  200  404  404  200  200
@@ -192,6 +193,7 @@ SENT: dict[str, dict[str, object]] = {
     "POST /projects/{project}/datastores": {"kind": "dataset", "name": "new"},
     "PATCH /datastores/{datastore}": {"description": "New"},
     "POST /datastores/{datastore}/versions/{version}/pack": {"paths": ["model.txt"]},
+    "POST /datastores/{datastore}/versions/{version}/doubts": {"paths": ["model.txt"]},
     "POST /datastores/{datastore}/imports": {"address": "https://example.org/a"},
     "POST /datastores/{datastore}/folders": {"path": "new"},
     "POST /datastores/{datastore}/pack": {"paths": ["model.txt"]},

@@ -11,7 +11,19 @@ from urllib.parse import quote
 import pytest
 
 from accounts import tokens
-from datastores import actions, blobs, content_answers, content_api, manifests, places, transfer, uploads
+from datastores import (
+    actions,
+    blobs,
+    content_answers,
+    content_api,
+    faults,
+    hints,
+    manifests,
+    places,
+    tasks,
+    transfer,
+    uploads,
+)
 from datastores.models import Blob, Upload
 from mlteam.one_thread import BrokenOff
 from projects import actions as projects
@@ -224,13 +236,76 @@ def test_reading_writes_nothing(program, viewer, at, read_only):
             assert asks.get(path).status_code == 200, path
 
 
+def spoil(kept, dataset, content: bytes, other: bytes | None) -> None:
+    path = kept.root / blobs.key_of(dataset.project_id, hash_of(content))
+    path.unlink() if other is None else path.write_bytes(other)
+
+
+def states(answer) -> dict[str, str]:
+    assert answer.status_code == 200, answer.content
+    return {one["path"]: one["state"] for one in answer.json()}
+
+
+def test_who_doubts_a_file_has_the_server_look_at_it(program, viewer, at, dataset, kept, owner):
+    asks, paths = program(viewer), {"paths": ["a.txt", "deep/empty", "z"]}
+    assert set(states(asks.post(f"{at}/doubts", paths)).values()) == {"whole"}
+    assert not Blob.objects.exclude(fault="").exists()  # whatever was said of it
+    spoil(kept, dataset, b"first", b"f1rst")
+    spoil(kept, dataset, b"last", None)
+    assert states(asks.post(f"{at}/doubts", paths)) == {"a.txt": "damaged", "deep/empty": "whole", "z": "missing"}
+    begun = begin(dataset, manifest(FILES), owner)
+    assert {one.sha256 for one in uploads.lacking(begun.upload)} == {hash_of(b"first"), hash_of(b"last")}
+    uploads.receive_pack(begun.upload, packed(b"first", b"last"))
+    assert not actions.commit(upload=begun.upload, by=owner)[1]
+    assert set(states(asks.post(f"{at}/doubts", paths)).values()) == {"whole"}
+    assert problem(asks.post(f"{at}/doubts", {"paths": ["nothing"]}), 422, "invalid")
+
+
+def test_a_large_file_is_left_to_a_worker(program, viewer, at, dataset, kept, monkeypatch):
+    asked = []
+    monkeypatch.setattr(faults, "AT_ONCE", 4)
+    monkeypatch.setattr(hints, "compare", lambda *blob: asked.append(blob))
+    spoil(kept, dataset, b"first", b"f1rst")
+    asks, paths = program(viewer), {"paths": ["a.txt", "z"]}
+    assert states(asks.post(f"{at}/doubts", paths)) == {"a.txt": "later", "z": "whole"}
+    assert asked == [(dataset.project_id, hash_of(b"first"))]
+    with faults._alone():  # one at a time on a host
+        assert states(asks.post(f"{at}/doubts", paths)) == {"a.txt": "later", "z": "later"}
+    tasks.compare(*asked[0])
+    assert states(asks.post(f"{at}/doubts", paths)) == {"a.txt": "damaged", "z": "whole"}
+
+
+def test_a_token_that_only_reads_may_doubt(program, viewer, at):
+    secret = tokens.make(user=viewer, name="reads", scope="read", days=1)
+    asks = program(viewer)
+    asks.headers = {"Authorization": f"Bearer {secret}"}
+    assert states(asks.post(f"{at}/doubts", {"paths": ["z"]})) == {"z": "whole"}
+
+
+def test_what_is_damaged_is_never_downloaded_whole(program, viewer, at, dataset, kept, monkeypatch):
+    asked = []
+    monkeypatch.setattr(hints, "compare", lambda *blob: asked.append(blob))
+    spoil(kept, dataset, b"first", b"f1rst")
+    asks, came = program(viewer), []
+    for path in ("files/a.txt", "archive?format=zip"):
+        with pytest.raises(BrokenOff, match="missing or damaged"):
+            body_of(asks.get(f"{at}/{path}"), then=lambda piece: came.append(piece) or piece)
+    assert b"f1rst" not in b"".join(came)
+    assert set(asked) == {(dataset.project_id, hash_of(b"first"))}
+    assert b"f1rst" in body_of(asks.post(f"{at}/pack", {"paths": ["a.txt", "z"]}))  # with the hash that tells
+    spoil(kept, dataset, b"first", None)
+    for answer in (asks.get(f"{at}/files/a.txt"), asks.post(f"{at}/pack", {"paths": ["z", "a.txt"]})):
+        assert "“a.txt”" in problem(answer, 410, "lost")["detail"]
+
+
 @pytest.mark.parametrize("who", ["stranger", "removed"])
 def test_who_may_not_see_it_finds_nothing(program, request, dataset, at, who, owner):
     asks = program(request.getfixturevalue(who))
     upload = begin(dataset, manifest({"x": b"x"}), owner).upload
     for path in ("", "/content", "/manifest", "/files/z", "/archive"):
         assert problem(asks.get(at + path), 404, "not_found")
-    assert problem(asks.post(f"{at}/pack", {"paths": ["z"]}), 404, "not_found")
+    for what in ("pack", "doubts"):
+        assert problem(asks.post(f"{at}/{what}", {"paths": ["z"]}), 404, "not_found")
     assert problem(asks.get(f"/datastores/{dataset.pk}/compare", old="1"), 404, "not_found")
     assert problem(asks.get(f"/uploads/{upload.pk}/missing"), 404, "not_found")
     assert problem(asks.post(f"/uploads/{upload.pk}/commit", {}), 404, "not_found")

@@ -9,9 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from datastores import actions, blobs, checks, listings, places, tasks, uploads
+from accounts.models import OutgoingEmail
+from datastores import actions, blobs, checks, faults, listings, places, tasks, uploads
 from datastores.models import Blob, Upload
-from mlteam import beat
+from mlteam import beat, health
 from projects import actions as projects
 from tests.datastores.pushing import begin, hash_of, manifest, packed, push
 
@@ -136,14 +137,68 @@ def test_uploads_that_nobody_goes_on_with_are_forgotten(dataset, owner):
     assert [one.name for one in places.uploads().iterdir()] == [fresh.pk]
 
 
-def test_the_command_says_what_is_lost(version, kept, project):
+def test_the_command_compares_all_and_says_what_is_lost(version, kept, project):
     said = io.StringIO()
-    call_command("check_content", "--all", stdout=said)
+    call_command("check_content", stdout=said)
     assert "4 blobs" in said.getvalue() and "4 compared" in said.getvalue()
-    spoil(kept, project, b"first", None)
+    spoil(kept, project, b"second", b"sec0nd")
+    call_command("check_content", "--nightly", stdout=said)  # it has just been compared
+    call_command("check_content", "--known", stdout=said)
     with pytest.raises(CommandError, match="Some content is lost"):
         call_command("check_content", stdout=said)
-    assert f"missing: {key(project, b'first')}" in said.getvalue()
+    assert f"damaged: {key(project, b'second')}" in said.getvalue()
+    said = io.StringIO()
+    with pytest.raises(CommandError, match="Some content is lost"):
+        call_command("check_content", "--known", stdout=said)
+    assert said.getvalue() == f"damaged in {project.slug}: faces@1 b\n"
+
+
+def test_each_loss_is_named_once_in_each_dataset(version, kept, project, dataset, owner):
+    push(dataset, {"a": b"first", "other": b"third"}, owner)
+    push(dataset, {"moved": b"third"}, owner)
+    net = actions.create(project=project, kind="model", name="net", by=owner)
+    push(net, {"copy": b"first"}, owner)
+    for content in (b"first", b"third"):
+        spoil(kept, project, content, None)
+    assert not checks.run().good
+    found = {(str(one.version), one.path, one.fault) for one in faults.everywhere()}
+    assert found == {
+        ("faces@3", "moved", "missing"),
+        ("faces@2", "a", "missing"),
+        ("net@1", "copy", "missing"),
+    }
+
+
+def test_admins_are_told_each_night_while_something_is_lost(version, kept, project, owner, dataset):
+    admins_of = type(owner).objects.filter(pk=owner.pk)
+    admins_of.update(is_superuser=True)
+    tasks.check()
+    assert not OutgoingEmail.objects.exists()
+    spoil(kept, project, b"first", None)
+    tasks.check()
+    tasks.check()
+    [first, second] = OutgoingEmail.objects.all()
+    assert first.to == owner.email and "faces@1: a (missing)" in first.body and first.body == second.body
+    assert f"/p/{project.slug}/data/{dataset.pk}/versions/1" in first.body
+    push(dataset, {"again": b"first"}, owner)
+    tasks.check()
+    assert OutgoingEmail.objects.count() == 2
+
+
+def test_the_doctor_says_that_something_is_lost(version, kept, project):
+    assert list(health.lost()) == []
+    spoil(kept, project, b"first", None)
+    checks.run()
+    [found] = health.lost()
+    assert found.verdict == "wrong" and "1 file of datasets or models missing or damaged" in found.text
+
+
+def test_what_a_worker_is_asked_to_look_at_is_looked_at(version, kept, project):
+    spoil(kept, project, b"second", b"sec0nd")
+    for content in (b"first", b"second"):
+        tasks.compare(project.pk, hash_of(content))
+    tasks.compare(project.pk, "0" * 64)
+    assert list(Blob.objects.exclude(fault="").values_list("sha256", flat=True)) == [hash_of(b"second")]
 
 
 def test_it_is_done_each_night(version):

@@ -3,11 +3,11 @@
 import pytest
 from django.urls import reverse
 
-from datastores import actions, pages, previews
+from datastores import actions, blobs, checks, pages, previews
 from datastores.models import Datastore
 from projects.levels import PRESETS
 from tests.datastores.conftest import body_of
-from tests.datastores.pushing import begin, manifest, push
+from tests.datastores.pushing import begin, hash_of, manifest, push
 
 pytestmark = pytest.mark.django_db
 
@@ -138,6 +138,60 @@ def test_versions_are_compared(owner, as_user, dataset, version):
     assert [(one.path, one.change) for one in page.context["changes"]] == [("empty", "changed"), ("new", "added")]
     assert "No difference" in text_of(browser.get(at("compare", dataset), {"old": "2", "new": "2"}))
     assert browser.get(at("compare", dataset), {"old": "9"}).status_code == 404
+
+
+@pytest.fixture
+def many(dataset, owner):
+    """Seven versions, of which a list shows three."""
+    for number in range(1, 8):
+        push(dataset, {f"{number}.txt": str(number).encode()}, owner, f"note {number}")
+    return dataset
+
+
+def test_every_version_is_reached_from_the_page(viewer, as_user, many, monkeypatch):
+    monkeypatch.setattr(pages, "BESIDE", 3)
+    browser, address, seen = as_user(viewer), at("detail", many), []
+    while address:
+        page = browser.get(address)
+        text_of(page)
+        seen += [one.number for one in page.context["versions"]]
+        address = page.context["beside"]["older"]
+    assert seen == [7, 6, 5, 4, 3, 2, 1]
+    old = browser.get(at("version", many, number=2))
+    assert [one.number for one in old.context["versions"]] == [2, 1] and "version 7</a>" in text_of(old)
+    newer = browser.get(old.context["beside"]["newer"])
+    assert [one.number for one in newer.context["versions"]] == [5, 4, 3]
+    assert [one.number for one in browser.get(at("version", many, number=6)).context["versions"]] == [7, 6, 5]
+
+
+def test_two_old_versions_are_compared(viewer, as_user, many, monkeypatch):
+    monkeypatch.setattr(pages, "OFFERED", 3)
+    browser = as_user(viewer)
+    page = text_of(browser.get(at("compare", many), {"old": "1", "new": "2"}))
+    assert 'name="old" type="number" min="1" max="7" value="1"' in page
+    assert 'name="new" type="number" min="1" max="7" value="2"' in page
+    assert "version 1</a>" in page and "version 2</a>" in page and "2.txt" in page and "7.txt" not in page
+    one_before = browser.get(at("compare", many), {"new": "4"})
+    assert (one_before.context["old"].number, one_before.context["new"].number) == (3, 4)
+    nothing = browser.get(at("compare", many), {"old": "2", "new": "88"})
+    assert nothing.status_code == 404 and "has no version 88; the newest is 7" in nothing.content.decode()
+    assert 'value="2"' in nothing.content.decode()
+
+
+def test_what_is_lost_is_said_where_it_is(viewer, as_user, dataset, version, kept, owner):
+    browser, path = as_user(viewer), kept.root / blobs.key_of(dataset.project_id, hash_of(b"html"))
+    assert "notice error" not in text_of(browser.get(at("detail", dataset)))
+    path.write_bytes(b"htm1")
+    checks.run(whole=True)
+    page = text_of(browser.get(at("detail", dataset)))
+    assert "&lt;i&gt;.txt</a> (damaged)" in page and "heals every version" in page
+    assert "This file is damaged on the server" in text_of(browser.get(at("show", dataset, number=1, path="<i>.txt")))
+    path.unlink()
+    lost = text_of(browser.get(at("show", dataset, number=1, path="<i>.txt")))
+    assert "on the server" in lost and "Download</a>" not in lost
+    assert browser.get(at("file", dataset, number=1, path="<i>.txt")).status_code == 410
+    push(dataset, FILES, owner)
+    assert "notice error" not in text_of(browser.get(at("detail", dataset)))
 
 
 def test_the_next_version_is_dropped_on_a_page(owner, viewer, as_user, dataset):

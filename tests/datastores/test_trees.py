@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from datastores import actions, listings, paths, trees
+from datastores import actions, blobs, checks, hints, listings, paths, tasks, trees
 from tests.datastores import names
-from tests.datastores.pushing import push
+from tests.datastores.pushing import hash_of, push
 
 
 def test_the_longest_and_the_deepest_path_are_laid_out_and_taken_away(dataset, owner):
@@ -19,6 +19,28 @@ def test_the_longest_and_the_deepest_path_are_laid_out_and_taken_away(dataset, o
     actions.remove(datastore=dataset, by=owner)
     trees.tidy()
     assert not tree.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_damaged_and_comes_again_is_what_jobs_read(dataset, project, owner, kept, monkeypatch):
+    asked = []
+    monkeypatch.setattr(hints, "mend", lambda *healed: asked.append(healed))
+    version, other = (push(dataset, {"deep/a": b"first", name: b"second"}, owner) for name in ("b", "c"))
+    assert trees.lay_out(version) and trees.lay_out(other)
+    (kept.root / blobs.key_of(project.pk, hash_of(b"first"))).write_bytes(
+        b"f1rst"
+    )  # what jobs read is a second name of it
+    places = [trees.place_of(one) / "deep/a" for one in (version, other)]
+    if kept.root.stat().st_dev == places[0].stat().st_dev:
+        assert places[0].read_bytes() == b"f1rst"
+    assert checks.run(whole=True).damaged and not asked
+    push(dataset, {"again": b"first"}, owner)
+    assert asked == [(project.pk, [hash_of(b"first")])]
+    tasks.mend(*asked[0])
+    assert [place.read_bytes() for place in places] == [b"first", b"first"]
+    assert {oct(place.stat().st_mode & 0o777) for place in places} == {"0o444"}
+    assert {one.name for one in trees.place_of(version).parent.iterdir()} >= {version.digest, other.digest}
+    assert not [one for one in trees.place_of(version).parent.iterdir() if "mended" in one.name]
 
 
 @pytest.mark.slow

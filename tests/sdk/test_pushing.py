@@ -564,6 +564,53 @@ def test_what_arrives_damaged_never_gets_its_name(depot, dataset, data, tmp_path
     assert tree(tmp_path / "here") == FILES
 
 
+@pytest.mark.parametrize("name", ["a.txt", "large"])
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("damaged", r"The server has lost {} \(damaged\). Push a folder that has the same again"),
+        ("later", "{}.* arrive.* damaged.* The server compares its own copy now"),
+        ("whole", "{}.* arrive.* damaged.* The server's own copy is whole"),
+        ("", "{}.* arrive.* damaged.*who runs the server.$"),
+    ],
+)
+def test_the_server_looks_at_what_arrives_damaged(depot, dataset, tmp_path, name, state, sentence):
+    from mlteam_sdk.errors import Damaged
+
+    depot.holds({"a.txt": b"one", "large": LARGE, "z.txt": b"last"})
+    change = (lambda body: body.replace(b"one", b"0ne")) if name == "a.txt" else lambda body: bytes(len(body))
+    ends, doubted = {"a.txt": "pack", "large": "large"}[name], []
+
+    def fault(asked: Asked) -> Says | None:
+        if asked.path.endswith("/doubts"):
+            doubted.extend(asked.data["paths"])
+            return Says(data=[{"path": name, "state": state}]) if state else None
+        return spoiled(depot.answer(asked), change) if asked.path.endswith(f"/{ends}") else None
+
+    depot.fault = fault
+    with pytest.raises(Damaged, match=sentence.format(name)):
+        dataset.pull(tmp_path / "here")
+    assert name in doubted
+
+
+def test_the_server_looks_at_what_it_has_lost(depot, dataset, tmp_path):
+    from mlteam_sdk.errors import ApiError
+
+    depot.holds({"a.txt": b"one", "b.txt": b"two"})
+    doubted = []
+
+    def fault(asked: Asked) -> Says | None:
+        if asked.path.endswith("/doubts"):
+            doubted.extend(asked.data["paths"])
+            return Says(data=[{"path": "a.txt", "state": "missing"}])
+        return Says(410, {"code": "lost", "detail": "“a.txt” is lost."}) if asked.path.endswith("/pack") else None
+
+    depot.fault = fault
+    with pytest.raises(ApiError, match=r"“a\.txt” is lost"):
+        dataset.pull(tmp_path / "here")
+    assert sorted(doubted) == ["a.txt", "b.txt"]
+
+
 def test_a_file_that_is_shorter_than_said_is_not_kept(depot, dataset, data, tmp_path):
     from mlteam_sdk.errors import Damaged
 

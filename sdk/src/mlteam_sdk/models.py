@@ -461,6 +461,13 @@ class Content(Thing):
     modified: datetime | None = None
 
 
+class Doubt(Thing):
+    """How a file of a version is on the server (`state`): whole, missing, damaged, or later, when it has not been compared yet."""
+
+    path: str = ""
+    state: str = ""
+
+
 class DatastoreUser(Thing):
     """What uses a datastore now: a job, by its URN, and whether it writes there; who submitted it, a person or the key of a role
     (`by_role`), and its state. Of one that may not be seen all but the name and `writes` is None."""

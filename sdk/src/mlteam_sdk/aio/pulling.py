@@ -4,15 +4,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mlteam_sdk import asking
 from mlteam_sdk.aio import driver, ranges
 from mlteam_sdk.asking import Ask
-from mlteam_sdk.errors import Damaged
+from mlteam_sdk.errors import ApiError, Damaged, MLTeamError
 from mlteam_sdk.folders import size_of
 from mlteam_sdk.hashing import Memory, checksums, grouped
 from mlteam_sdk.manifests import Entry, sha256_in
+from mlteam_sdk.models import Doubt
 from mlteam_sdk.packing import AT_ONCE, HEAD, PACK, PACK_FILES, RANGE, SMALL, unpacked
 from mlteam_sdk.progress import Meter, OnProgress
 from mlteam_sdk.receiving import NOTED, Pieces, Target
@@ -20,6 +21,7 @@ from mlteam_sdk.receiving import NOTED, Pieces, Target
 if TYPE_CHECKING:
     from mlteam_sdk.aio.client import MLTeam
 
+NAMED: Final = 5  # files, in a sentence
 Group = list[Entry]  # files of the same content
 
 
@@ -95,10 +97,27 @@ class Pulling:
         yield from grouped(small, lambda group: group[0].size + HEAD, PACK, PACK_FILES)
 
     async def _fetch(self, what: Range | list[Group]) -> None:
-        if isinstance(what, list):
-            await self._fetch_pack(what)
-        else:
-            await self._fetch_range(what)
+        try:
+            if isinstance(what, list):
+                await self._fetch_pack(what)
+            else:
+                await self._fetch_range(what)
+        except Damaged as error:
+            raise Damaged(_said(error, await self._doubt(what))) from None
+        except ApiError as error:
+            if error.code == "lost":
+                await self._doubt(what)
+            raise
+
+    async def _doubt(self, what: Range | list[Group]) -> list[Doubt]:
+        """Has the server look at what did not arrive as it should, so that a push brings it again; what it found, nothing where it
+        does not say."""
+        paths = [group[0].path for group in what] if isinstance(what, list) else [what.pieces.entries[0].path]
+        ask = Ask("POST", f"{self._path}/doubts", data={"paths": paths}, twice=True)
+        try:
+            return [Doubt.model_validate(one) for one in await self._client.ask(ask.slowly())]
+        except MLTeamError:
+            return []
 
     async def _fetch_pack(self, groups: list[Group]) -> None:
         wished = {"paths": [group[0].path for group in groups]}
@@ -110,12 +129,18 @@ class Pulling:
 
     def _unpack(self, pack: bytes, groups: list[Group]) -> None:
         wanted = {group[0].sha256: group for group in groups}
-        for digest, content in unpacked(pack):
-            group = wanted.pop(digest, None)
-            if group is None or group[0].size != len(content):
-                raise Damaged("The server sent another file than the one that was asked for.")
-            self._target.write(content, group)
-            self._meter.add(files=len(group), size=len(content))
+        try:
+            for digest, content in unpacked(pack):
+                group = wanted.pop(digest, None)
+                if group is None or group[0].size != len(content):
+                    raise Damaged("The server sent another file than the one that was asked for.")
+                self._target.write(content, group)
+                self._meter.add(files=len(group), size=len(content))
+        except Damaged as error:
+            path = (
+                next(iter(wanted.values()))[0].path if wanted else ""
+            )  # they come in the order in which they were asked for
+            raise Damaged(f"{path}: {error}" if path else str(error)) from None
 
     async def _fetch_range(self, what: Range) -> None:
         entries, offset = what.pieces.entries, what.at
@@ -131,3 +156,18 @@ class Pulling:
                     noted = offset
         if await driver.aside(what.pieces.finish):
             self._meter.add(files=len(entries))
+
+
+def _said(error: Damaged, doubts: list[Doubt]) -> str:
+    """The error, with what the server found where it looked."""
+    bad = [one for one in doubts if one.state in {"missing", "damaged"}]
+    if bad:
+        named = ", ".join(f"{one.path} ({one.state})" for one in bad[:NAMED])
+        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        return (
+            f"The server has lost {named}{more}. Push a folder that has the same again: that heals every version. "
+            "Or tell who runs the server."
+        )
+    if any(one.state == "later" for one in doubts):
+        return f"{error} The server compares its own copy now: ask again in a while."
+    return f"{error} The server's own copy is whole." if doubts else str(error)
