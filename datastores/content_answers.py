@@ -54,17 +54,21 @@ def attached(name: str) -> str:
     return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def file(request: Any, version: Version, path: str, *, shown: bool = False) -> HttpResponseBase:
+async def file(
+    request: Any, version: Version, path: str, *, shown: bool = False, to_browser: bool = False
+) -> HttpResponseBase:
     """A file of a version, or the Range of it that is asked for; an image as one where it may be `shown`, everything else as an
-    attachment. Raises Http404, Problem beyond its end, blobs.Missing."""
+    attachment. Raises Http404, Problem beyond its end, blobs.Missing.
+
+    What goes on to its end is compared with its hash before that is sent. A program that asks for ranges does so itself; a browser, which
+    asks for the rest of what broke off, does not (`to_browser`)."""
     entry = await in_files(entry_at)(version, path)
     project_id, tag = version.datastore.project_id, f'"{entry.sha256}"'
 
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
-        # Who asks for ranges compares what comes of them; a browser does not.
-        part = "Range" in request.headers
-        found = contents.read(project_id, entry, start, end) if part else contents.whole(project_id, entry)
-        return while_allowed(request, version.datastore, found)
+        compared = end == entry.size and (to_browser or "Range" not in request.headers)
+        whole, part = contents.whole(project_id, entry, start), contents.read(project_id, entry, start, end)
+        return while_allowed(request, version.datastore, whole if compared else part)
 
     image = await in_files(previews.image_type)(previews.of_version(project_id, entry)) if shown else None
     headers = {**NOTHING_SHOWN, "Content-Type": image or "application/octet-stream", "ETag": tag}

@@ -42,16 +42,17 @@ def read(project_id: str, entry: Entry, start: int = 0, end: int | None = None) 
     return store().read(key_of(project_id, entry.sha256), start, (entry.size if end is None else end) - start)
 
 
-def whole(project_id: str, entry: Entry, *, compared: bool = True) -> Iterator[bytes]:
-    """All of a file. Raises Lost where it has not the size that was announced, for the rest would be taken for something else, or not its
-    hash; and that before its last piece, so that nobody has all of it then. `compared`: else whoever gets it compares it."""
+def whole(project_id: str, entry: Entry, start: int = 0, *, compared: bool = True) -> Iterator[bytes]:
+    """All of a file from a byte on. Raises Lost where it has not the size that was announced, for the rest would be taken for something
+    else, or not its hash; and that before its last piece, so that nobody has all of it then. `compared`: else whoever gets it does that."""
     length, digest, last = 0, sha256(), b""
     for piece in read(project_id, entry):
         if last:
             yield last
-        length, last = length + len(piece), piece
         if compared:
             digest.update(piece)
+        last = piece[max(0, start - length) :]
+        length += len(piece)
     if length != entry.size or (compared and digest.hexdigest() != entry.sha256):
         raise Lost(project_id, entry)
     if last:

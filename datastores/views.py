@@ -169,7 +169,9 @@ async def file(request: UserRequest, slug: str, datastore_id: str, number: int, 
     _, version = await sync_to_async(_version)(request, slug, datastore_id, number)
     assert version
     try:
-        return await content_answers.file(request, version, path, shown=request.GET.get("shown") == "1")
+        return await content_answers.file(
+            request, version, path, shown=request.GET.get("shown") == "1", to_browser=True
+        )
     except blobs.Missing:
         return HttpResponse(LOST, status=410, content_type="text/plain; charset=utf-8")
     except Problem as problem:  # a range beyond the end

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from datastores import actions, blobs, checks, pages, previews
 from datastores.models import Datastore
+from mlteam.one_thread import BrokenOff
 from projects.levels import PRESETS
 from tests.datastores.conftest import body_of
 from tests.datastores.pushing import begin, hash_of, manifest, push
@@ -176,6 +177,19 @@ def test_two_old_versions_are_compared(viewer, as_user, many, monkeypatch):
     nothing = browser.get(at("compare", many), {"old": "2", "new": "88"})
     assert nothing.status_code == 404 and "has no version 88; the newest is 7" in nothing.content.decode()
     assert 'value="2"' in nothing.content.decode()
+
+
+def test_a_browser_gets_no_rest_of_what_is_damaged_either(viewer, as_user, dataset, owner, kept):
+    content = bytes(range(256)) * 4096 * 3
+    push(dataset, {"large": content}, owner)
+    browser, address = as_user(viewer), at("file", dataset, number=1, path="large")
+    rest = browser.get(address, headers={"Range": "bytes=2000000-"})
+    assert rest.status_code == 206 and body_of(rest) == content[2000000:]
+    path = kept.root / blobs.key_of(dataset.project_id, hash_of(content))
+    path.write_bytes(b"?" + content[1:])
+    for headers in ({}, {"Range": "bytes=2000000-"}):
+        with pytest.raises(BrokenOff, match="missing or damaged"):
+            body_of(browser.get(address, headers=headers))
 
 
 def test_what_is_lost_is_said_where_it_is(viewer, as_user, dataset, version, kept, owner):

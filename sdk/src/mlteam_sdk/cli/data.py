@@ -331,7 +331,8 @@ def push(out: Output, name: str, path: str, said: str, dry_run: bool, key: str, 
         click.echo(f"{found['id']}@{version['number']}")
         return
     if not pushed.new:
-        note(f"Nothing has changed since version {version['number']}.")
+        healed = f" What the server had lost of it is there again, files: {pushed.files}." if pushed.files else ""
+        note(f"Nothing has changed since version {version['number']}.{healed}")
     out.one({**version, "id": found["id"], "name": found["name"], "version": version["number"], "new": pushed.new})
 
 
