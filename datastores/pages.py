@@ -136,7 +136,7 @@ def file_context(version: Version, entry: Entry, *, as_text: bool = False) -> di
 def compared_context(datastore: Datastore, old: int | None, new: int | None, after: str) -> dict[str, Any]:
     """Two versions, and what differs between them. Without numbers the latest is compared, and with the one before it.
 
-    `absent`: a number that no version has; `versions`: those that are offered, which are the newest."""
+    `absent`: a number that no version has; `versions`: the newest; `offered`: these and the two."""
     rows = datastore.versions.order_by("-number")
     numbers = list(rows.values_list("number", flat=True)[:OFFERED])
     context: dict[str, Any] = {"versions": numbers}
@@ -150,6 +150,7 @@ def compared_context(datastore: Datastore, old: int | None, new: int | None, aft
         "asked": {"old": old, "new": new},
         "absent": next((one for one in (old, new) if one not in found), None),
     }
+    context["offered"] = sorted({*numbers, *found}, reverse=True)
     if context["absent"] is None:
         for one in found.values():
             one.datastore = datastore

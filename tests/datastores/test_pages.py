@@ -171,6 +171,7 @@ def test_two_old_versions_are_compared(viewer, as_user, many, monkeypatch):
     page = text_of(browser.get(at("compare", many), {"old": "1", "new": "2"}))
     assert 'name="old" type="number" min="1" max="7" value="1"' in page
     assert 'name="new" type="number" min="1" max="7" value="2"' in page
+    assert '<option value="5"></option><option value="2"></option><option value="1"></option></datalist>' in page
     assert "version 1</a>" in page and "version 2</a>" in page and "2.txt" in page and "7.txt" not in page
     one_before = browser.get(at("compare", many), {"new": "4"})
     assert (one_before.context["old"].number, one_before.context["new"].number) == (3, 4)
