@@ -19,7 +19,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts import admins, mail
-from datastores import blobs, faults, listings, places
+from datastores import blobs, faults, listings, places, trees
 from datastores.blobs import key_of, store
 from datastores.models import Blob, Upload, Version
 from mlteam import state
@@ -68,6 +68,8 @@ def run(*, whole: bool = False) -> Report:
     for project_id in set(Blob.objects.order_by().values_list("project", flat=True).distinct()) - seen:
         _check_project(project_id, (), report)
     _compare(report, whole=whole)
+    for project_id in {key.partition("/")[0] for key in report.healed}:
+        trees.mend(project_id, [key[-64:] for key in report.healed if key.startswith(f"{project_id}/")])
     if not report.good:
         log.error("content: %s missing, %s damaged", len(report.missing), len(report.damaged))
     return report

@@ -43,6 +43,18 @@ def test_what_was_damaged_and_comes_again_is_what_jobs_read(dataset, project, ow
     assert not [one for one in trees.place_of(version).parent.iterdir() if "mended" in one.name]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_was_restored_is_what_jobs_read(dataset, project, owner, kept, tmp_path):
+    version = push(dataset, {"a": b"first"}, owner)
+    assert trees.lay_out(version)
+    file, restored = kept.root / blobs.key_of(project.pk, hash_of(b"first")), tmp_path / "restored"
+    file.write_bytes(b"f1rst")
+    assert checks.run(whole=True).damaged
+    restored.write_bytes(b"first")
+    restored.replace(file)
+    assert checks.run().healed and (trees.place_of(version) / "a").read_bytes() == b"first"
+
+
 @pytest.mark.slow
 def test_a_version_of_100_000_files_is_listed_and_laid_out(dataset, owner):
     files = {f"{number % 100}/{number // 100 % 10}/{number}": b"%d" % (number % 100) for number in range(100_000)}
