@@ -33,6 +33,7 @@ AGAIN: Final = timedelta(days=30)  # after which content is compared with its ha
 AMOUNT: Final = 20 * 2**30  # bytes of content that are compared in one night
 AT_ONCE: Final = 2000  # rows that are read
 NAMED: Final = 20  # files, in an email
+COMPARED_AT_ONCE: Final = 50  # rows that are read
 DELETED_AT_ONCE: Final = 50  # blobs for which a project is held up
 
 Fault = Blob.Fault
@@ -156,8 +157,10 @@ def _compare(report: Report, *, whole: bool) -> None:
     begun, until = timezone.now(), timezone.now() - AGAIN
     waiting = Blob.objects.filter(fault="", checked_at__lt=begun if whole else until).order_by("checked_at")
     left = AMOUNT
-    while (whole or left > 0) and (some := list(waiting[:DELETED_AT_ONCE])):
+    while some := list(waiting[:COMPARED_AT_ONCE]):
         for row in some:
+            if left <= 0 and not whole:
+                return
             _compare_one(key_of(row.project_id, row.sha256), row, report)
             left -= row.size
 

@@ -41,6 +41,17 @@ def test_all_is_well(version):
     assert checks.run().compared == 4
 
 
+def test_a_night_compares_no_more_than_its_amount_the_oldest_first(version, kept, monkeypatch):
+    monkeypatch.setattr(checks, "AMOUNT", 6)
+    ages = {b"second": 60, b"first": 50, b"": 40}
+    for content, days in ages.items():
+        Blob.objects.filter(sha256=hash_of(content)).update(checked_at=timezone.now() - timedelta(days=days))
+    for compared, left in ((1, [b"", b"first"]), (2, [])):
+        assert checks.run().compared == compared
+        old = Blob.objects.filter(checked_at__lt=timezone.now() - timedelta(days=30))
+        assert set(old.values_list("sha256", flat=True)) == {hash_of(content) for content in left}
+
+
 def test_what_is_missing_or_damaged_is_found_and_healed_by_a_push(version, kept, project, dataset, owner):
     spoil(kept, project, b"first", None)
     spoil(kept, project, b"second", b"sec0nd")
