@@ -196,7 +196,9 @@ def _open_up(directory: int, name: str) -> None:
 
 
 def delete(tree: Path) -> None:
-    """Deletes what was taken away, however deep, following no link; what cannot be deleted stays."""
+    """Deletes what was taken away, if it is there, however deep, following no link; what cannot be deleted stays."""
+    if not os.path.lexists(tree):
+        return
     if os.geteuid():
         subprocess.run(["chmod", "-R", "u+rwX", "--", tree], check=False, capture_output=True)
     subprocess.run(["rm", "-rf", "--one-file-system", "--", tree], check=False, capture_output=True)

@@ -33,13 +33,18 @@ class TooMuch(Exception):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing in a tree: `kind` is "file", "link" or "other" (FIFO, socket, device), and where directories are told too "directory".
-    `mode` as stat has it. `walk` calls anything "other" whose name is no UTF-8."""
+    `mode` as stat has it; `modified_ns`: nanoseconds since 1970. `walk` calls anything "other" whose name is no UTF-8."""
 
     path: str
     kind: str
     size: int
-    modified: float
+    modified_ns: int
     mode: int = 0
+
+    @property
+    def modified(self) -> float:
+        """Seconds since 1970."""
+        return self.modified_ns / 1e9
 
 
 def parts_of(path: str) -> tuple[str, ...]:
@@ -184,9 +189,9 @@ def _walk(directory: int, prefix: str, bounds: _Bounds, depth: int) -> Iterator[
         bounds.left -= 1
         shown = os.fsencode(name).decode(errors="replace")
         if shown != name:  # no address and no archive can name it
-            yield Entry(f"{prefix}{shown}", "other", found.st_size, found.st_mtime)
+            yield Entry(f"{prefix}{shown}", "other", found.st_size, found.st_mtime_ns)
         elif not stat.S_ISDIR(found.st_mode):
-            yield Entry(f"{prefix}{name}", _kind(found.st_mode), found.st_size, found.st_mtime)
+            yield Entry(f"{prefix}{name}", _kind(found.st_mode), found.st_size, found.st_mtime_ns)
         elif depth:
             yield from _below(directory, name, f"{prefix}{name}/", bounds, depth - 1)
         else:
@@ -275,7 +280,7 @@ def _entry(directory: int, name: str, prefix: str) -> Entry | None:
     except OSError:
         return None
     kind = "directory" if stat.S_ISDIR(found.st_mode) else _kind(found.st_mode)
-    return Entry(f"{prefix}{name}", kind, found.st_size, found.st_mtime, found.st_mode)
+    return Entry(f"{prefix}{name}", kind, found.st_size, found.st_mtime_ns, found.st_mode)
 
 
 def hand_over(root: Path, uid: int) -> None:

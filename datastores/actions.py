@@ -392,7 +392,7 @@ def check_mine(upload: Upload, by: "Person | RoleHolder", *, of_job: bool = Fals
 def lay_out(*, upload: Upload, by: "Person | RoleHolder") -> volumes.Laid:
     """Puts the files of an upload that is here whole into its volume, in the stead of files that are there.
 
-    Where it is interrupted, some are in their place, and the same again goes on. Raises Incomplete, TooMuch, InTheWay, Impossible.
+    Where it is interrupted, some are in their place, and the same again goes on. Raises Incomplete, TooMuch, InTheWay, Impossible, Full.
     """
     check_mine(upload, by)
     datastore = upload.datastore
@@ -406,6 +406,7 @@ def lay_out(*, upload: Upload, by: "Person | RoleHolder") -> volumes.Laid:
             if missing := sum(1 for _ in uploads.lacking(upload)):
                 raise Incomplete(missing)
             volumes.check_room(datastore, upload)
+            volumes.prepare(upload)
             mark.touch()
         laid = volumes.lay_out(upload)
         os.sync()  # what was put stays where the power fails

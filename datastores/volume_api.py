@@ -23,15 +23,18 @@ LOOKED_INTO = Query("", max_length=paths.LONGEST_TOLD)
 
 class VolumeContentOut(Out):
     """What lies in a folder of a volume: a file, a folder (`directory`), a link, which nobody here follows, or something other: a FIFO, a
-    socket. `size` and `mode` (420 or 493) are a file's. In a name each byte that is no UTF-8, or of a control
-    character, is `\\x` and two digits, as in `\\xe9` and `\\x0a`; so is a backslash before what would read as one of these, `\\x5c`.
-    Every `path` of a volume is told and asked for in these words."""
+    socket. `size`, `mode` (420 or 493) and `modified_ns` are a file's: the last says the time of `modified` in nanoseconds since 1970, by
+    which a program knows later whether it was written since; null where it cannot, as the file was written a moment ago and what is
+    written next may bear the same time. In a name each byte that is no UTF-8, or of a control character, is `\\x` and two digits, as in
+    `\\xe9` and `\\x0a`; so is a backslash before what would read as one of these, `\\x5c`. Every `path` of a volume is told and asked
+    for in these words."""
 
     name: str
     kind: Literal["file", "directory", "link", "other"]
     size: int
     mode: int | None
     modified: datetime
+    modified_ns: int | None
 
 
 class FolderIn(In):
@@ -123,8 +126,8 @@ async def head_volume_file(request: ApiRequest, datastore: str, path: str) -> Ht
 @router.get("/datastores/{datastore}/listing", openapi_extra=answers("What there is: a line of JSON each", LINES))
 @access.route("dataset:get")
 async def get_listing(request: ApiRequest, datastore: str, path: str = LOOKED_INTO) -> HttpResponseBase:
-    """All that is in a volume, or below a folder of it: `{"path", "kind", "size", "mode", "modified"}` for each, a line each, in no
-    order."""
+    """All that is in a volume, or below a folder of it: `{"path", "kind", "size", "mode", "modified", "modified_ns"}` for each, a
+    line each, in no order."""
     found = await _there(request, datastore, "get")
     return await volume_answers.listing(request, found, _folder(path))
 

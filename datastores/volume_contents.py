@@ -28,15 +28,35 @@ PACKED: Final = 2**20  # bytes of a file that comes in a pack
 NOT_PACKED: Final = RECORD.pack(bytes(32), 2**64 - 1)
 EARLIEST, LATEST = 315_532_800, 4_354_819_198  # seconds since 1970 that a zip can name: 1980 to 2107
 LAST: Final = 253_402_300_799  # seconds since 1970 at the end of the year 9999
+SECOND: Final = 10**9  # nanoseconds
+TICK: Final = 100_000_000  # ns in which a file may change once more without getting another time
+COARSE_TICK: Final = 2 * SECOND  # where the disk keeps whole seconds
 PLAIN, PROGRAM = 0o644, 0o755
 
 
 def shown(entry: Entry) -> dict[str, Any]:
-    """What is told of one thing; `mode` as in manifests, of files alone."""
+    """What is told of one thing; `mode` as in manifests and `modified_ns` of files alone."""
     file = entry.kind == "file"
     mode = (PROGRAM if entry.mode & stat.S_IXUSR else PLAIN) if file else None
     size = entry.size if file else 0
-    return {"kind": entry.kind, "size": size, "mode": mode, "modified": _moment(entry.modified)}
+    told = {"kind": entry.kind, "size": size, "mode": mode, "modified": _moment(entry.modified)}
+    return told | {"modified_ns": _known_by(entry.modified_ns) if file else None}
+
+
+def _known_by(modified_ns: int) -> int | None:
+    """The time by which a file is known again: none while what is written next may get the same, and none that not every system has."""
+    return modified_ns if 0 <= modified_ns < LAST * SECOND and is_settled(modified_ns) else None
+
+
+def is_settled(changed_ns: int) -> bool:
+    """Whether what is written from now on into a file that was last changed then gives it another time."""
+    return changed_ns < time.time_ns() - (TICK if changed_ns % SECOND else COARSE_TICK)
+
+
+def tag_of(found: os.stat_result) -> str:
+    """The ETag of a file: another one as soon as a job has written there; a weak one, by which nobody goes on, while that is not so yet."""
+    tag = f'"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"'
+    return tag if is_settled(found.st_ctime_ns) else f"W/{tag}"
 
 
 def seen(path: str, opened: BinaryIO) -> previews.File:

@@ -21,7 +21,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from compute import changing, trees
-from datastores import listings, places, room
+from datastores import blobs, listings, places, room
 from datastores.errors import Impossible, TooMuch, Unfit
 from datastores.kinds import Kind
 from datastores.manifests import Entry
@@ -36,6 +36,11 @@ SOON: Final = 0.5  # seconds for which somebody who waits has one measured
 FEW: Final = 10_000  # files for which it is looked in any case whether something is in their way
 COMPARED: Final = 10.0  # seconds for which what is there is compared with what somebody would send
 STALE: Final = timedelta(days=1)  # after which one is measured again though nobody has said that it changed
+FOLDER_SIZE: Final = 8192  # bytes that a new folder takes of the disk, at most
+NAME_SIZE: Final = 512  # and a name in one
+NO_ROOM: Final = (
+    "The server's disk is full. Nothing of this is in the volume; what was sent is kept: go on when there is room."
+)
 NO_FOLDER: Final = "There is no such file or folder in the volume."
 
 
@@ -183,27 +188,83 @@ def _is_in_place(folders: trees.Folders, entry: Entry) -> bool:
         return False
 
 
+def prepare(upload: Upload) -> None:
+    """Makes beside the volume what it takes to put an upload that is here whole into it, so that nothing is left to do but to rename.
+
+    Raises Full; then nothing of it is in the volume, and nothing of what was made here is left.
+    """
+    drafts = _drafts_of(upload)
+    changing.delete(drafts)  # of a server that was killed
+    with listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
+        each = _ready(upload, listing)
+        copies = [(sent, ready, entry.size) for entry, sent, ready in each if ready != sent and sent.exists()]
+        folders = _new_folders(upload.datastore, listing)
+        needed = sum(size for _, _, size in copies) + folders * FOLDER_SIZE + listing.files * NAME_SIZE
+        _check_takes(drafts.parent, needed, folders + len(copies))
+    if not copies:
+        return
+    try:
+        with blobs.full_said(NO_ROOM):
+            drafts.mkdir(mode=0o700)
+            for sent, ready, _ in copies:
+                shutil.copyfile(sent, ready)
+    except BaseException:
+        changing.delete(drafts)
+        raise
+    os.sync()  # from here on they are taken for whole
+
+
+def _drafts_of(upload: Upload) -> Path:
+    """Where copies of what was sent wait, on the disk of the volume."""
+    return _beside(upload.datastore.project_id, ".new") / upload.id
+
+
+def _new_folders(datastore: Datastore, listing: listings.Listing) -> int:
+    """How many folders the volume does not have yet."""
+    known: set[str] = {""}
+    for entry in listing.entries(0, listing.files):
+        above = entry.path.rpartition("/")[0]
+        while above not in known:
+            known.add(above)
+            above = above.rpartition("/")[0]
+    return sum(not has_folder(datastore, one) for one in known)
+
+
+def _check_takes(place: Path, needed: int, files: int) -> None:
+    """Raises Full where a disk has not so many bytes, or no room for so many files and folders more."""
+    found = os.statvfs(place)
+    free = found.f_bavail * found.f_frsize
+    if needed > free:
+        raise blobs.Full(f"{NO_ROOM} It has {room.said(free)} left, and {room.said(needed)} more are needed.")
+    if found.f_files and files > found.f_favail:
+        raise blobs.Full(f"{NO_ROOM} It takes {found.f_favail:,} files and folders more, and {files:,} are needed.")
+
+
 def lay_out(upload: Upload) -> Laid:
-    """Puts the files of an upload that is here whole into its volume. Killed in between, the same again goes on.
+    """Puts the files of an upload into its volume, which was prepared. Killed in between, the same again goes on.
 
     Raises InTheWay, Full.
     """
-    root, whole = root_of(upload.datastore), waiting_of(upload)
-    drafts = _beside(upload.datastore.project_id, ".new")
-    whole.mkdir(mode=0o700, exist_ok=True)  # nothing had to be sent
-    same_disk = whole.stat().st_dev == drafts.stat().st_dev
+    root = root_of(upload.datastore)
     manifest = places.upload_directory(upload.id) / "manifest"
     with full_said(), listings.opened(manifest) as listing, changing.Placing(root, owner()) as placing:
-        left = _uses(listing)
-        for entry in listing.entries(0, listing.files):
-            left[entry.sha256] -= 1
-            source, more = whole / entry.sha256, left[entry.sha256]
-            if not source.exists():  # it was in place already, or was moved before the server was killed
-                continue
-            if more or not same_disk:
-                source = Path(shutil.copyfile(source, drafts / f"{upload.id}.{more}"))
-            placing.place(entry.path, source, entry.mode)
+        for entry, _, ready in _ready(upload, listing):
+            if ready.exists():  # it was not in place already, nor moved before the server was killed
+                placing.place(entry.path, ready, entry.mode)
+        changing.delete(_drafts_of(upload))
         return Laid(listing.files, upload.bytes)
+
+
+def _ready(upload: Upload, listing: listings.Listing) -> Iterator[tuple[Entry, Path, Path]]:
+    """Each file of an upload, where its content lies as it was sent, and where it lies ready to be moved: the same where nothing else is of
+    that content, for a job writes into one of them alone."""
+    sent, drafts = waiting_of(upload), _drafts_of(upload)
+    sent.mkdir(mode=0o700, exist_ok=True)  # nothing had to be sent
+    left, same_disk = _uses(listing), sent.stat().st_dev == drafts.parent.stat().st_dev
+    for number, entry in enumerate(listing.entries(0, listing.files)):
+        left[entry.sha256] -= 1
+        one = sent / entry.sha256
+        yield entry, one, drafts / str(number) if left[entry.sha256] or not same_disk else one
 
 
 def _uses(listing: listings.Listing) -> dict[str, int]:

@@ -8,6 +8,7 @@ import os
 import shutil
 import tarfile
 import threading
+import time
 import zipfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -260,6 +261,7 @@ def test_folders_are_listed_by_name(program, viewer, volume, filled):
     (filled / "link").symlink_to("/etc/passwd")
     (filled / "line\nbreak").write_bytes(b"1")
     (filled / os.fsdecode(b"\xff\xfe")).write_bytes(b"1")
+    settled(filled / "line\nbreak")
     asks = program(viewer)
     address = f"/datastores/{volume.pk}/content"
     found = asks.get(address).json()["items"]
@@ -340,8 +342,8 @@ def test_all_is_listed_for_a_program(program, viewer, volume, filled):
     told = {one["path"]: one for one in map(json.loads, body_of(answer).splitlines())}
     folders = {"AAA", "BBB", "BBB/BBB-1", "BBB/ü"}
     assert set(told) == set(FILES) | folders | {"AAA/link"}
-    assert told["run.sh"] | {"modified": ""} == {
-        "path": "run.sh", "kind": "file", "size": 10, "mode": 493, "modified": ""}  # fmt: skip
+    assert told["run.sh"] | {"modified": "", "modified_ns": 0} == {
+        "path": "run.sh", "kind": "file", "size": 10, "mode": 493, "modified": "", "modified_ns": 0}  # fmt: skip
     assert told["AAA/link"]["kind"] == "link" and told["AAA"]["kind"] == "directory"
     part = body_of(asks.get(f"/datastores/{volume.pk}/listing?path=BBB/ü")).splitlines()
     assert [json.loads(one)["path"] for one in part] == ["BBB/ü/日本 語.txt"]
@@ -364,6 +366,7 @@ def test_small_files_come_in_packs(program, viewer, stranger, volume, filled):
 def test_files_and_parts_of_them_come_out(program, viewer, volume, filled):
     asks = program(viewer)
     at = f"/datastores/{volume.pk}/files/{quote('AAA/Accelerometer Data 2019-06-28 14-00-01.txt')}"
+    settled(filled / "AAA/Accelerometer Data 2019-06-28 14-00-01.txt")
     whole = asks.get(at)
     assert body_of(whole) == b"first" and whole["Content-Disposition"].startswith("attachment")
     ask = lambda span: asks.client.get(  # noqa: E731
@@ -376,6 +379,54 @@ def test_files_and_parts_of_them_come_out(program, viewer, volume, filled):
     (filled / "link").symlink_to("run.sh")
     for wrong in ("fifo", "link", "AAA", "nothing"):
         assert problem(asks.get(f"/datastores/{volume.pk}/files/{wrong}"), 404, "not_found")
+
+
+def settled(file: Path) -> None:
+    """Waits until what is written there has another time."""
+    while not volume_contents.is_settled(file.stat().st_ctime_ns):
+        time.sleep(0.01)
+
+
+def test_the_time_of_a_file_is_told_exactly_as_soon_as_another_state_has_another(program, viewer, volume, filled):
+    asks, file = program(viewer), filled / "run.sh"
+
+    def told() -> set[int | None]:
+        listed = map(json.loads, body_of(asks.get(f"/datastores/{volume.pk}/listing")).splitlines())
+        children = asks.get(f"/datastores/{volume.pk}/content").json()["items"]
+        return {one["modified_ns"] for one in [*listed, *children] if one.get("path", one.get("name")) == "run.sh"}
+
+    settled(file)
+    assert told() == {file.stat().st_mtime_ns}
+    os.utime(file, ns=(0, 1_700_000_000_123_456_789))
+    assert told() == {1_700_000_000_123_456_789}
+    for unknown in (time.time_ns() + 60 * 10**9, -1):  # as a job can set them
+        os.utime(file, ns=(unknown, unknown))
+        assert told() == {None}
+    now = time.time_ns() // 10**9 * 10**9  # on a disk that keeps seconds
+    os.utime(file, ns=(now, now))
+    assert told() == {None}
+    assert {one["modified_ns"] for one in asks.get(f"/datastores/{volume.pk}/content?path=BBB").json()["items"]} == {
+        None
+    }
+
+
+def test_nobody_goes_on_with_a_file_that_was_written_a_moment_ago(program, viewer, volume, filled, monkeypatch):
+    asks, at = program(viewer), f"/datastores/{volume.pk}/files/run.sh"
+
+    def goes_on(tag: str) -> int:
+        headers = asks.headers | {"Range": "bytes=2-", "If-Range": tag}
+        return asks.client.get(f"{ROOT}{at}", headers=headers).status_code
+
+    settled(filled / "run.sh")
+    strong = asks.get(at)["ETag"]
+    with monkeypatch.context() as longer:
+        longer.setattr(volume_contents, "TICK", 3600 * 10**9)
+        weak = asks.get(at)["ETag"]
+        assert weak == f"W/{strong}" and {goes_on(weak), goes_on(strong)} == {200}
+    assert (goes_on(weak), goes_on(strong)) == (200, 206)
+    (filled / "run.sh").write_bytes(FILES["run.sh"])
+    settled(filled / "run.sh")
+    assert goes_on(strong) == 200
 
 
 @pytest.mark.parametrize("added", [0, 1])  # bytes at its end

@@ -450,7 +450,8 @@ class ImportFacts(Thing):
 
 class Content(Thing):
     """A file or directory in a version or a volume; `files` and `size` of a directory are those of all below it, `sha256` and `mode` a
-    file's. In a volume, which has also links and others, a directory has no size and a file no `sha256`, but they have `modified`."""
+    file's. In a volume, which has also links and others, a directory has no size and a file no `sha256`, but they have `modified`. A
+    file's `modified_ns`: that in nanoseconds since 1970; None while it is being written."""
 
     name: str = ""
     kind: str = "file"
@@ -459,6 +460,7 @@ class Content(Thing):
     sha256: str | None = None
     mode: int | None = None
     modified: datetime | None = None
+    modified_ns: int | None = None
 
 
 class Doubt(Thing):

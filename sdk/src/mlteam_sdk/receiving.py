@@ -1,7 +1,8 @@
 """Putting the files of a version into a directory here: never outside of it, never under their name before they are whole.
 
 What a pull that was interrupted has of a large file stays, under its checksum and with a record of how far each range of it had come,
-in a directory of its own; the next pull into the same directory goes on there. The checksum of all of it is compared in any case.
+in a directory of its own; the next pull into the same directory goes on there. The checksum of all of it is compared in any case. A
+large file of a volume, of which no checksum is known, stays with the ETag under which it came.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from unicodedata import normalize
 
 from mlteam_sdk.errors import Damaged, MLTeamError
@@ -42,6 +43,7 @@ class Target:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.over = False
         self.made: set[str] = {""}
         self._lock = threading.Lock()
 
@@ -64,6 +66,7 @@ class Target:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.over = True
         if error is None or self._claim is None:
             shutil.rmtree(self.parts, ignore_errors=True)
         else:
@@ -236,6 +239,71 @@ def _claimed(directory: Path) -> int | None:
         pass
     os.close(handle)
     return None
+
+
+class Growing:
+    """A file of a volume that arrives from its beginning on. What is here of it when that ends early stays, with the ETag under which it
+    came (`tag`; `at`: its bytes), until the file has another at the server. Raises MLTeamError when the disk takes no more."""
+
+    def __init__(self, target: Target, address: str, path: str) -> None:
+        self.target, self.path = target, path
+        self.part = target.parts / hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()
+        self._tag = self.part.with_suffix(".ranges")
+        self._file: BinaryIO | None = None
+        self.tag: str | None = None
+        self.at = self.came = 0
+        with suppress(OSError, ValueError):
+            at, tag = self.part.stat().st_size, self._tag.read_text("ascii")
+            self.at, self.tag = (at, tag) if at and tag else (0, None)
+
+    def begin(self, offset: int, tag: str | None) -> None:
+        """What comes now begins there: at its end, or at 0 where what is here is not that file's. `tag`: its ETag, where that tells two
+        states of it apart."""
+        self._check_goes_on()
+        try:
+            if not offset:
+                self.drop()
+                if tag:
+                    self._tag.write_text(tag, "ascii", errors="replace")
+            self._file = self.part.open("r+b" if offset else "wb")
+            self._file.seek(offset)
+        except OSError as error:
+            raise self._failed(error) from None
+        self.at = offset
+
+    def write(self, piece: bytes) -> None:
+        """Adds to it."""
+        assert self._file is not None
+        self._check_goes_on()
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise self._failed(error) from None
+        self.at, self.came = self.at + len(piece), self.came + len(piece)
+
+    def drop(self) -> None:
+        """Nothing goes on with it."""
+        self._check_goes_on()
+        for left in (self.part, self._tag):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Lets go of it. Raises MLTeamError, for some of it is written only now."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            try:
+                file.close()
+            except OSError as error:
+                raise self._failed(error) from None
+
+    def _check_goes_on(self) -> None:
+        """A thread that did not hear that the pull was stopped touches nothing with which the next one goes on."""
+        if self.target.over:
+            raise MLTeamError("The pull was stopped.")
+
+    def _failed(self, error: OSError) -> MLTeamError:
+        return self.target.failed(self.target.root / self.path, error)
 
 
 class Pieces:

@@ -5,9 +5,11 @@ as in `\\xe9` and `\\x0a`; so is a backslash before what would read as one of th
 """
 
 import json
+import os
 import re
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,6 +21,10 @@ from mlteam_sdk.models import Content
 
 FILE: Final = "file"
 FOLDER: Final = "directory"
+SECOND: Final = 10**9  # nanoseconds
+STEP: Final = 100  # ns; some file systems keep no less, and two states that a server tells of a file are further apart
+APART: Final = 4  # seconds; no file system rounds as much
+LATEST: Final = 253_402_300_800 * SECOND  # the end of the year 9999
 KINDS: Final = frozenset({FILE, FOLDER, "link", "other"})
 _CODES: Final = "x(?:[01][0-9a-f]|7f|5c|[89a-f][0-9a-f])"
 _CODE: Final = re.compile(rf"\\{_CODES}".encode())
@@ -29,13 +35,14 @@ _HALF: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 class Found(NamedTuple):
     """Something in a volume, `path` as the server tells it; `size` (bytes) and `mode` (0o644 or 0o755) are a file's. `modified`: seconds
-    since 1970."""
+    since 1970. `modified_ns`: the same exactly, by which a file is known again; None where it cannot be, for it was being written."""
 
     path: str
     kind: str
     size: int
     mode: int
     modified: int
+    modified_ns: int | None = None
 
 
 def told(path: str) -> str:
@@ -86,8 +93,10 @@ def _found(number: int, line: bytes) -> Found:
         said: Any = json.loads(line)
         modified = datetime.fromisoformat(said["modified"].replace("Z", "+00:00"))
         mode = PLAIN if said["mode"] is None else said["mode"]
-        one = Found(said["path"], said["kind"], said["size"], mode, int(modified.timestamp()))
+        exactly = said.get("modified_ns")
+        one = Found(said["path"], said["kind"], said["size"], mode, int(modified.timestamp()), exactly)
         sound = isinstance(one.path, str) and one.path and one.kind in KINDS and type(one.size) is int
+        sound = sound and (exactly is None or (type(exactly) is int and 0 <= exactly < LATEST))
         if not sound or one.size < 0 or mode not in {PLAIN, PROGRAM}:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -98,7 +107,7 @@ def _found(number: int, line: bytes) -> Found:
 def found(path: str, told: Content) -> Found:
     """What a server says of one thing in a folder; `path` is where that is."""
     modified = told.modified.timestamp() if told.modified else 0
-    return Found(path, told.kind, told.size, told.mode or PLAIN, int(modified))
+    return Found(path, told.kind, told.size, told.mode or PLAIN, int(modified), told.modified_ns)
 
 
 def why_not(one: Found) -> str:
@@ -113,12 +122,22 @@ def why_not(one: Found) -> str:
 
 
 def is_here(root: Path, one: Found) -> bool:
-    """Whether the same file is here already, by its size and time."""
+    """Whether the same file is here already, by its size and time. Where the file system here has not kept the time, it is not."""
+    if one.modified_ns is None:
+        return False
     try:
         seen = (root / one.path).lstat()
     except OSError:
         return False
-    return stat.S_ISREG(seen.st_mode) and (seen.st_size, int(seen.st_mtime)) == (one.size, one.modified)
+    same_time = seen.st_mtime_ns // STEP == one.modified_ns // STEP
+    return same_time and stat.S_ISREG(seen.st_mode) and seen.st_size == one.size
+
+
+def mark(file: Path, one: Found) -> None:
+    """Gives a file the time by which it is known the next time; one that cannot be known gets one that it never had at the server."""
+    time = one.modified_ns if one.modified_ns is not None else (one.modified - APART) * SECOND
+    with suppress(OSError, OverflowError):  # not known then, and fetched anew
+        os.utime(file, ns=(time, time))
 
 
 def differences(there: Iterable[Found], entries: Iterable[Entry]) -> list[Difference]:

@@ -250,12 +250,41 @@ def test_content_of_a_volume_is_removed_by_its_path(at: Command, desk: Desk) -> 
     assert at("data", "content", "rm", "home", "b", **HERE).err == "Error: There is no b in home.\n"
 
 
+EXACTLY = 1_795_255_200_123_456_789  # a moment at 10:00:00 of the 21st of November 2026, ns since 1970
 LISTED = [
-    {"path": "a/ß x", "kind": "file", "size": 2, "mode": 420, "modified": "2026-11-21T10:00:00Z"},
-    {"path": "a", "kind": "directory", "size": 0, "mode": None, "modified": "2026-11-21T10:00:00Z"},
-    {"path": "l", "kind": "link", "size": 0, "mode": None, "modified": "2026-11-21T10:00:00Z"},
-    {"path": "../out", "kind": "file", "size": 1, "mode": 420, "modified": "2026-11-21T10:00:00Z"},
-    {"path": "gone", "kind": "file", "size": 1, "mode": 493, "modified": "2026-11-21T10:00:00Z"},
+    {
+        "path": "a/ß x",
+        "kind": "file",
+        "size": 2,
+        "mode": 420,
+        "modified": "2026-11-21T10:00:00Z",
+        "modified_ns": EXACTLY,
+    },
+    {
+        "path": "a",
+        "kind": "directory",
+        "size": 0,
+        "mode": None,
+        "modified": "2026-11-21T10:00:00Z",
+        "modified_ns": None,
+    },
+    {"path": "l", "kind": "link", "size": 0, "mode": None, "modified": "2026-11-21T10:00:00Z", "modified_ns": None},
+    {
+        "path": "../out",
+        "kind": "file",
+        "size": 1,
+        "mode": 420,
+        "modified": "2026-11-21T10:00:00Z",
+        "modified_ns": EXACTLY,
+    },
+    {
+        "path": "gone",
+        "kind": "file",
+        "size": 1,
+        "mode": 493,
+        "modified": "2026-11-21T10:00:00Z",
+        "modified_ns": EXACTLY,
+    },
 ]
 
 
@@ -352,6 +381,159 @@ def test_a_file_that_is_written_anew_meanwhile_does_not_come(
     ran = mlteam("data", "pull", VOLUME["id"], "here", MLTEAM_URL=loopback.url, MLTEAM_TOKEN="mlt_x")
     assert ran.status == 1 and "large was written anew while it came." in ran.err
     assert asked_for == [None, '"1"'] and not list((tmp_path / "here").iterdir())
+
+
+class Volume:
+    """A server with a volume, of which it says what its files are like now: path -> (content, time in ns, ETag)."""
+
+    def __init__(self, mlteam: Command, loopback: Loopback) -> None:
+        self.files: dict[str, tuple[bytes, int | None, str]] = {}
+        self.asked: list[tuple[str | None, str | None]] = []  # Range and If-Range of each request for a file
+        self.cut: int | None = None  # bytes after which the connection breaks, and the server has enough of who asks
+        self.more: dict[str, Any] = {}
+        self._mlteam, self._where = mlteam, {"MLTEAM_URL": loopback.url, "MLTEAM_TOKEN": "mlt_x"}
+        loopback.say(self._says)
+
+    def pull(self) -> Any:
+        return self._mlteam("data", "pull", VOLUME["id"], "here", "--format", "json", **self._where)
+
+    def pulled(self) -> tuple[int, int, int]:
+        """Files and bytes that came, and files that were there."""
+        said = json.loads(self.pull().out)
+        return said["fetched"], said["bytes"], said["there"]
+
+    def _says(self, asked: Any) -> Says:
+        if asked.path.endswith("/listing"):
+            return Says(body="".join(json.dumps(self._line(path)) + "\n" for path in self.files).encode())
+        if asked.path.endswith("/pack"):
+            return Says(body=b"".join(record(self.files[path][0]) for path in asked.data["paths"]))
+        if "/files/" in asked.path:
+            return self._file(asked)
+        return Says(data=VOLUME)
+
+    def _line(self, path: str) -> dict[str, Any]:
+        content, at, _ = self.files[path]
+        moment = {"modified": "2026-11-21T10:00:00Z", "modified_ns": at} | self.more
+        return {"path": path, "kind": "file", "size": len(content), "mode": 420} | moment
+
+    def _file(self, asked: Any) -> Says:
+        content, _, tag = self.files[asked.path.rpartition("/")[2]]
+        wished, condition = asked.headers.get("range"), asked.headers.get("if-range")
+        self.asked.append((wished, condition))
+        if self.cut == 0:
+            return Says(403, {"code": "forbidden", "detail": "Not any more."})
+        cut, self.cut = self.cut, None if self.cut is None else 0
+        if wished is None or condition not in (None, tag):
+            return Says(body=content, headers={"ETag": tag}, cut=cut)
+        begin = int(wished.removeprefix("bytes=").rstrip("-"))
+        if begin >= len(content):
+            return Says(416, {"code": "bad_request", "detail": "Beyond its end."})
+        span = {"ETag": tag, "Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
+        return Says(206, body=content[begin:], headers=span, cut=cut)
+
+
+@pytest.fixture
+def changing(mlteam: Command, loopback: Loopback) -> Volume:
+    return Volume(mlteam, loopback)
+
+
+def test_a_file_that_was_written_anew_within_the_same_second_comes_again(changing: Volume, tmp_path: Path) -> None:
+    changing.files = {"same": (b"same", EXACTLY, ""), "x": (b"aaaa", EXACTLY, "")}
+    assert changing.pulled() == (2, 8, 0)
+    changing.files["x"] = (b"bbbb", EXACTLY + 100, "")
+    assert changing.pulled() == (1, 4, 1) and (tmp_path / "here" / "x").read_bytes() == b"bbbb"
+    assert (tmp_path / "here" / "x").stat().st_mtime_ns == EXACTLY + 100
+    assert changing.pulled() == (0, 0, 2)
+
+
+def test_a_file_that_was_being_written_comes_again(changing: Volume, tmp_path: Path) -> None:
+    """Also from a disk that keeps whole seconds, to one that does."""
+    changing.files = {"x": (b"aaaa", None, "")}
+    assert changing.pulled() == (1, 4, 0)
+    assert changing.pulled() == (1, 4, 0)
+    changing.files["x"] = (b"bbbb", EXACTLY // 10**9 * 10**9, "")
+    assert changing.pulled() == (1, 4, 0) and (tmp_path / "here" / "x").read_bytes() == b"bbbb"
+    assert changing.pulled() == (0, 0, 1)
+
+
+@pytest.mark.parametrize(("kept_ns", "comes"), [(100, 0), (1000, 1), (10**9, 1), (2 * 10**9, 1)])
+def test_where_the_file_system_keeps_less_of_the_time_all_comes_again(
+    changing: Volume, tmp_path: Path, kept_ns: int, comes: int
+) -> None:
+    """But where it keeps what tells two states apart."""
+    changing.files = {"x": (b"aaaa", EXACTLY, "")}
+    changing.pull()
+    kept = EXACTLY // kept_ns * kept_ns
+    os.utime(tmp_path / "here" / "x", ns=(kept, kept))
+    assert changing.pulled() == (comes, 4 * comes, 1 - comes)
+
+
+@pytest.mark.parametrize("exactly", [-1, 2**80, 1.5, "1", True])
+def test_a_time_that_no_server_tells_is_refused(changing: Volume, exactly: Any) -> None:
+    changing.files, changing.more = {"x": (b"a", None, "")}, {"modified_ns": exactly}
+    assert "The server's list of files cannot be read in line 1." in changing.pull().err
+
+
+LARGE = bytes(range(256)) * (12 << 10)  # 3 MiB
+
+
+def test_a_pull_of_a_volume_that_was_cut_goes_on_within_a_large_file(changing: Volume, tmp_path: Path) -> None:
+    changing.files, changing.cut = {"large": (LARGE, EXACTLY, '"1"')}, 2 << 20
+    ran = changing.pull()
+    assert ran.status == 1 and "Not any more." in ran.err and not (tmp_path / "here" / "large").exists()
+    [part] = [one for one in (tmp_path / "here").rglob("*") if one.is_file() and not one.suffix]
+    here = part.stat().st_size
+    assert 0 < here <= 2 << 20 and part.read_bytes() == LARGE[:here]
+    changing.asked, changing.cut = [], None
+    assert changing.pulled() == (1, len(LARGE) - here, 0)
+    assert changing.asked == [(f"bytes={here}-", '"1"')]
+    assert [(one.name, one.read_bytes()) for one in (tmp_path / "here").iterdir()] == [("large", LARGE)]
+
+
+@pytest.mark.parametrize("now", [LARGE[::-1], LARGE[: 1 << 20] + b"x", LARGE * 2])
+def test_nothing_is_kept_of_a_large_file_that_is_another_by_now(changing: Volume, tmp_path: Path, now: bytes) -> None:
+    changing.files, changing.cut = {"large": (LARGE, EXACTLY, '"1"')}, 2 << 20
+    assert changing.pull().status == 1
+    changing.files, changing.cut = {"large": (now, EXACTLY + 1000, '"2"')}, None
+    assert changing.pulled() == (1, len(now), 0)
+    assert [(one.name, one.read_bytes()) for one in (tmp_path / "here").iterdir()] == [("large", now)]
+
+
+def test_a_large_file_that_was_whole_when_the_pull_was_killed_does_not_come_again(
+    changing: Volume, tmp_path: Path
+) -> None:
+    changing.files, changing.cut = {"large": (LARGE, EXACTLY, '"1"')}, 2 << 20
+    changing.pull()
+    [part] = [one for one in (tmp_path / "here").rglob("*") if one.is_file() and not one.suffix]
+    part.write_bytes(LARGE)
+    changing.cut = None
+    assert changing.pulled() == (1, 0, 0) and (tmp_path / "here" / "large").read_bytes() == LARGE
+
+
+def test_nobody_goes_on_with_a_large_file_that_was_being_written(changing: Volume, tmp_path: Path) -> None:
+    """A weak ETag does not tell two states of it apart."""
+    changing.files, changing.cut = {"large": (LARGE, EXACTLY, 'W/"1"')}, 2 << 20
+    assert changing.pull().status == 1
+    changing.asked, changing.cut = [], None
+    assert changing.pulled() == (1, len(LARGE), 0) and changing.asked == [(None, None)]
+
+
+def test_a_connection_that_breaks_within_a_large_file_that_was_being_written_mixes_nothing(
+    changing: Volume, loopback: Loopback, tmp_path: Path
+) -> None:
+    changing.files = {"large": (LARGE, EXACTLY, 'W/"1"')}
+    answers = changing._says
+    cuts = [2 << 20]
+
+    def says(asked: Any) -> Says:
+        said = answers(asked)
+        said.cut = cuts.pop() if cuts and "/files/" in asked.path else said.cut
+        return said
+
+    loopback.say(says)
+    ran = changing.pull()
+    assert ran.status == 1 and "large was written anew while it came." in ran.err
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_what_is_in_a_volume_is_listed_as_new(volume: Any) -> None:

@@ -1,6 +1,5 @@
 """Bringing what is in a volume here: files that jobs may write to meanwhile, several at once."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -16,7 +15,7 @@ from mlteam_sdk.hashing import grouped
 from mlteam_sdk.manifests import Entry
 from mlteam_sdk.packing import AT_ONCE, HEAD, PACK, PACK_FILES, SMALL, records
 from mlteam_sdk.progress import Meter, OnProgress
-from mlteam_sdk.receiving import Target
+from mlteam_sdk.receiving import Growing, Target
 from mlteam_sdk.volumes import FILE, Found
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class Bringing:
 
     def __init__(self, client: "MLTeam", path: str, root: Path, on_progress: OnProgress | None) -> None:
         self._client, self._path, self._target, self._on_progress = client, path, Target(root), on_progress
-        self._meter = Meter(None, "fetching", 0, 0)
+        self._meter, self._had = Meter(None, "fetching", 0, 0), 0
         self.left_out: list[LeftOut] = []
         self.fetched = self.bytes = self.there = 0
         self._counting = threading.Lock()
@@ -37,7 +36,8 @@ class Bringing:
         """Brings these, their paths as a disk has them. Raises Damaged, UnsafePath, MLTeamError; what is whole by then stays."""
         with self._target:
             wanted = await driver.aside(self._choose, found)
-            self._meter = Meter(self._on_progress, "fetching", len(wanted), sum(one.size for one in wanted))
+            size, had = sum(one.size for one in wanted), self._had
+            self._meter = Meter(self._on_progress, "fetching", len(wanted), size, had)
             await driver.together(self._fetch, list(_work(wanted)), AT_ONCE)
 
     def _choose(self, found: list[Found]) -> list[Found]:
@@ -47,7 +47,8 @@ class Bringing:
         files = [one for one in coming if one.kind == FILE]
         wanted = [one for one in files if not volumes.is_here(self._target.root, one)]
         self.there = len(files) - len(wanted)
-        self._target.check([_entry(one) for one in files], sum(one.size for one in wanted))
+        self._had = sum(self._growing(one).at for one in wanted if one.size > SMALL)
+        self._target.check([_entry(one) for one in files], sum(one.size for one in wanted) - self._had)
         for one in coming:
             if one.kind != FILE:
                 self._target.place(f"{one.path}/x")
@@ -90,38 +91,49 @@ class Bringing:
         return left
 
     async def _fetch_one(self, one: Found) -> None:
-        part = self._target.part()
+        growing = self._growing(one)
         try:
-            size = await self._receive(one, part)
+            await self._receive(one, growing)
+            _check_size(one, growing.at)
         except NotFound:  # a job took it away since it was listed
+            growing.drop()
             self.left_out.append(LeftOut(volumes.told(one.path), "it was removed meanwhile"))
+        except Damaged:
+            growing.drop()
+            raise
         else:
-            _check_size(one, size)
-            await driver.aside(self._land, one, part)
-            self._count(size)
+            await driver.aside(self._land, one, growing.part)
+            growing.drop()
+            self._count(growing.came)
         self._meter.add(files=1)
+
+    def _growing(self, one: Found) -> Growing:
+        return Growing(self._target, f"{self._client.settings.url}{self._path}/{one.path}", one.path)
 
     def _count(self, size: int) -> None:
         with self._counting:
             self.fetched, self.bytes = self.fetched + 1, self.bytes + size
 
-    async def _receive(self, one: Found, part: Path) -> int:
-        address, size = f"{self._path}/files{asking.path(*volumes.told(one.path).split('/'))}", 0
+    async def _receive(self, one: Found, growing: Growing) -> None:
+        address, had = f"{self._path}/files{asking.path(*volumes.told(one.path).split('/'))}", growing.at
+
+        def begin(offset: int, tag: str | None) -> None:
+            growing.begin(offset, tag if tag and ranges.is_strong(tag) else None)
+            self._meter.add(size=offset - had)
+
+        arriving = ranges.read(self._client, address, offset=had, tag=growing.tag, begin=begin)
         try:
-            with part.open("xb") as file:
-                async with aclosing(ranges.read(self._client, address)) as pieces:
-                    async for piece in pieces:
-                        file.write(piece)
-                        size += len(piece)
-                        self._meter.add(size=len(piece))
+            async with aclosing(arriving) as pieces:
+                async for piece in pieces:
+                    growing.write(piece)
+                    self._meter.add(size=len(piece))
         except Damaged:
             raise Damaged(f"{one.path} was written anew while it came. Is a job still writing it? Try again.") from None
-        except OSError as error:
-            raise self._target.failed(self._target.root / one.path, error) from None
-        return size
+        finally:
+            growing.close()
 
     def _land(self, one: Found, part: Path) -> None:
-        os.utime(part, (one.modified, one.modified))  # by which it is known the next time
+        volumes.mark(part, one)
         self._target.land(part, _entry(one))
 
 

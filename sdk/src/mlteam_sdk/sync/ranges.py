@@ -1,7 +1,7 @@
 # Made from aio/ranges.py by sdk/unasync.py; change that.
 """Reading bytes that lie on the server: by ranges, so that a lost connection goes on where it was."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import httpx
 
@@ -15,16 +15,30 @@ TRIES = 8  # in a row without a byte
 
 
 def read(
-    transport: Transport, path: str, *, offset: int = 0, end: int | None = None, grows: bool = False
+    transport: Transport,
+    path: str,
+    *,
+    offset: int = 0,
+    end: int | None = None,
+    grows: bool = False,
+    tag: str | None = None,
+    begin: Callable[[int, str | None], None] | None = None,
 ) -> Generator[bytes, None, None]:
-    """The bytes from `offset` up to `end` (what is there now). `grows`: it is only ever added to. Raises Damaged when it changed."""
+    """The bytes from `offset` up to `end` (what is there now). `grows`: it is only ever added to. Raises Damaged when it changed.
+
+    `tag`: the ETag of what comes before `offset`. `begin` is told from where what comes begins, and its ETag: from `offset`, or where the
+    ETag is another by now from 0.
+    """
     tries = 0
-    tag: str | None = None
     while end is None or offset < end:
         ask = Ask("GET", path, headers=_headers(offset, end, tag))
         try:
             with transport.stream(ask) as response:
-                _check(response, offset)
+                if begin is not None:
+                    offset, tag = _begun(response, offset, tag)
+                    begin(offset, tag)
+                    begin = None
+                _check(response, offset, tag)
                 tag = tag or (None if grows else response.headers.get("ETag"))
                 for piece in response.iter_bytes():
                     wanted = piece if end is None else piece[: end - offset]
@@ -65,13 +79,25 @@ def _headers(offset: int, end: int | None, tag: str | None) -> dict[str, str]:
     headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
     if offset or end is not None:
         headers["Range"] = f"bytes={offset}-{'' if end is None else end - 1}"
-        if tag and not tag.startswith("W/"):
+        if tag and is_strong(tag):
             headers["If-Range"] = tag
     return headers
 
 
-def _check(response: httpx.Response, offset: int) -> None:
-    if offset and response.status_code != 206:
+def _begun(response: httpx.Response, offset: int, tag: str | None) -> tuple[int, str | None]:
+    """Where what comes begins, and its ETag."""
+    return (offset, tag) if response.status_code == 206 else (0, response.headers.get("ETag"))
+
+
+def is_strong(tag: str) -> bool:
+    """Whether it is another one as soon as a byte is."""
+    return not tag.startswith("W/")
+
+
+def _check(response: httpx.Response, offset: int, tag: str | None) -> None:
+    """Raises Damaged where what comes is of another state than what is here."""
+    same = tag is None or (is_strong(tag) and response.headers.get("ETag", tag) == tag)
+    if offset and (response.status_code != 206 or not same):
         raise Damaged("This changed while it was being read. Read it again.")
     begins = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
     if offset and begins != str(offset):
