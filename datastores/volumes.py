@@ -38,9 +38,7 @@ COMPARED: Final = 10.0  # seconds for which what is there is compared with what 
 STALE: Final = timedelta(days=1)  # after which one is measured again though nobody has said that it changed
 FOLDER_SIZE: Final = 8192  # bytes that a new folder takes of the disk, at most
 NAME_SIZE: Final = 512  # and a name in one
-NO_ROOM: Final = (
-    "The server's disk is full. Nothing of this is in the volume; what was sent is kept: go on when there is room."
-)
+NO_ROOM: Final = "The server's disk has no room for this. Nothing of it is in the volume; what was sent is kept: go on when there is room."
 NO_FOLDER: Final = "There is no such file or folder in the volume."
 
 

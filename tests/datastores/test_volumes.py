@@ -19,6 +19,7 @@ import pytest
 from accounts import tokens
 from compute import changing, trees
 from datastores import actions, hints, paths, places, tasks, uploads, volume_contents, volumes
+from datastores.blobs import Full
 from datastores.errors import Impossible, Incomplete, InUse, TooMuch, Unfit, User
 from datastores.models import Blob, Datastore, Upload
 from datastores.signals import datastore_removing
@@ -30,6 +31,7 @@ from tests.api.test_door import problem
 from tests.datastores import names
 from tests.datastores.conftest import body_of
 from tests.datastores.pushing import begin, fill, hash_of, manifest, packed
+from tests.disks import enlarge, small_disk
 
 pytestmark = pytest.mark.django_db
 
@@ -224,6 +226,55 @@ def test_a_server_killed_in_between_goes_on(volume, owner, monkeypatch):
     actions.lay_out(upload=begun.upload, by=owner)
     assert content(volumes.place_of(volume)) == FILES
     assert not (places.uploads() / begun.upload.pk).exists() or not Upload.objects.exists()
+
+
+def arrived(volume: Datastore, files: dict[str, bytes], by: object) -> Upload:
+    """An upload that is here whole."""
+    upload = begin(volume, manifest(files), by).upload
+    uploads.receive_pack(upload, packed(*set(files.values())))
+    return upload
+
+
+SAME = {f"{number}/same": bytes(2**16) for number in range(10)}
+MANY = {f"{number}/{number}": b"%d" % number for number in range(60)}
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize(
+    ("size", "inodes", "files", "said"),
+    [
+        ("512k", 0, SAME, r"It has .* left, and 717\.0 KiB more are needed"),
+        ("1m", 50, MANY, r"It takes \d+ files and folders more, and 119 are needed"),
+    ],
+)
+def test_a_push_for_which_the_disk_has_no_room_changes_nothing(volume, owner, var, size, inodes, files, said):
+    project = var / "volumes" / volume.project_id
+    with small_disk(project, size, inodes=inodes):
+        put(volume, {"0/same": b"before"}, owner)
+        upload = arrived(volume, files, owner)
+        with pytest.raises(Full, match=said):
+            actions.lay_out(upload=upload, by=owner)
+        assert content(volumes.place_of(volume)) == {"0/same": b"before"}
+        assert sorted(one.name for one in volumes.place_of(volume).rglob("*")) == ["0", "same"]
+        assert not list((project / ".new").iterdir())
+        enlarge(project, "8m", inodes=10 * inodes)
+        again = begin(volume, manifest(files), owner)
+        assert again.missing == 0
+        actions.lay_out(upload=again.upload, by=owner)
+        assert content(volumes.place_of(volume)) == {"0/same": b"before"} | files
+        assert not list((project / ".new").iterdir())
+
+
+@pytest.mark.needs("root")
+def test_a_disk_that_others_fill_while_a_push_is_prepared_leaves_nothing(volume, owner, var, monkeypatch):
+    project = var / "volumes" / volume.project_id
+    with small_disk(project, "512k"):
+        upload = arrived(volume, SAME, owner)
+        monkeypatch.setattr(volumes, "_check_takes", lambda *_: None)  # it has room, and then no more
+        with pytest.raises(Full, match="Nothing of it is in the volume"):
+            actions.lay_out(upload=upload, by=owner)
+        assert not content(project) and not uploads.laying_mark(upload).exists()
+        actions.abandon(upload=upload, by=owner)
 
 
 def test_over_the_wire(wire, volume, owner, program, transactional_db):

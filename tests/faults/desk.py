@@ -22,9 +22,10 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 
 from accounts import actions as accounts
-from accounts import first
+from accounts import first, tokens
 from accounts.models import User
 from billing.models import Charge
+from datastores import actions as data
 from datastores.models import Blob, Upload, Version
 from jobs import actions, queue
 from jobs.models import Attempt, Job, Transfer
@@ -96,6 +97,16 @@ def add_key(kind, name, values):
     third_party.add(project=project(), kind=kind, name=name, values=values, by=owner())
 
 
+def volume(name):
+    """A volume of the project's, and what a program needs to push to it."""
+    made = data.create(project=project(), kind="volume", name=name, by=owner())
+    return {
+        "id": made.pk,
+        "project": made.project_id,
+        "token": tokens.make(user=owner(), name=name, scope="all", days=1),
+    }
+
+
 def carried(job_id):
     """How far what is fetched and sent for a job is."""
     return list(
@@ -135,7 +146,8 @@ def held():
 
 
 VERBS = {
-    verb.__name__: verb for verb in (set_up, sign_in, add_key, submit, stop, look, carried, counted, unfinished, held)
+    verb.__name__: verb
+    for verb in (set_up, sign_in, add_key, submit, stop, look, volume, carried, counted, unfinished, held)
 }
 
 

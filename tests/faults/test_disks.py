@@ -1,10 +1,14 @@
 """Full disks: the server's own, and that of the host on which jobs run."""
 
 import contextlib
-import subprocess
+import http.client
+import json
+import os
 
 import pytest
 
+from tests.datastores.pushing import manifest, packed
+from tests.disks import enlarge, small_disk
 from tests.faults.installation import until
 from tests.faults.lines import FAST, GO, assembled, assert_ended, expected, printing
 
@@ -13,21 +17,9 @@ pytestmark = [pytest.mark.needs("bwrap", "slirp4netns", "root")]
 MIB = 2**20
 
 
-@contextlib.contextmanager
-def small_disk(path, mib, mode):
-    """A file system of so many MiB at `path` while the block runs; nothing may use it at its end."""
-    options = f"size={mib}m,mode={mode}"
-    path.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", path], check=True)
-
-
 def test_the_servers_disk_is_full(server):
     """Jobs go on, and their logs catch up as soon as there is room again."""
-    with small_disk(server.var / "logs", 4, "700"):
+    with small_disk(server.var / "logs", "4m", mode="700"):
         ballast = server.var / "logs" / "ballast"
         ballast.write_bytes(b"x" * (3 * MIB))
         jobs = server.submit_all(
@@ -47,7 +39,7 @@ def test_the_servers_disk_is_full(server):
 
 def test_the_hosts_disk_is_full(server):
     """A job that fills it has a gap that says how much; the others and what comes later are unharmed."""
-    with small_disk(server.var / "jobs", 8, "711"):
+    with small_disk(server.var / "jobs", "8m"):
         quiet = server.submit(f"echo here; {GO}echo still here; exit 4")
         server.until_running([quiet])
         loud = server.submit("seq -w 2000000; echo told; exit 5")
@@ -70,7 +62,7 @@ def test_the_hosts_disk_is_full(server):
 
 def test_a_job_is_submitted_and_started_while_the_hosts_disk_is_full(server):
     """It waits for room rather than be lost or end."""
-    with small_disk(server.var / "jobs", 2, "711"):
+    with small_disk(server.var / "jobs", "2m"):
         ballast = server.var / "jobs" / "ballast"
         with contextlib.suppress(OSError):
             ballast.write_bytes(b"x" * (4 * MIB))
@@ -81,3 +73,44 @@ def test_a_job_is_submitted_and_started_while_the_hosts_disk_is_full(server):
             assert_ended(job, row, 10, status=1)
             assert job.log() == expected(10)
     assert server.idle()
+
+
+def test_the_disk_of_a_volume_gets_full_while_it_is_pushed_to(server):
+    """Nothing of that is to be seen and what was there stays; as soon as there is room the same push goes on, and sends nothing again."""
+    old, same, new = (os.urandom(size) for size in (MIB, MIB, MIB // 2))
+    before = {"a/kept": old, "z": old[::-1]}
+    files = {"a/kept": new, "a/new/first": same, **{f"m/{number}": same for number in range(4)}, "z": new}
+    home = server.ask("volume", name="home")
+    disk, place = server.var / "volumes" / home["project"], server.var / "volumes" / home["project"] / home["id"]
+    with small_disk(disk, "6m"):
+        assert _pushed(server, home, before) == (2 * MIB, 204, "")
+        sent, status, said = _pushed(server, home, files)
+        assert (sent, status) == (MIB + MIB // 2, 507)
+        assert "has no room for this. Nothing of it is in the volume; what was sent is kept" in said
+        assert _content(place) == before and sorted(one.name for one in place.rglob("*")) == ["a", "kept", "z"]
+        enlarge(disk, "16m")
+        assert _pushed(server, home, files) == (0, 204, "")
+        assert _content(place) == files and not list((disk / ".new").iterdir())
+
+
+def _pushed(server, volume, files):
+    """Bytes that had to be sent, and the answer to the end of the upload: its status, and what is wrong."""
+
+    def ask(method, path, body):
+        connection = http.client.HTTPConnection(server.where, timeout=60)
+        with contextlib.closing(connection):
+            headers = {"Host": f"localhost:{server.port}", "Authorization": f"Bearer {volume['token']}"}
+            headers |= {"Content-Type": "application/json" if body == b"{}" else "application/octet-stream"}
+            connection.request(method, f"/api/v1{path}", body, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"{}")
+
+    _, upload = ask("POST", f"/datastores/{volume['id']}/uploads", manifest(files))
+    if upload["missing_bytes"]:
+        assert ask("PUT", f"/uploads/{upload['id']}/pack", packed(*set(files.values())))[0] == 200
+    status, said = ask("POST", f"/uploads/{upload['id']}/commit", b"{}")
+    return upload["missing_bytes"], status, said.get("detail", "")
+
+
+def _content(root):
+    return {str(one.relative_to(root)): one.read_bytes() for one in root.rglob("*") if one.is_file()}
