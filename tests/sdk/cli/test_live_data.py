@@ -362,6 +362,28 @@ def test_a_volume_goes_up_is_written_by_a_job_and_comes_down(ada: Person, person
     ada("data", "rm", "home", "--yes")
 
 
+def test_a_pull_of_a_volume_that_is_killed_goes_on(ada: Person) -> None:
+    """And what is written anew within the same second comes again, though its size is the same."""
+    data, back = ada.directory / "large", ada.directory / "back"
+    fill(data, {f"{number}.bin": os.urandom(24 << 20) for number in range(2)} | {"small": b"aaaa"})
+    ada("data", "new", "large", "-q")
+    ada("data", "push", "large", "large")
+    kill_when(ada, ("data", "pull", "large", "back"), lambda: any(one.stat().st_size > 4 << 20 for one in parts(back)))
+    here = sum(one.stat().st_size for one in parts(back))
+    whole = sum(one.stat().st_size for one in back.iterdir() if one.is_file())
+    fill(data, {"small": b"bbbb"})
+    ada("data", "push", "large", "large")
+    pulled = json.loads(ada("data", "pull", "large", "back", "--format", "json").out)
+    assert pulled["bytes"] == (48 << 20) - here - whole + 4
+    assert tree(back) == tree(data) and not parts(back)
+    ada("data", "rm", "large", "--yes")
+
+
+def parts(directory: Path) -> list[Path]:
+    """What is there of large files that are not whole yet."""
+    return [one for one in directory.glob(".mlteam-pull-*/*") if len(one.name) == 64]
+
+
 @pytest.mark.parametrize("kind", ["dataset", "volume"])
 def test_all_of_it_or_a_folder_comes_as_one_archive(ada: Person, kind: str) -> None:
     files = {"train/Größe 1": b"1" * 1000, "train/sub/b": b"22", "test/c": b"333"}
