@@ -33,14 +33,16 @@ TICK: Final = 100_000_000  # ns in which a file may change once more without get
 COARSE_TICK: Final = 2 * SECOND  # where the disk keeps whole seconds
 PLAIN, PROGRAM = 0o644, 0o755
 
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once for all lines
+
 
 def shown(entry: Entry) -> dict[str, Any]:
     """What is told of one thing; `mode` as in manifests and `modified_ns` of files alone."""
     file = entry.kind == "file"
     mode = (PROGRAM if entry.mode & stat.S_IXUSR else PLAIN) if file else None
     size = entry.size if file else 0
-    told = {"kind": entry.kind, "size": size, "mode": mode, "modified": _moment(entry.modified)}
-    return told | {"modified_ns": _known_by(entry.modified_ns) if file else None}
+    exactly = _known_by(entry.modified_ns) if file else None
+    return {"kind": entry.kind, "size": size, "mode": mode, "modified": _moment(entry.modified), "modified_ns": exactly}
 
 
 def _known_by(modified_ns: int) -> int | None:
@@ -76,7 +78,7 @@ def listing(datastore: Datastore, path: str) -> Iterator[bytes]:
         told = shown(entry)
         told["modified"] = told["modified"].isoformat().replace("+00:00", "Z")
         line = {"path": paths.told(f"{path}/{entry.path}" if path else entry.path)} | told
-        yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        yield _written(line).encode() + b"\n"
 
 
 def packed(datastore: Datastore, wanted: list[str]) -> Iterator[bytes]:

@@ -193,12 +193,15 @@ def prepare(upload: Upload) -> None:
     """
     drafts = _drafts_of(upload)
     changing.delete(drafts)  # of a server that was killed
+    copies, above = list[tuple[Path, Path, int]](), {""}
     with listings.opened(places.upload_directory(upload.id) / "manifest") as listing:
-        each = _ready(upload, listing)
-        copies = [(sent, ready, entry.size) for entry, sent, ready in each if ready != sent and sent.exists()]
-        folders = _new_folders(upload.datastore, listing)
-        needed = sum(size for _, _, size in copies) + folders * FOLDER_SIZE + listing.files * NAME_SIZE
-        _check_takes(drafts.parent, needed, folders + len(copies))
+        for entry, sent, ready in _ready(upload, listing):
+            above.add(entry.path.rpartition("/")[0])
+            if ready is not sent and sent.exists():
+                copies.append((sent, ready, entry.size))
+    folders = _new_folders(upload.datastore, above)
+    needed = sum(size for _, _, size in copies) + folders * FOLDER_SIZE + upload.files * NAME_SIZE
+    _check_takes(drafts.parent, needed, folders + len(copies))
     if not copies:
         return
     try:
@@ -217,14 +220,13 @@ def _drafts_of(upload: Upload) -> Path:
     return _beside(upload.datastore.project_id, ".new") / upload.id
 
 
-def _new_folders(datastore: Datastore, listing: listings.Listing) -> int:
-    """How many folders the volume does not have yet."""
-    known: set[str] = {""}
-    for entry in listing.entries(0, listing.files):
-        above = entry.path.rpartition("/")[0]
-        while above not in known:
-            known.add(above)
-            above = above.rpartition("/")[0]
+def _new_folders(datastore: Datastore, paths: set[str]) -> int:
+    """How many of these folders, and of those above them, the volume does not have yet."""
+    known = {""}
+    for path in paths:
+        while path not in known:
+            known.add(path)
+            path = path.rpartition("/")[0]
     return sum(not has_folder(datastore, one) for one in known)
 
 
