@@ -245,9 +245,10 @@ class Growing:
     """A file of a volume that arrives from its beginning on. What is here of it when that ends early stays, with the ETag under which it
     came (`tag`; `at`: its bytes), until the file has another at the server. Raises MLTeamError when the disk takes no more."""
 
-    def __init__(self, target: Target, address: str, path: str) -> None:
+    def __init__(self, target: Target, name: str, path: str) -> None:
+        """`name`: tells it from files of other volumes."""
         self.target, self.path = target, path
-        self.part = target.parts / hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()
+        self.part = target.parts / hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
         self._tag = self.part.with_suffix(".ranges")
         self._file: BinaryIO | None = None
         self.tag: str | None = None

@@ -109,7 +109,7 @@ class Bringing:
         self._meter.add(files=1)
 
     def _growing(self, one: Found) -> Growing:
-        return Growing(self._target, f"{self._client.settings.url}{self._path}/{one.path}", one.path)
+        return Growing(self._target, f"{self._path}/{one.path}", one.path)
 
     def _count(self, size: int) -> None:
         with self._counting:
