@@ -112,7 +112,8 @@ FILE = "/datastores/{datastore}/files/{path:path}"
 @access.route("dataset:get")
 async def get_volume_file(request: ApiRequest, datastore: str, path: str) -> HttpResponseBase:
     """A file of a volume, or the Range of it that is asked for. Where a job writes it anew meanwhile, otherwise than to add to its end, the
-    connection breaks; its ETag is another one then."""
+    connection breaks; its ETag is another one then. One that was written a moment ago has a weak ETag: what is written next may leave it as
+    it is, and If-Range does not go by it."""
     return await volume_answers.file(request, await _there(request, datastore, "get"), paths.clean_there(path))
 
 
