@@ -197,10 +197,16 @@ class Begun:
 
 def check_may_upload(datastore: Datastore, by: "Person | RoleHolder", *, of_job: bool = False) -> None:
     """Raises Refused or Http404 to whoever may not make a version of it, or put files into it."""
+    access.require(by, *needed_to_upload(datastore, by, of_job=of_job))
+
+
+def needed_to_upload(
+    datastore: Datastore, by: "Person | RoleHolder", *, of_job: bool = False
+) -> "tuple[str, Project | Datastore]":
+    """What one must be allowed, as an action and what it is done to, to make a version of it, or put files into it."""
     if of_job and datastore.kind == Kind.MODEL and datastore.made_by(by) and not datastore.versions.exists():
-        access.require(by, "job:new", datastore.project)
-    else:
-        access.require(by, f"{datastore.kind}:set", datastore)
+        return "job:new", datastore.project
+    return f"{datastore.kind}:set", datastore
 
 
 def begin(

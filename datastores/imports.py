@@ -225,8 +225,8 @@ def _carry_out(import_id: str) -> None:
         return
     try:
         said = _Carried(row).run()
-    except (Stopped, blobs.Unavailable):
-        return  # it was stopped, or is asked for again
+    except (Stopped, blobs.Unavailable):  # it was stopped, or is asked for again
+        Import.objects.filter(pk=row.pk, state__in=Import.OPEN).update(said="")
     except UNDONE as error:
         text = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
         _end(row, State.FAILED, text or "Who began it may not add versions any more.")

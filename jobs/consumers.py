@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -34,8 +34,7 @@ LOOK_AT_STATE_EVERY = 5.0  # seconds after which a row is read again without an 
 PACE = 0.02  # seconds between two small frames to one viewer
 COALESCE = 0.25  # seconds between two pushes of fragments to one viewer
 NEWEST = 200  # jobs of a list that are looked at without an event
-SETTLED = 10.0  # seconds after which a change can be seen at the latest
-OLDEST = 90.0  # seconds: a page that is so old reads its list again
+SETTLED = 10  # seconds after which a change can be seen at the latest
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -306,14 +305,14 @@ class FragmentConsumer(LiveConsumer):
 class JobConsumer(FragmentConsumer):
     """Keeps the head of a job's page up to date."""
 
+    _seen: Any = None
+
     def find(self) -> Job:
         job = Job.objects.select_related("project", "created_by").filter(pk=self.part("job_id")).first()
         if job is None:
             raise Http404
         self.topic = f"job.{job.id}"
         return job
-
-    _seen: Any = None
 
     def look(self) -> set[str]:
         seen = Job.objects.filter(pk=self.part("job_id")).values_list("changed_at", Sum("transfers__bytes")).first()
@@ -331,14 +330,14 @@ class JobConsumer(FragmentConsumer):
 class ProjectConsumer(FragmentConsumer):
     """Keeps the rows of a project's list of jobs up to date."""
 
+    _seen: dict[str, datetime] | None = None  # at first nothing has been
+
     def find(self) -> Project:
         project = Project.objects.filter(slug=self.part("slug"), removed_at=None).first()
         if project is None:
             raise Http404
         self.project, self.topic = project, f"project.{project.id}"
         return project
-
-    _seen: dict[str, datetime] | None = None
 
     def look(self) -> set[str]:
         newest = dict(Job.objects.in_project(self.project).newest_first().values_list("id", "changed_at")[:NEWEST])
@@ -349,10 +348,9 @@ class ProjectConsumer(FragmentConsumer):
         return {job_id for job_id, changed_at in newest.items() if before.get(job_id) != changed_at}
 
     def _page_made(self) -> datetime:
-        """When the list was read, and a little before: what changes shows only when its transaction ends. A page that is older than a
-        minute reads its list again."""
-        age = time.time() - (_number(self.scope["query_string"], b"since") or 0)
-        return timezone.now() - timedelta(seconds=age + SETTLED if 0 <= age < OLDEST else 0)
+        """When the list was read, and a little before: what changes shows only when its transaction ends."""
+        since, now = _number(self.scope["query_string"], b"since"), int(time.time())
+        return datetime.fromtimestamp(min(max(since, SETTLED), now) - SETTLED, UTC) if since else timezone.now()
 
     def render(self, changed: set[str]) -> str:
         jobs = Job.objects.visible_to(self.user).in_project(self.project).filter(pk__in=changed).as_rows()

@@ -63,7 +63,7 @@ def _error(project: Project, output: Output, by: "User | RoleHolder") -> str:
         return f"you may make no {output.kind} in this project ({output.kind}:new)"
     if there.kind != output.kind:
         return f"{output.name} is a {there.kind} here"
-    if access.allowed(by, f"{there.kind}:set", there):
+    if access.allowed(by, *datastores.needed_to_upload(there, by, of_job=True)):
         return ""
     return f"you may add no version to the {there.kind} {there.name} ({there.kind}:set)"
 

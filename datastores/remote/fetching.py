@@ -236,6 +236,7 @@ class _Fetch:
             while True:
                 try:
                     arriving.go_on(tries)
+                    tries.well()
                     return arriving.is_right()
                 except Damaged:
                     return False
@@ -359,6 +360,7 @@ class _Large:
                         tries.well()
                 except Unavailable as error:
                     tries.wait(error)
+        tries.well()
         fetch.journal.note(f"{self.number} {part}")
         with self._lock:
             self.sums[part] = found

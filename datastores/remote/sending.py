@@ -148,6 +148,7 @@ class _Send:
             counted = _Counted(self.progress)
             try:
                 self.target.put(file, notes, counted.add, ours=ours)
+                tries.well()
                 break
             except Unavailable as error:
                 counted.forget()

@@ -7,7 +7,7 @@
       const button = event.target.closest?.("button[type=button]:not([popovertarget])");
       return button && (() => button.click());
     },
-    change: ({ target }) => target.matches("input[type=file]") && (() => target.dispatchEvent(new Event("change", { bubbles: true }))),
+    change: ({ target }) => target.matches("input[type=file], select") && (() => target.dispatchEvent(new Event("change", { bubbles: true }))),
     // what was done before may still change what a form says
     submit: ({ target, submitter }) => (done.length || target.matches("[data-ask], [data-passkey]")) && (() => target.requestSubmit(submitter)),
   };
@@ -21,7 +21,7 @@
   };
 
   for (const type of Object.keys(again)) window.addEventListener(type, keep, { capture: true });
-  document.addEventListener("DOMContentLoaded", () => {
+  window.addEventListener("DOMContentLoaded", () => { // after those that listen at the document, htmx among them
     for (const type of Object.keys(again)) window.removeEventListener(type, keep, { capture: true });
     for (const act of done) act();
   });

@@ -43,7 +43,6 @@ for (const name of ["htmx:afterSettle", "htmx:wsAfterMessage"]) {
 // A job that the page does not show yet, and whatever happened while the line was down: the list is read again.
 const list = () => document.getElementById("jobs");
 const firstPage = () => !new URLSearchParams(location.search).has("page");
-const OLDEST = 60_000; // milliseconds after which the server does not tell what has changed since the page was made
 let waiting = 0, wasOpen = false;
 
 function readAgain() {
@@ -72,7 +71,7 @@ document.addEventListener("htmx:wsBeforeMessage", (event) => {
   if (!known.length || firstPage()) event.preventDefault(); // nothing to put anywhere, or all of it comes with the list
 });
 document.addEventListener("htmx:wsOpen", () => {
-  if (wasOpen || performance.now() > OLDEST) readAgain();
+  if (wasOpen) readAgain();
   wasOpen = true;
 });
 document.addEventListener("htmx:wsClose", (event) => {

@@ -207,6 +207,17 @@ def test_what_is_done_before_the_scripts_are_there_is_done_then(page_of: Callabl
     expect(page.get_by_text("1 file, 5 B")).to_be_visible()
 
 
+def test_what_is_chosen_of_a_list_before_its_script_is_there_counts(page_of: Callable[..., Page]) -> None:
+    page, late = page_of("ada"), list[Route]()
+    page.route("**/js/form*.js", lambda route: late.append(route), times=1)
+    with page.expect_request("**/js/form*.js"):
+        page.goto("/p/vision/members", wait_until="commit")
+    invitation = page.locator("form[data-presets]").last
+    invitation.get_by_label("Preset").select_option("Viewer")
+    late.pop().continue_()
+    expect(invitation.locator("select[name=job]")).to_have_value("read")
+
+
 def test_a_file_that_changes_after_it_was_chosen_is_named(page_of: Callable[..., Page], tmp_path: Path) -> None:
     page = page_of("grace")
     create(page, "Dataset", "changing")

@@ -310,6 +310,7 @@ def test_what_it_made_before_its_worker_was_killed_it_fills(ended, collaborator,
     assert model.created_by == collaborator and not model.versions.exists()
     with pytest.raises(access.Refused):
         datastores.check_may_upload(model, collaborator)
+    assert not outputs.errors(project, Spec.model_validate(job.spec), collaborator)  # of a job that is submitted anew
     tasks.store(job.pk)
     job.refresh_from_db()
     assert job.state == JobState.SUCCEEDED and model.versions.count() == 1

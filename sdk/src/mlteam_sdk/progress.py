@@ -62,6 +62,11 @@ class Meter:
             said = self._said(now)
             self.tell(said)
 
+    def end(self) -> None:
+        """Tells the last of something of which nobody knew how much it would be."""
+        if self.tell is not None:
+            self.tell(self._said(time.monotonic()))
+
     def _said(self, now: float) -> Progress:
         return Progress(
             self.doing, self.files, self.all_files, self.bytes, self.all_bytes, now - self._begun, self.begun_at

@@ -284,7 +284,7 @@ def test_an_answer_that_was_lost_is_no_error(amazon, tmp_path, size):
     )
     sending.send(root, trees.walk(root), target, progress := Counted(), journal=tmp_path / "journal")
     assert amazon.files("output") == {"results/one": (root / "one").read_bytes()} and answers
-    assert progress.bytes_done == size
+    assert progress.bytes_done == size and progress.trouble == ""
 
 
 def _lose(answer, answers):

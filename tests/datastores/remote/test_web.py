@@ -119,6 +119,7 @@ def test_one_that_has_no_version_comes_once_more_from_its_beginning(site, tmp_pa
     site.says_size, site.cut_after = True, 300_000
     fetch(site, "/large", tmp_path / "again", progress := Counted())
     assert below(tmp_path / "again") == {"large": site.files["/large"]} and progress.bytes_done == MIB
+    assert progress.trouble == ""
 
 
 def test_trouble_that_passes_is_waited_for(site, tmp_path):

@@ -117,6 +117,7 @@ async def _archive(
                     meter.add(size=len(piece))
         except httpx.TransportError as error:  # it is made as it is sent: nothing of it can be asked for again
             raise asking.broken(error, client.settings) from error
+    meter.end()
     return target
 
 

@@ -114,6 +114,7 @@ def _archive(client: "MLTeam", address: str, to: Here, path: str, format: str, o
                     meter.add(size=len(piece))
         except httpx.TransportError as error:  # it is made as it is sent: nothing of it can be asked for again
             raise asking.broken(error, client.settings) from error
+    meter.end()
     return target
 
 
