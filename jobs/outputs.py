@@ -18,7 +18,7 @@ from access.models import Role
 from access.sources import ROLE
 from compute import trees
 from datastores import actions as datastores
-from datastores import blobs, uploads
+from datastores import blobs, paths, uploads
 from datastores.errors import Impossible
 from datastores.kinds import Kind
 from datastores.manifests import FILES, BadManifest, Entry
@@ -227,6 +227,7 @@ class _Left:
             progress.total(len(entries), sum(one.size for one in entries))
             with self.manifest.open("wb") as lines:
                 for entry in entries:
+                    paths.clean(entry.path)
                     line = _read(self.root, entry.path, progress)
                     self.paths.setdefault(line.sha256, []).append(entry.path)
                     self.sizes[line.sha256] = line.size

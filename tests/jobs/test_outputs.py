@@ -119,6 +119,13 @@ def test_what_cannot_be_read_is_never_left_out_in_silence(ended, owner, asked, a
     assert "folder/ cannot be read: Permission denied." in job.sentence
 
 
+def test_a_name_that_no_version_takes_is_said(ended, owner):
+    job = ended(owner, {"a\nb": b"x"})
+    tasks.store(job.pk)
+    job.refresh_from_db()
+    assert job.reason == Reason.UPLOAD and "could not be stored: “a�b” has a control character" in job.sentence
+
+
 def test_what_cannot_be_stored_fails_says_why_and_is_stored_again(ended, owner, project, settings, as_user):
     settings.MLTEAM_DATA_CAP = 10
     job = ended(owner)

@@ -828,5 +828,9 @@ def test_what_cannot_be_fetched_is_said(at: Command, desk: Desk) -> None:
     importing(desk, {"state": "failed", "said": "There is nothing there."})
     ran = at("data", "push", "digits", WHERE, **HERE)
     assert ran.status == 1 and "There is nothing there." in ran.err
+    assert "`mlteam data import again iiiiiiiiiiiiiii2` tries once more." in ran.err and "data rm" not in ran.err
+    desk.on(f"POST /projects/{VISION['id']}/datastores", {"id": DIGITS["id"], "name": "x", "kind": "model"}, 201)
+    new = at("data", "new", "x", "--kind", "model", "--from", WHERE, **HERE)
+    assert new.status == 1 and f"x ({DIGITS['id']}) is there, without a version: `mlteam data rm " in new.err
     for words in (("push", "digits", WHERE, "--dry-run"), ("new", "x", "--from", WHERE)):
         assert at("data", *words, **HERE).status == 2

@@ -192,7 +192,8 @@ def new(
         body |= {"address": address, "key": key, "unpack": not as_it_is}
     made = said.post(f"/projects/{project}/datastores", body)
     if address:
-        _awaited(_datastore(made).imports.list(limit=1)[0], quiet)
+        there = f"{made['name']} ({made['id']}) is there, without a version: `mlteam data rm {made['id']}` removes it."
+        _awaited(_datastore(made).imports.list(limit=1)[0], quiet, there)
         made = said.get(f"/datastores/{made['id']}")
     _print(out, made, quiet)
 
@@ -344,14 +345,15 @@ def _fetched(found: Thing, address: str, *, key: str, as_it_is: bool, said: str,
         return _awaited(_datastore(found).push_from(address, key=key, unpack=not as_it_is, note=said), quiet)
 
 
-def _awaited(begun: "Import", quiet: bool) -> int:
-    """The number of the version that comes of an import."""
+def _awaited(begun: "Import", quiet: bool, *there: str) -> int:
+    """The number of the version that comes of an import. `there`: what to say where none does, of what stays."""
     from mlteam_sdk.cli.meter import Fetching
 
     with Fetching(begun.id, quiet=quiet) as fetching:
         begun.wait(on_change=fetching)
     if begun.state != "done" or begun.version is None:
-        raise Trouble(begun.said or f"The import {begun.id} was stopped.")
+        again = [f"`mlteam data import again {begun.id}` tries once more."] if begun.state == "failed" else []
+        raise Trouble(begun.said or f"The import {begun.id} was stopped.", more=[*again, *there])
     if begun.said:
         note(begun.said)
     return begun.version
