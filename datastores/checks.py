@@ -123,21 +123,13 @@ def _rows(project_id: str) -> Iterator[Blob]:
 
 def _look_at(key: str, row: Blob, size: int | None, report: Report) -> None:
     """Finds out whether it is there with its size. Asked once more of what is not: it may have come while the others were looked at."""
-    if size != row.size:
-        size = store().size(key)
-    if size is None:
+    fault = faults.measured(row) if size != row.size else ""
+    if fault == Fault.MISSING:
         report.missing.append(key)
-        _note(row, Fault.MISSING)
-    elif size != row.size:
+    elif fault:
         report.damaged.append(key)
-        _note(row, Fault.DAMAGED)
     elif row.fault:
         _compare_one(key, row, report)
-
-
-def _note(row: Blob, fault: str) -> None:
-    if row.fault != fault:
-        Blob.objects.filter(pk=row.pk).update(fault=fault)
 
 
 def tell_admins() -> None:

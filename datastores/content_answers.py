@@ -67,8 +67,8 @@ async def file(
 
     def pieces(start: int, end: int) -> AsyncIterator[bytes]:
         compared = end == entry.size and (to_browser or "Range" not in request.headers)
-        whole, part = contents.whole(project_id, entry, start), contents.read(project_id, entry, start, end)
-        return while_allowed(request, version.datastore, whole if compared else part)
+        wanted = contents.whole(project_id, entry, start) if compared else contents.read(project_id, entry, start, end)
+        return while_allowed(request, version.datastore, wanted)
 
     image = await in_files(previews.image_type)(previews.of_version(project_id, entry)) if shown else None
     headers = {**NOTHING_SHOWN, "Content-Type": image or "application/octet-stream", "ETag": tag}

@@ -12,9 +12,7 @@ from typing import Final
 # Linux takes, nor deeper than Python follows.
 LONGEST: Final = 1024  # bytes in UTF-8
 LONGEST_THERE: Final = 4096  # bytes, of what a job has made in a volume
-LONGEST_TOLD: Final = (
-    LONGEST_THERE  # characters in which one can be asked for: as many as an address holds, whatever they are
-)
+LONGEST_TOLD: Final = LONGEST_THERE  # characters in which one is asked for: as many as an address holds
 COMPONENT: Final = 255  # bytes in UTF-8, of what stands between two slashes
 DOTS: Final = frozenset({".", ".."})
 SHOWN: Final = 80  # characters of a path in a sentence
